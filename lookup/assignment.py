@@ -1,0 +1,39 @@
+"""The record of where a key lives, as the stores keep it and the caches copy it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+NO_EPOCH: Final = -1
+"""An epoch that is older than every real one (real ones start at 1)."""
+
+
+class State(IntEnum):
+    """PLACED: at home in `cell`. MOVING: reads go to `cell`, unsafe methods wait, copy runs to `moved_to`."""
+
+    PLACED = 0
+    MOVING = 1
+
+
+@dataclass(slots=True)
+class Assignment:
+    """Where one home key lives.
+
+    key           routing key, canonical text, e.g. `user:42`
+    cell          name of the home cell, e.g. `eu-west-1-cell-03`
+    jurisdiction  whose law the user's bytes are under, e.g. `eu`
+    epoch         >= 1, grows by one with each change of the record, never goes back
+    state         PLACED or MOVING
+    moved_to      the target cell while MOVING, else ""
+    updated_at_s  Unix seconds of the last change
+    """
+
+    key: str
+    cell: str
+    jurisdiction: str
+    epoch: int
+    state: State = State.PLACED
+    moved_to: str = ""
+    updated_at_s: float = 0.0

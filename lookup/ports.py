@@ -1,0 +1,91 @@
+"""What the resolver and the writer need of stores, shared caches and feeds. Adapters wrap their driver's
+exceptions in the errors named here; nothing of a driver passes this line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lookup.assignment import Assignment
+from lookup.flags import Flag, FlagRecord
+
+
+class StoreUnavailableError(Exception):
+    """The store did not answer (unreachable, overloaded, timed out). Retryable by the caller."""
+
+
+class EpochConflictError(Exception):
+    """A compare-and-set found another epoch than expected; `current` is what the truth holds (None: no record)."""
+
+    def __init__(self, key: str, expected: int, current: Assignment | None) -> None:
+        found = current.epoch if current else "no record"
+        super().__init__(f"{key}: expected epoch {expected}, the store holds {found}")
+        self.current = current
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event of the change feed.
+
+    generation  of the feed: another one means that continuity is lost and everything must be re-read
+    sequence    dense (each event is the last one's + 1) within a generation, so that a hole is visible
+    Exactly one of `assignment`, `flag` is set; both None is a heartbeat (which has the last event's sequence).
+    """
+
+    generation: str
+    sequence: int
+    assignment: Assignment | None = None
+    flag: FlagRecord | None = None
+
+
+class Store(Protocol):
+    """The truth. Every method raises StoreUnavailableError when it cannot be reached."""
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """The records of those keys that have one; keys without a home are absent from the answer."""
+
+    async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
+        """Write `new` if the record's epoch is `expected_epoch` (NO_EPOCH: if there is none).
+
+        The change reaches the feed exactly once. Raises EpochConflictError, and then nothing was written.
+        """
+
+    async def load(self, assignments: Iterable[Assignment]) -> int:
+        """Bulk-insert new records (seeding, restore), skipping keys that exist; returns how many were written."""
+
+    async def count_by_cell(self) -> Mapping[str, int]:
+        """How many keys are at home in each cell."""
+
+    async def flags(self) -> Mapping[str, FlagRecord]:
+        """The current flag of every cell that ever had one."""
+
+    async def set_flag(
+        self, cell: str, flag: Flag, *, reason: str, author: str, now_s: float, expires_at_s: float | None = None
+    ) -> FlagRecord:
+        """Store a new flag version for the cell; the change reaches the feed exactly once."""
+
+    async def close(self) -> None:
+        """Release files, threads and connections; later calls raise StoreUnavailableError."""
+
+
+class ChangeFeed(Protocol):
+    """Every change of the truth, in order."""
+
+    def follow(self) -> AsyncIterator[Change]:
+        """Yield changes from now on, and a heartbeat at least every second while the feed is alive.
+
+        The first event is a heartbeat that says where the feed stands, so that a consumer can then read the
+        truth (flags, moved keys) without missing a change in between. Raises StoreUnavailableError when broken;
+        following again is the way to continue.
+        """
+
+
+class SharedCache(Protocol):
+    """A cache that edges share, between memory and the store. Raises StoreUnavailableError when out of reach."""
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """The records that the cache holds."""
+
+    async def fill(self, assignments: Sequence[Assignment]) -> None:
+        """Offer records read from the truth; a record never replaces one of a higher epoch."""

@@ -1,0 +1,1 @@
+"""The truth about assignments: one module for each kind of store."""

@@ -1,0 +1,1 @@
+"""The edge proxy: carries each request to its user's home cell."""

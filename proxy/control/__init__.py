@@ -1,0 +1,1 @@
+"""What operators reach: the admin endpoint."""

@@ -1,0 +1,1 @@
+"""Sockets: client connections, cell connections, and one request's way between them."""

@@ -1,0 +1,1 @@
+"""Decisions about one request: pure, with time and randomness as arguments."""
