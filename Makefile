@@ -1,0 +1,107 @@
+# Every habit of the project is one command. `make help` lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+VENV := $(CURDIR)/.venv
+PY := $(VENV)/bin/python
+
+# The first Python on the path that is new enough and can make a virtual environment.
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$candidate -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo $$candidate; break; }; done)
+
+# COMPILED=1 runs a target on the wheel that mypyc compiled, in build/compiled, instead of on the sources.
+COMPILED ?=
+TREE := $(if $(COMPILED),$(CURDIR)/build/compiled,$(CURDIR))
+RUN := cd $(TREE) && PYTHONPATH=$(TREE) $(PY)
+READY := $(if $(COMPILED),build/compiled/.ready,.venv/.test-ready)
+
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet
+PACKAGE := pyproject.toml setup.py
+
+##@ Use
+.PHONY: demo
+demo: $(if $(COMPILED),$(READY),.venv/.run-ready) ## run it all: two edges, four cells, traffic (DEMO_SECONDS=20: as a self-check; DEMO_PORT=8080)
+	@$(RUN) -m bench.demo $(if $(DEMO_SECONDS),--check-for $(DEMO_SECONDS)) $(if $(DEMO_PORT),--port $(DEMO_PORT)) \
+		--directory $(CURDIR)/.demo
+
+##@ Check
+.PHONY: test check format
+test: $(READY) ## every test, slow ones and real servers included
+	@$(RUN) -m pytest
+
+check: .venv/.test-ready ## lint, types, import rules, fast tests; under a minute
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(PY) -m pytest -m "not slow"
+
+format: .venv/.test-ready ## put the sources into the project's format
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+##@ Measure
+.PHONY: load bench
+load: $(READY) ## people-like traffic by locust against the demo (UI=1: its web page; LOAD_SECONDS=60)
+	@$(RUN) -m bench.load $(if $(UI),--ui) $(if $(LOAD_SECONDS),--seconds $(LOAD_SECONDS)) \
+		$(if $(DEMO_PORT),--port $(DEMO_PORT)) --directory $(CURDIR)/.demo
+
+bench: .venv/.bench-ready ## CPU per request beside nginx, HAProxy and Envoy
+	@$(PY) -m bench.peers
+
+##@ Compile
+.PHONY: compiled test-compiled
+compiled: build/compiled/.ready ## the hot modules compiled by mypyc, in build/compiled (needs a C compiler)
+
+test-compiled: ## every test, on the compiled modules
+	@$(MAKE) --no-print-directory test COMPILED=1
+
+##@ Keep
+.PHONY: lock up down clean help
+lock: ## renew the hash-locked requirements (needs uv)
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/where/it/is" >&2; exit 1; }
+	$(LOCK) --all-extras -o requirements/bench.txt
+	$(LOCK) --extra test --extra dev --extra load -c requirements/bench.txt -o requirements/test.txt
+	$(LOCK) -c requirements/bench.txt -o requirements/run.txt
+
+up: ## start Redis and Cassandra in Docker, on loopback
+	docker compose up --detach --wait
+
+down: ## stop them and drop what they hold
+	docker compose down --volumes
+
+clean: ## remove everything that these commands made
+	rm -rf .venv build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find proxy lookup tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' \
+		$(firstword $(MAKEFILE_LIST))
+
+# What the targets above stand on. A stamp in .venv says which lock was installed; a changed lock makes it old.
+UV ?= uv
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	pyproject.toml requirements/build.in
+
+$(PY):
+	@test -n "$(PYTHON)" || { echo "Home Cell needs Python 3.11 or newer with its venv module (Debian: apt install python3-venv)." \
+		"Or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+.venv/.%-ready: requirements/%.txt $(PACKAGE) | $(PY)
+	@echo "Installing $< ..."
+	@$(PIP) --require-hashes -r $<
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+SOURCES := $(shell find proxy lookup -name '*.py')
+AROUND := tests bench configs docs README.md CHANGELOG.md Makefile pyproject.toml requirements .ci .github docker-compose.yml
+build/compiled/.ready: $(SOURCES) $(PACKAGE) $(shell find tests bench configs -type f -not -path '*/__pycache__/*') | .venv/.test-ready
+	@command -v cc >/dev/null || { echo "make compiled needs a C compiler (Debian: apt install gcc python3-dev)." >&2; exit 1; }
+	@rm -rf build
+	@echo "Compiling the hot modules ..."
+	@HOMECELL_COMPILE=1 $(PIP) --no-deps --no-build-isolation --target build/compiled .
+	@cp -r $(AROUND) build/compiled/
+	@touch $@

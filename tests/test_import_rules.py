@@ -1,0 +1,261 @@
+"""Who may import whom, and what must not stand in the repository. docs/architecture.md gives the reasons."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PACKAGES: Final = ("proxy", "lookup", "bench", "tests")
+
+VALUES: Final = ("lookup.assignment", "lookup.resolution", "lookup.flags", "lookup.keys")
+VOCABULARY: Final = ("proxy.model", "proxy.errors")
+
+ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
+    "lookup": (),
+    "proxy": (),
+    "proxy.model": (),
+    "proxy.errors": (),
+    "proxy.config": (*VOCABULARY, *VALUES),
+    "proxy.wire": (*VOCABULARY, *VALUES),
+    "proxy.rooms": (*VOCABULARY, *VALUES),
+    "proxy.cells": (*VOCABULARY, *VALUES),
+    "proxy.observe": (*VOCABULARY, *VALUES),
+    "proxy.forward": (
+        *VOCABULARY,
+        "proxy.wire",
+        "proxy.rooms",
+        "proxy.cells",
+        "proxy.observe.meters",
+        "proxy.observe.access_log",
+        "lookup.ports",
+        "lookup.assignment",
+        "lookup.resolution",
+        "lookup.resolver",
+    ),
+    "proxy.control": (*VOCABULARY, "proxy.cells", "proxy.observe", "proxy.config", "lookup"),
+    "proxy.app": (
+        *VOCABULARY,
+        "proxy.wire",
+        "proxy.rooms",
+        "proxy.cells",
+        "proxy.forward",
+        "proxy.control",
+        "proxy.observe",
+        "proxy.config",
+        "lookup",
+    ),
+    "proxy.worker": (*VOCABULARY, "proxy.app", "proxy.config", "proxy.control", "proxy.observe", "lookup"),
+    "proxy.workers": (*VOCABULARY, "proxy.config", "proxy.control", "proxy.observe", "lookup"),
+    "proxy.cli": ("proxy", "lookup"),
+    "bench": ("proxy", "lookup"),
+    "tests": ("proxy", "lookup", "bench"),
+}
+"""For each part of the tree, what it may import of the rest; its own inside is always allowed."""
+
+STORES: Final = "lookup.stores"
+SEE_STORES: Final = (STORES, "proxy.app", "proxy.cli", "proxy.worker", "proxy.workers", "bench", "tests")
+
+WORKER_ENTRY: Final = "proxy.worker"
+KEPT_OUT_OF_WORKERS: Final = ("aiohttp", "click", "rich")
+
+
+class Import(NamedTuple):
+    """One imported module; `at_start` says that it is imported when the importing module is."""
+
+    module: str
+    line: int
+    at_start: bool
+
+
+def within(module: str, part: str) -> bool:
+    return module == part or module.startswith(part + ".")
+
+
+def rule_of(module: str) -> str | None:
+    """The longest part of the tree that has a rule and holds the module; `proxy` itself is its __init__ only."""
+    for part in sorted(ALLOWED, key=len, reverse=True):
+        if within(module, part) and (part != "proxy" or module == "proxy"):
+            return part
+    return None
+
+
+def imports(module: str, source: str, known: frozenset[str], is_package: bool = False) -> Iterator[Import]:
+    """Every import of the source, `from package import module` resolved to the module."""
+    tree = ast.parse(source)
+    deferred = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _is_type_checking(node)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(module, node, is_package)
+            names = [f"{base}.{a.name}" if f"{base}.{a.name}" in known else base for a in node.names]
+        else:
+            continue
+        for name in names:
+            yield Import(name, node.lineno, id(node) not in deferred)
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _absolute(module: str, node: ast.ImportFrom, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    base = parts[: len(parts) - node.level + is_package]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+def violations(tree: Mapping[str, str], packages: frozenset[str] = frozenset()) -> list[str]:
+    """What breaks the rules in a tree of module name -> source; `packages` are the modules that are packages."""
+    known = frozenset(tree)
+    found = []
+    for module, source in tree.items():
+        part = rule_of(module)
+        if part is None:
+            found.append(f"{module} has no rule: give it a place in ALLOWED")
+            continue
+        for imported in imports(module, source, known, module in packages):
+            if imported.module.split(".")[0] not in PACKAGES:
+                continue
+            if not any(within(imported.module, allowed) for allowed in (part, *ALLOWED[part])):
+                found.append(f"{module}:{imported.line} must not import {imported.module}")
+            elif within(imported.module, STORES) and not any(within(module, seer) for seer in SEE_STORES):
+                found.append(f"{module}:{imported.line} must not see the store {imported.module}")
+    return found
+
+
+def chain_to(tree: Mapping[str, str], start: str, target: str, packages: frozenset[str]) -> list[str]:
+    """The modules by which `start` comes to import `target` when it starts; empty when it does not."""
+    known = frozenset(tree)
+    pending, seen = [[start]], {start}
+    while pending:
+        path = pending.pop()
+        for imported in imports(path[-1], tree[path[-1]], known, path[-1] in packages):
+            if not imported.at_start:
+                continue
+            if within(imported.module, target):
+                return [*path, imported.module]
+            if imported.module in known and imported.module not in seen:
+                seen.add(imported.module)
+                pending.append([*path, imported.module])
+    return []
+
+
+def read_tree() -> tuple[dict[str, str], frozenset[str]]:
+    tree, packages = {}, set()
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = list(path.relative_to(ROOT).with_suffix("").parts)
+            if parts[-1] == "__init__":
+                parts.pop()
+                packages.add(".".join(parts))
+            tree[".".join(parts)] = path.read_text(encoding="utf-8")
+    return tree, frozenset(packages)
+
+
+def test_every_import_in_the_tree_follows_the_rules() -> None:
+    tree, packages = read_tree()
+    assert "proxy.model" in tree
+    assert violations(tree, packages) == []
+
+
+@pytest.mark.parametrize("unwanted", KEPT_OUT_OF_WORKERS)
+def test_a_worker_starts_without_importing_what_only_the_control_plane_needs(unwanted: str) -> None:
+    tree, packages = read_tree()
+    assert chain_to(tree, WORKER_ENTRY, unwanted, packages) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "complaint"),
+    [
+        ("lookup.resolver", "import proxy.model", "lookup.resolver:1 must not import proxy.model"),
+        (
+            "proxy.wire.head",
+            "from proxy.rooms import tokens",
+            "proxy.wire.head:1 must not import proxy.rooms.tokens",
+        ),
+        (
+            "proxy.rooms.tokens",
+            "from ..cells import flags",
+            "proxy.rooms.tokens:1 must not import proxy.cells.flags",
+        ),
+        (
+            "proxy.cells.flags",
+            "from lookup.ports import Store",
+            "proxy.cells.flags:1 must not import lookup.ports",
+        ),
+        ("proxy.forward.journey", "import proxy.app", "proxy.forward.journey:1 must not import proxy.app"),
+        (
+            "proxy.control.admin",
+            "def start():\n    from lookup.stores import sqlite",
+            "proxy.control.admin:2 must not see the store lookup.stores.sqlite",
+        ),
+        ("proxy.app", "import bench.demo", "proxy.app:1 must not import bench.demo"),
+        ("proxy.cli", "from tests import fakes", "proxy.cli:1 must not import tests"),
+        ("proxy.surprise", "", "proxy.surprise has no rule: give it a place in ALLOWED"),
+    ],
+)
+def test_a_forbidden_import_is_named_with_its_line(module: str, source: str, complaint: str) -> None:
+    rest = {"proxy.rooms": "", "proxy.rooms.jwks": "", "proxy.cells.flags": "", "lookup.stores.sqlite": ""}
+    assert violations({**rest, module: source}) == [complaint]
+
+
+def test_a_forbidden_import_by_way_of_others_is_found_unless_it_is_deferred() -> None:
+    tree = {
+        "proxy.worker": "import proxy.app",
+        "proxy.app": "from proxy.control import admin",
+        "proxy.control.admin": "from aiohttp import web",
+    }
+    assert chain_to(tree, "proxy.worker", "aiohttp", frozenset()) == [*tree, "aiohttp"]
+    tree["proxy.app"] = "def start():\n    from proxy.control import admin"
+    assert chain_to(tree, "proxy.worker", "aiohttp", frozenset()) == []
+
+
+# Written with a bracketed letter so that the patterns do not match themselves.
+BANNED: Final = re.compile(
+    r"/[w]ork/|/[r]oot/|/[t]mp/|/[h]ome/[a-z]+/|[p]ypi\.org|[p]ythonhosted|[i]ndex-url|[f]ind-links"
+    r"|[r]egistry\.npmjs|[r]epo\.maven|(?i:\b(?:[c]laude|[c]hatgpt|[c]opilot|AI [a]ssistant)\b)"
+)
+TEXT_SUFFIXES: Final = frozenset(
+    {".py", ".md", ".toml", ".txt", ".in", ".yaml", ".yml", ".lua", ".html", ".json", ""}
+)
+
+
+def repository_texts() -> Iterator[Path]:
+    folders = (*PACKAGES, "configs", "docs", "requirements", ".ci", ".github")
+    candidates = [*ROOT.iterdir(), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
+    for path in candidates:
+        if path.is_file() and path.suffix in TEXT_SUFFIXES and "__pycache__" not in path.parts:
+            yield path
+
+
+def banned_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if BANNED.search(line)]
+
+
+def test_no_file_names_a_machine_path_a_registry_or_a_tool_of_the_trade() -> None:
+    found = {
+        str(path.relative_to(ROOT)): banned_lines(path.read_text("utf-8")) for path in repository_texts()
+    }
+    assert "Makefile" in found
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["cd /" + "work/x", "--index" + "-url https://x", "https://py" + "pi.org/simple"]
+)
+def test_a_banned_line_is_found(line: str) -> None:
+    assert banned_lines(f"fine\n{line}\n") == [line]
