@@ -15,8 +15,12 @@ class StoreUnavailableError(Exception):
     """The store did not answer (unreachable, overloaded, timed out). Retryable by the caller."""
 
 
+class StoreUnusableError(StoreUnavailableError):
+    """The store can't be used as it is (missing, damaged, of a newer version). The message names the mend."""
+
+
 class EpochConflictError(Exception):
-    """A compare-and-set found another epoch than expected; `current` is what the truth holds (None: no record)."""
+    """A compare-and-set found another epoch than expected; `current` is what the truth holds, if anything."""
 
     def __init__(self, key: str, expected: int, current: Assignment | None) -> None:
         found = current.epoch if current else "no record"
@@ -30,13 +34,33 @@ class Change:
 
     generation  of the feed: another one means that continuity is lost and everything must be re-read
     sequence    dense (each event is the last one's + 1) within a generation, so that a hole is visible
-    Exactly one of `assignment`, `flag` is set; both None is a heartbeat (which has the last event's sequence).
+    left_cell   the key's home before this change, "" for a first placement or when the store can't tell
+    At most one of `assignment`, `flag` is set; both None is a heartbeat (which has the last event's sequence).
     """
 
     generation: str
     sequence: int
     assignment: Assignment | None = None
     flag: FlagRecord | None = None
+    left_cell: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMove:
+    """That a key's record changed: to which epoch, when (Unix seconds), and which cell was home before."""
+
+    key: str
+    epoch: int
+    moved_at_s: float
+    left_cell: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The latest moves of each changed key, oldest first; complete for everything after `covers_since_s`."""
+
+    covers_since_s: float
+    moves: Sequence[KeyMove]
 
 
 class Store(Protocol):
@@ -52,7 +76,10 @@ class Store(Protocol):
         """
 
     async def load(self, assignments: Iterable[Assignment]) -> int:
-        """Bulk-insert new records (seeding, restore), skipping keys that exist; returns how many were written."""
+        """Bulk-insert new records (seeding, restore), skipping keys that exist; returns how many were written.
+
+        Loaded records are new, so no cache holds an older one: they don't pass through the feed.
+        """
 
     async def count_by_cell(self) -> Mapping[str, int]:
         """How many keys are at home in each cell."""
@@ -61,7 +88,14 @@ class Store(Protocol):
         """The current flag of every cell that ever had one."""
 
     async def set_flag(
-        self, cell: str, flag: Flag, *, reason: str, author: str, now_s: float, expires_at_s: float | None = None
+        self,
+        cell: str,
+        flag: Flag,
+        *,
+        reason: str,
+        author: str,
+        now_s: float,
+        expires_at_s: float | None = None,
     ) -> FlagRecord:
         """Store a new flag version for the cell; the change reaches the feed exactly once."""
 
@@ -76,13 +110,19 @@ class ChangeFeed(Protocol):
         """Yield changes from now on, and a heartbeat at least every second while the feed is alive.
 
         The first event is a heartbeat that says where the feed stands, so that a consumer can then read the
-        truth (flags, moved keys) without missing a change in between. Raises StoreUnavailableError when broken;
-        following again is the way to continue.
+        truth (flags, moved keys) without missing a change in between. Raises StoreUnavailableError when
+        broken; following again is the way to continue.
+        """
+
+    async def history(self, since_s: float) -> History:
+        """The keys moved after `since_s` (Unix seconds), as far back as the feed still knows.
+
+        First placements are left out: nothing older than them can be around. Raises StoreUnavailableError.
         """
 
 
 class SharedCache(Protocol):
-    """A cache that edges share, between memory and the store. Raises StoreUnavailableError when out of reach."""
+    """A cache that edges share, between memory and the store; StoreUnavailableError when out of reach."""
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """The records that the cache holds."""
