@@ -1,0 +1,70 @@
+"""Field names and values: what every head and trailer section has to obey (RFC 9112 section 5)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_HEAD_BYTES: Final = 65536
+MAX_FIELDS: Final = 128
+MAX_TARGET_BYTES: Final = 16384
+
+TEXT: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+"""Every octet that may stand in a head besides the CRLFs: no control characters but HTAB."""
+
+LINE_ENDS: Final = tuple(b"\r\n" * count for count in range(MAX_FIELDS + 3))
+"""What is left of a head when TEXT is removed: one CRLF for each line and nothing else. A bare CR or LF,
+a control character or a NUL leaves something else, so that one comparison finds all of them."""
+
+TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+DIGITS: Final = re.compile(rb"[0-9]{1,18}")
+
+# What a field means to the proxy. PLAIN fields pass untouched.
+PLAIN: Final = 0
+DROP: Final = 1
+HOST: Final = 2
+CONTENT_LENGTH: Final = 3
+TRANSFER_ENCODING: Final = 4
+CONNECTION: Final = 5
+EXPECT: Final = 6
+UPGRADE: Final = 7
+AUTHORIZATION: Final = 8
+COOKIE: Final = 9
+FORWARDING: Final = 10
+REQUEST_ID: Final = 11
+TRACEPARENT: Final = 12
+KINDS: Final = 13
+UNSEEN: Final = -1
+INVALID: Final = -2
+
+OWN_PREFIX: Final = b"x-home-cell"
+_LEARNED_NAMES: Final = 4096
+
+
+class FieldNames:
+    """Classifies field names; spellings that were validated once are remembered, up to a bound.
+
+    `special` maps lower-case names to their kind; every other valid name is PLAIN, and those that start with
+    X-Home-Cell are DROP: only the proxy speaks in that name.
+    """
+
+    __slots__ = ("kinds", "special")
+
+    def __init__(self, special: dict[bytes, int]) -> None:
+        self.special = special
+        self.kinds = dict(special)
+
+    def learn(self, name: bytes) -> int:
+        """The kind of a name that is not in `kinds` yet, or INVALID if it is no token."""
+        if TOKEN.fullmatch(name) is None:
+            return INVALID
+        lower = name.lower()
+        kind = DROP if lower.startswith(OWN_PREFIX) else self.special.get(lower, PLAIN)
+        if len(self.kinds) < _LEARNED_NAMES and len(name) <= 64:
+            self.kinds[name] = kind
+        return kind
+
+
+def list_members(value: bytes) -> list[bytes]:
+    """The members of a comma-separated field value, in lower case, without white space and empty ones."""
+    return [member for part in value.lower().split(b",") if (member := part.strip(b" \t"))]

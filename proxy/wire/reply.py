@@ -1,0 +1,136 @@
+"""The head of a cell's reply: from raw bytes to meaning, as strictly as a request's."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.wire import fields as f
+from proxy.wire.fields import FieldNames, list_members
+from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
+
+_STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
+
+_NAMES: Final = FieldNames(
+    {
+        b"content-length": f.CONTENT_LENGTH,
+        b"transfer-encoding": f.TRANSFER_ENCODING,
+        b"connection": f.CONNECTION,
+        b"x-request-id": f.DROP,
+        b"keep-alive": f.DROP,
+        b"proxy-connection": f.DROP,
+        b"proxy-authenticate": f.DROP,
+        b"upgrade": f.DROP,
+        b"te": f.DROP,
+    }
+)
+_NO_LINES: Final[list[bytes]] = []
+
+
+class ReplyHead:
+    """One reply head that passed every check.
+
+    start           status line to send on, e.g. b"HTTP/1.1 200 OK"
+    fields          lines to send on, as received and in order, without connection fields and X-Home-Cell*
+    framing         NO_BODY, LENGTH (then content_length bytes follow), CHUNKED or UNTIL_CLOSE
+    keep_alive      whether the cell keeps the connection open after this reply
+    """
+
+    __slots__ = ("content_length", "fields", "framing", "keep_alive", "start", "status")
+
+    def __init__(self, status: int, start: bytes, fields: list[bytes], keep_alive: bool) -> None:
+        self.status = status
+        self.start = start
+        self.fields = fields
+        self.keep_alive = keep_alive
+        self.framing = UNTIL_CLOSE
+        self.content_length = 0
+
+
+def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
+    """Parse one reply head, from the status line to the end of the empty line.
+
+    head            ends with CRLF CRLF and has no such sequence before
+    answers_head    whether the request was a HEAD, so that no body follows whatever the fields say
+    Returns the meaning, or what is broken; after that the connection must not be used again.
+    """
+    lines = head.split(b"\r\n")
+    count = len(lines) - 3
+    if count > f.MAX_FIELDS:
+        return "too many fields"
+    status_line = _STATUS.fullmatch(lines[0])
+    if status_line is None:
+        return "malformed status line"
+    if head.translate(None, f.TEXT) != f.LINE_ENDS[count + 2]:
+        return "control character in the head"
+    minor, code, reason = status_line.groups()
+    status = int(code)
+    start = lines[0] if minor == b"1" and reason is not None else b"HTTP/1.1 %b %b" % (code, reason or b"")
+    reply = ReplyHead(status, start, lines, minor == b"1")
+    problem = _read_fields(reply, lines, count, minor == b"1")
+    if problem:
+        return problem
+    if answers_head or status == 304 or status == 204 or status < 200:
+        reply.framing = NO_BODY
+    del lines[-2:]
+    del lines[0]
+    return reply
+
+
+def _read_fields(reply: ReplyHead, lines: list[bytes], count: int, persistent_version: bool) -> str:
+    """Take the fields that mean something to us, remove those that must not pass; returns the problem."""
+    kinds = _NAMES.kinds
+    seen = [0] * f.KINDS
+    dropped: list[int] = []
+    options: list[bytes] = _NO_LINES
+    for index in range(1, count + 1):
+        name, colon, value = lines[index].partition(b":")
+        kind = kinds.get(name, f.UNSEEN)
+        if kind == f.UNSEEN:
+            kind = _NAMES.learn(name)
+        if kind == f.INVALID or not colon:
+            return "malformed field line"
+        if kind != f.PLAIN:
+            seen[kind] += 1
+            if not _read_special(reply, kind, value.strip(b" \t")):
+                dropped.append(index)
+                if kind == f.CONNECTION:
+                    options = options + list_members(value)
+    if seen[f.CONTENT_LENGTH] + seen[f.TRANSFER_ENCODING] > 1:
+        return "conflicting framing"
+    if seen[f.TRANSFER_ENCODING] and not persistent_version:
+        return "Transfer-Encoding in an HTTP/1.0 reply"
+    if reply.framing == NO_BODY:
+        return "malformed Content-Length or Transfer-Encoding"
+    for index in reversed(dropped):
+        del lines[index]
+    if options:
+        _apply_connection(reply, lines, options)
+    return ""
+
+
+def _read_special(reply: ReplyHead, kind: int, value: bytes) -> bool:
+    """Take one field's meaning; returns whether the line passes on. Broken framing becomes NO_BODY here."""
+    if kind == f.CONTENT_LENGTH:
+        if f.DIGITS.fullmatch(value) is None:
+            reply.framing = NO_BODY
+            return False
+        reply.framing = LENGTH
+        reply.content_length = int(value)
+        return reply.status >= 200 and reply.status != 204
+    if kind == f.TRANSFER_ENCODING:
+        reply.framing = CHUNKED if value.lower() == b"chunked" else NO_BODY
+    return False
+
+
+def _apply_connection(reply: ReplyHead, lines: list[bytes], options: list[bytes]) -> None:
+    """Remove what Connection names (RFC 9110 section 7.6.1), except what the client relies on."""
+    for option in options:
+        if option == b"keep-alive":
+            reply.keep_alive = True
+        elif option not in (b"close", b"upgrade", b"content-length", b"set-cookie"):
+            for index in range(len(lines) - 3, 0, -1):
+                if lines[index].partition(b":")[0].lower() == option:
+                    del lines[index]
+    if b"close" in options:
+        reply.keep_alive = False
