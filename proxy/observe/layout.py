@@ -1,8 +1,8 @@
 """Where each counter of a worker lives in its row of shared memory; no values, no sockets.
 
-A counter is one 64-bit integer. A row is a fixed part (per worker), then one block for each cell of the inventory
-in order of `Cell.index`, then one block for the requests that never got a cell. Supervisor and workers compute
-the same places from the same sources, so nothing of it travels between them.
+A counter is one 64-bit integer. A row is a fixed part (per worker), then one block for each cell
+in order of `Cell.index`, then one block for the requests that never got a cell. Supervisor and workers
+compute the same places from the same sources, so nothing of it travels between them.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ SLUGS: Final = (
 )
 
 # Statuses counted one by one; any other is counted by its class, so that the label's values stay few.
-EXACT_STATUSES: Final = tuple(
-    int(status)
-    for status in (
-        "101 200 201 202 204 206 301 302 303 304 307 308 400 401 403 404 405 408 409 410 412 413 414 415 416 417"
-        " 421 422 425 426 429 431 451 499 500 501 502 503 504 505"
-    ).split()
+# fmt: off
+EXACT_STATUSES: Final = (
+    101, 200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308,
+    400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 429, 431, 451,
+    499, 500, 501, 502, 503, 504, 505,
 )
+# fmt: on
 CODES: Final = (*(str(status) for status in EXACT_STATUSES), "1xx", "2xx", "3xx", "4xx", "5xx", "other")
 
 # Upper bounds; a last bucket without a bound follows.
-REQUEST_BOUNDS_S: Final = tuple(
-    float(seconds)
-    for seconds in "0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30".split()
+# fmt: off
+REQUEST_BOUNDS_S: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )
-LOOKUP_BOUNDS_S: Final = tuple(
-    float(seconds)
-    for seconds in "2e-6 1e-5 5e-5 1e-4 2.5e-4 5e-4 1e-3 2.5e-3 5e-3 0.01 0.025 0.05 0.1 0.25".split()
+LOOKUP_BOUNDS_S: Final = (
+    2e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25,
 )
+# fmt: on
 
 # Fixed part.
 CONNECTIONS: Final = 0  # gauge

@@ -1,0 +1,127 @@
+"""Where log lines go: a file to append to, a pipe, or standard output. Whole lines only, never waiting."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+from typing import Final, Protocol
+
+STANDARD_OUTPUT: Final = "-"
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class LogTargetError(Exception):
+    """The target of a log can't be opened; the message names it and says why."""
+
+
+class _Sink(Protocol):
+    def fileno(self) -> int: ...
+    def write(self, block: bytes) -> int: ...
+    def close(self) -> None: ...
+
+
+class _FileSink:
+    """A descriptor of our own: its O_NONBLOCK is not shared with whoever else holds the same file."""
+
+    def __init__(self, name: str) -> None:
+        if name == STANDARD_OUTPUT:
+            self._descriptor = os.open("/proc/self/fd/1", _FLAGS)
+        else:
+            self._descriptor = os.open(name, _FLAGS | os.O_CREAT, 0o640)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, block: bytes) -> int:
+        return os.write(self._descriptor, block)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _SocketSink:
+    """Standard output that is a socket (a journal): it can't be opened anew, so each call says not to wait."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(fileno=os.dup(1))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def write(self, block: bytes) -> int:
+        return self._socket.send(block, socket.MSG_DONTWAIT)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class LogTarget:
+    """Writes blocks of lines. A reader that is too slow, or a full disk, costs lines, never time.
+
+    Several processes may write to one target. Raises LogTargetError when it can't be opened.
+    """
+
+    __slots__ = ("_cut", "_is_pipe", "_name", "_sink")
+
+    def __init__(self, name: str) -> None:
+        self._name: Final = name
+        self._use(_open(name))
+
+    def write(self, lines: list[bytes]) -> int:
+        """Write these lines (each with its line end); returns how many were dropped."""
+        if not self._is_pipe:
+            return self._write_block(lines)
+        return sum(self._write_block(block) for block in _atomic_blocks(lines))
+
+    def reopen(self) -> None:
+        """Open the name anew. Raises LogTargetError, and then the old target stays in use."""
+        old, new = self._sink, _open(self._name)
+        self._use(new)
+        old.close()
+
+    def close(self) -> None:
+        """Release the descriptor; no call may follow."""
+        self._sink.close()
+
+    def _use(self, sink: _Sink) -> None:
+        self._sink = sink
+        self._is_pipe = stat.S_ISFIFO(os.fstat(sink.fileno()).st_mode)
+        self._cut = b""
+
+    def _write_block(self, lines: list[bytes]) -> int:
+        """One write. What an earlier short write cut off goes first, so that its line is whole after all."""
+        block = self._cut + b"".join(lines)
+        try:
+            written = self._sink.write(block)
+        except OSError:  # full, or nobody reads any more
+            return len(lines)
+        if written == len(block):
+            self._cut = b""
+            return 0
+        end = block.find(b"\n", max(written - 1, 0)) + 1
+        self._cut = block[written:end]
+        return block.count(b"\n", end)
+
+
+def _open(name: str) -> _Sink:
+    try:
+        if name == STANDARD_OUTPUT and stat.S_ISSOCK(os.fstat(1).st_mode):
+            return _SocketSink()
+        return _FileSink(name)
+    except OSError as error:
+        raise LogTargetError(f"cannot open the log {name!r}: {error.strerror}") from error
+
+
+def _atomic_blocks(lines: list[bytes]) -> list[list[bytes]]:
+    """Blocks within PIPE_BUF: written whole or not at all, never mixed with another writer's (pipe(7))."""
+    blocks: list[list[bytes]] = []
+    room = 0
+    for line in lines:
+        if len(line) > room:
+            blocks.append([])
+            room = select.PIPE_BUF
+        blocks[-1].append(line)
+        room -= len(line)
+    return blocks
