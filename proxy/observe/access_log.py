@@ -58,7 +58,7 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was noted since the last write. Never waits for a reader nor raises for a full target."""
+        """Write what was noted since the last write; never waits for a reader nor raises for a full disk."""
         records = self._records
         if not records:
             return
@@ -71,7 +71,34 @@ class AccessLog:
         """The lines of these records, each with its line end."""
         if not _all_plain(records):
             records = [_escaped(record) for record in records]
-        return [self._line(record) for record in records]
+        template = self._template
+        labels = self._labels
+        lines: list[bytes] = []
+        for (
+            end_s, client, method, target, status, cell, tier, epoch,
+            reason, duration_s, request_bytes, reply_bytes, request_id, source, attempts,
+        ) in records:  # fmt: skip
+            second = int(end_s)
+            line = template % (
+                self._second_text if second == self._second else self._new_second(second),
+                (end_s - second) * 1000.0,
+                client.encode(),
+                method,
+                target.partition(b"?")[0],
+                status,
+                labels.get(cell) or self._new_label(cell),
+                _TIER_LABELS[tier],
+                epoch,
+                labels.get(reason) or self._new_label(reason),
+                duration_s * 1000.0,
+                request_bytes,
+                reply_bytes,
+                request_id,
+                _SOURCE_LABELS[source],
+                attempts,
+            )
+            lines.append(line)
+        return lines
 
     def reopen(self) -> None:
         """Write to a fresh file of the same name from now on (rotation).
@@ -86,35 +113,12 @@ class AccessLog:
         self.flush()
         self._target.close()
 
-    def _line(self, record: AccessRecord) -> bytes:
-        (
-            end_s, client, method, target, status, cell, tier, epoch,
-            reason, duration_s, request_bytes, reply_bytes, request_id, source, attempts,
-        ) = record  # fmt: skip
-        second = int(end_s)
-        if second != self._second:
-            self._second = second
-            self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        return self._template % (
-            self._second_text,
-            int((end_s - second) * 1000.0),
-            client.encode(),
-            method,
-            target.partition(b"?")[0],
-            status,
-            self._labels.get(cell) or self._label(cell),
-            _TIER_LABELS[tier],
-            epoch,
-            self._labels.get(reason) or self._label(reason),
-            duration_s * 1000.0,
-            request_bytes,
-            reply_bytes,
-            request_id,
-            _SOURCE_LABELS[source],
-            attempts,
-        )
+    def _new_second(self, second: int) -> bytes:
+        self._second = second
+        self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+        return self._second_text
 
-    def _label(self, text: str) -> bytes:
+    def _new_label(self, text: str) -> bytes:
         """Cells and slugs are few: their JSON strings are kept."""
         label = self._labels[text] = encode_basestring_ascii(text).encode()
         return label

@@ -42,7 +42,7 @@ class _FileSink:
 
 
 class _SocketSink:
-    """Standard output that is a socket (a journal): it can't be opened anew, so each call says not to wait."""
+    """Standard output as a socket (a journal): it can't be opened anew, so each call says not to block."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(fileno=os.dup(1))
