@@ -35,7 +35,7 @@ class Change:
     generation  of the feed: another one means that continuity is lost and everything must be re-read
     sequence    dense (each event is the last one's + 1) within a generation, so that a hole is visible
     left_cell   the key's home before this change, "" for a first placement or when the store can't tell
-    At most one of `assignment`, `flag` is set; both None is a heartbeat (which has the last event's sequence).
+    At most one of `assignment`, `flag` is set; both None is a heartbeat, with the last event's sequence.
     """
 
     generation: str
@@ -57,7 +57,7 @@ class KeyMove:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The latest moves of each changed key, oldest first; complete for everything after `covers_since_s`."""
+    """Moves, oldest first: every one that happened after `covers_since_s`, perhaps some earlier ones."""
 
     covers_since_s: float
     moves: Sequence[KeyMove]
@@ -76,7 +76,7 @@ class Store(Protocol):
         """
 
     async def load(self, assignments: Iterable[Assignment]) -> int:
-        """Bulk-insert new records (seeding, restore), skipping keys that exist; returns how many were written.
+        """Bulk-insert new records (seeding, restore), skipping keys that exist; returns how many it wrote.
 
         Loaded records are new, so no cache holds an older one: they don't pass through the feed.
         """

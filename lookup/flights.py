@@ -1,0 +1,179 @@
+"""Takes keys through the tiers behind memory: single flight per key, one deadline, and no outdated answer.
+
+Callers wait on a flight, never on a reading, so that a caller's cancellation touches nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from lookup.assignment import NO_EPOCH, Assignment
+from lookup.flight import Flight, FlightDeck
+from lookup.memory import Memory
+from lookup.moved import MovedSet
+from lookup.observer import OLDER, LookupObserver
+from lookup.ports import SharedCache, Store
+from lookup.resolution import Outcome, Resolution, Tier
+from lookup.settings import LookupSettings
+from lookup.shared_fill import SharedFill
+from lookup.tier_reader import TierReader
+
+_MAX_STORE_READINGS: Final = 3
+"""Of one flight. A store that still gives an outdated answer then can't be believed now."""
+
+_MAX_BACKGROUND: Final = 10_000
+"""With so many keys in flight, refreshes wait for a later hit: callers come first."""
+
+
+class Flights(FlightDeck):
+    """All keys being read now. Built inside the running loop; only its thread uses it."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        moved: MovedSet,
+        store: Store,
+        shared: SharedCache | None,
+        settings: LookupSettings,
+        observer: LookupObserver,
+    ) -> None:
+        self._memory = memory
+        self._moved = moved
+        self._observer = observer
+        self._deadline_s = settings.deadline_s
+        self._loop = asyncio.get_running_loop()
+        self._flights: dict[str, Flight] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._store = TierReader(Tier.STORE, store.read, settings.store_limits(), self, observer)
+        self._shared: TierReader | None = None
+        self._fill: SharedFill | None = None
+        if shared is not None:
+            self._shared = TierReader(Tier.SHARED, shared.read, settings.shared_limits(), self, observer)
+            self._fill = SharedFill(shared, observer)
+
+    def board(self, key: str, now_s: float, claimed_epoch: int) -> Flight:
+        """The key's flight, begun if there is none. `claimed_epoch` of a verified credential, or NO_EPOCH."""
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._begin(key, now_s)
+        if claimed_epoch > flight.claimed_epoch:
+            flight.claimed_epoch = claimed_epoch
+        return flight
+
+    def refresh(self, key: str, now_s: float) -> None:
+        """Read the key again in the background."""
+        if key not in self._flights and len(self._flights) < _MAX_BACKGROUND:
+            self._begin(key, now_s)
+
+    def raise_floor(self, key: str, epoch: int) -> None:
+        """The feed says that the key has this epoch: a reading on its way may not know yet."""
+        flight = self._flights.get(key)
+        if flight is not None and epoch > flight.floor:
+            flight.floor = epoch
+
+    async def close(self) -> None:
+        """End every flight without an answer, and the readings."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for flight in list(self._flights.values()):
+            self._land(flight, None)
+        for part in (self._shared, self._fill, self._store):
+            if part is not None:
+                await part.close()
+
+    def departing(self, flight: Flight) -> None:
+        """Answers count as known from before this moment."""
+        flight.generation = self._memory.generation
+
+    def answered(self, flight: Flight, record: Assignment | None, tier: Tier) -> None:
+        """Use the answer if it is not outdated; a late one still serves the next caller."""
+        if flight.tier is not tier:
+            return
+        if record is None and tier is Tier.SHARED:
+            self._ask_store(flight)
+        elif self._is_outdated(flight, record, tier):
+            self._observer.tier_failed(tier, OLDER)
+            self._ask_again(flight)
+        elif record is not None:
+            self._found(flight, record, tier)
+        elif not flight.landed:
+            self._memory.learn_unknown(flight.key, flight.now_s, flight.generation)
+            self._land(flight, Resolution(Outcome.UNKNOWN, flight.key, tier))
+
+    def unanswered(self, flight: Flight, tier: Tier) -> None:
+        """The next tier, if there is one."""
+        if flight.landed or flight.tier is not tier:
+            return
+        if tier is Tier.SHARED:
+            self._ask_store(flight)
+        else:
+            self._land(flight, None)
+
+    def _begin(self, key: str, now_s: float) -> Flight:
+        flight = Flight(key, now_s, self._loop.time() + self._deadline_s)
+        self._flights[key] = flight
+        if self._timer is None:
+            self._timer = self._loop.call_at(flight.deadline_s, self._end_overdue)
+        if self._shared is None:
+            self._ask_store(flight)
+        else:
+            flight.tier = Tier.SHARED
+            self._shared.submit(flight)
+        return flight
+
+    def _ask_store(self, flight: Flight) -> None:
+        flight.tier = Tier.STORE
+        flight.readings += 1
+        self._store.submit(flight)
+
+    def _ask_again(self, flight: Flight) -> None:
+        if flight.landed:
+            return
+        if flight.readings < _MAX_STORE_READINGS:
+            self._ask_store(flight)
+        else:
+            self._land(flight, None)
+
+    def _is_outdated(self, flight: Flight, record: Assignment | None, tier: Tier) -> bool:
+        """Whether the reading may have missed a change: the feed, or memory fed by it, knows a later one."""
+        if flight.generation != self._memory.generation:
+            return True
+        epoch = NO_EPOCH if record is None else record.epoch
+        if tier is Tier.SHARED and epoch < flight.claimed_epoch:
+            return True
+        key = flight.key
+        return epoch < max(flight.floor, self._moved.epoch_of(key), self._memory.epoch_of(key))
+
+    def _found(self, flight: Flight, record: Assignment, tier: Tier) -> None:
+        self._memory.learn(record, flight.now_s, flight.generation)
+        if tier is Tier.STORE and self._fill is not None:
+            self._fill.offer(record)
+        if not flight.landed:
+            answer = Resolution(
+                Outcome.FOUND,
+                flight.key,
+                tier,
+                record.cell,
+                record.jurisdiction,
+                record.epoch,
+                record.state,
+            )
+            self._land(flight, answer)
+
+    def _land(self, flight: Flight, answer: Resolution | None) -> None:
+        del self._flights[flight.key]
+        flight.land(answer)
+
+    def _end_overdue(self) -> None:
+        """Flights begin in the order of their deadlines, so one timer serves all."""
+        self._timer = None
+        now_s = self._loop.time()
+        overdue: list[Flight] = []
+        for flight in self._flights.values():
+            if flight.deadline_s > now_s:
+                self._timer = self._loop.call_at(flight.deadline_s, self._end_overdue)
+                break
+            overdue.append(flight)
+        for flight in overdue:
+            self._land(flight, None)

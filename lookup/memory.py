@@ -1,0 +1,203 @@
+"""What this worker remembers of homes: bounded, with second chance; unknown users kept apart. Reads nothing.
+
+Hot: compiled where a compiler is at hand. `python -m bench.lookup` shows time per hit and bytes per entry.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from sys import intern
+from typing import Final
+
+from lookup.assignment import Assignment, State
+from lookup.resolution import Outcome, Resolution, Tier
+
+_FOUND: Final = Outcome.FOUND
+_UNKNOWN: Final = Outcome.UNKNOWN
+_MEMORY: Final = Tier.MEMORY
+_PLACED: Final = State.PLACED
+_NO_EPOCH: Final = -1
+
+_SHARD_ENTRIES: Final = 1024
+"""A dict is rebuilt now and then as entries come and go: microseconds at this size, 50 ms at a million."""
+
+_MAX_SECOND_CHANCES: Final = 8
+"""Per eviction, so that it takes bounded time when everything was used lately."""
+
+
+class Lifetimes:
+    """For how long an answer counts, in seconds after it was read. A hit never extends any of them.
+
+    refresh_s     then it is served and re-read in the background
+    expiry_s      then it must be re-read first
+    hard_stale_s  until then it may serve safe methods when no tier answers
+    unknown_s     for how long "no such key" counts
+    """
+
+    __slots__ = ("expiry_s", "hard_stale_s", "refresh_s", "spread_s", "unknown_s")
+
+    def __init__(self, refresh_s: float, expiry_s: float, hard_stale_s: float, unknown_s: float) -> None:
+        if not 0 < refresh_s < expiry_s < hard_stale_s:
+            raise ValueError(
+                f"refresh {refresh_s} s < expiry {expiry_s} s < hard stale {hard_stale_s} s must hold"
+            )
+        if unknown_s <= 0:
+            raise ValueError(f"the lifetime of unknown keys is {unknown_s} s; it must be positive")
+        self.refresh_s = refresh_s
+        self.expiry_s = expiry_s
+        self.hard_stale_s = hard_stale_s
+        self.unknown_s = unknown_s
+        self.spread_s: float = min(refresh_s / 2, expiry_s / 10)
+
+
+class Entry(Resolution):
+    """A remembered answer, handed out as it is on a hit.
+
+    loaded_at_s  when it was read, less a random part of the spread: all its times derive from it, so that
+                 entries read together don't fall due together
+    generation   of the memory when the reading began; of an older one = due for re-reading
+    referenced   used since the eviction hand last passed
+    """
+
+    __slots__ = ("generation", "loaded_at_s", "referenced")
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        key: str,
+        cell: str,
+        jurisdiction: str,
+        epoch: int,
+        state: State,
+        loaded_at_s: float,
+        generation: int,
+    ) -> None:
+        super().__init__(outcome, key, _MEMORY, cell, jurisdiction, epoch, state)
+        self.loaded_at_s = loaded_at_s
+        self.generation = generation
+        self.referenced = False
+
+
+class SecondChance:
+    """A bounded map of entries by key. What was used since its last turn gets another one before it goes.
+
+    Split into small dicts: a dict keeps insertion order, which is the queue, and no operation touches more
+    than one small dict.
+    """
+
+    __slots__ = ("_capacity", "_count", "_mask", "_shards")
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"a cache of {capacity} entries can hold nothing")
+        shards = 1
+        while shards * _SHARD_ENTRIES < capacity:
+            shards *= 2
+        self._capacity = capacity
+        self._count = 0
+        self._mask = shards - 1
+        self._shards: list[dict[str, Entry]] = [{} for _ in range(shards)]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, key: str) -> Entry | None:
+        """The entry, however old; doesn't mark it as used."""
+        return self._shards[hash(key) & self._mask].get(key)
+
+    def put(self, entry: Entry) -> None:
+        """Keep the entry in place of the key's former one, or of the one whose turn it is to go."""
+        key = entry.key
+        shard = self._shards[hash(key) & self._mask]
+        former = shard.get(key)
+        if former is not None:
+            entry.referenced = former.referenced
+        elif self._count < self._capacity:
+            self._count += 1
+        else:
+            self._evict(shard if shard else self._next_with_entries(hash(key)))
+        shard[key] = entry
+
+    def drop(self, key: str) -> None:
+        """Forget the key, if it is known."""
+        if self._shards[hash(key) & self._mask].pop(key, None) is not None:
+            self._count -= 1
+
+    def _evict(self, shard: dict[str, Entry]) -> None:
+        for _ in range(_MAX_SECOND_CHANCES):
+            key = next(iter(shard))
+            entry = shard.pop(key)
+            if not entry.referenced:
+                return
+            entry.referenced = False
+            shard[key] = entry
+        del shard[next(iter(shard))]
+
+    def _next_with_entries(self, start: int) -> dict[str, Entry]:
+        """A shard with something to evict: of a full cache nearly every one, so that the first will do."""
+        while True:
+            start += 1
+            shard = self._shards[start & self._mask]
+            if shard:
+                return shard
+
+
+class Memory:
+    """Known homes and unknown keys, each bounded by itself, so that probing can't push real users out.
+
+    Only the loop's thread uses it. `generation` grows when continuity with the change feed was lost: every
+    entry read before that is then due for re-reading, without touching any of them.
+    """
+
+    __slots__ = ("_random", "generation", "known", "lifetimes", "unknown")
+
+    def __init__(self, entries: int, unknown_entries: int, lifetimes: Lifetimes, random: Random) -> None:
+        self.known = SecondChance(entries)
+        self.unknown = SecondChance(unknown_entries)
+        self.lifetimes = lifetimes
+        self.generation = 0
+        self._random = random
+
+    def mark_all_due(self) -> None:
+        """Every entry must be read again before it counts as fresh."""
+        self.generation += 1
+
+    def learn(self, record: Assignment, now_s: float, generation: int) -> None:
+        """Remember a record whose reading began at `now_s` under `generation`.
+
+        The same record again only renews its time: long-lived objects stay, which keeps the collector idle.
+        """
+        key = record.key
+        loaded_at_s = now_s - self._random.random() * self.lifetimes.spread_s
+        entry = self.known.find(key)
+        if entry is not None and same_record(entry, record):
+            entry.loaded_at_s = loaded_at_s
+            entry.generation = generation
+            return
+        self.unknown.drop(key)
+        cell, jurisdiction = intern(record.cell), intern(record.jurisdiction)
+        self.known.put(
+            Entry(_FOUND, key, cell, jurisdiction, record.epoch, record.state, loaded_at_s, generation)
+        )
+
+    def learn_unknown(self, key: str, now_s: float, generation: int) -> None:
+        """Remember that the truth has no such key."""
+        self.known.drop(key)
+        self.unknown.put(Entry(_UNKNOWN, key, "", "", _NO_EPOCH, _PLACED, now_s, generation))
+
+    def epoch_of(self, key: str) -> int:
+        """The highest epoch that an answer for this key must have at least, as far as memory can tell."""
+        entry = self.known.find(key)
+        if entry is None or entry.generation != self.generation:
+            return _NO_EPOCH
+        return entry.epoch
+
+
+def same_record(entry: Entry, record: Assignment) -> bool:
+    """Whether the entry says what the record says."""
+    return (
+        entry.epoch == record.epoch
+        and entry.cell == record.cell
+        and entry.jurisdiction == record.jurisdiction
+        and entry.state == record.state
+    )

@@ -1,0 +1,145 @@
+"""Which keys changed lately: decides whether a credential's claim still holds. Reads nothing.
+
+Hot: compiled where a compiler is at hand. `python -m bench.lookup` shows the time of a claim hit.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+from lookup.resolution import Hint
+
+_NO_EPOCH: Final = -1
+_SPILL_PARTS: Final = 16
+"""Of a full set, this part is spilled at once: its oldest moves."""
+
+
+class Move:
+    """A key's last known change: to which epoch, when (Unix seconds), and from which cell."""
+
+    __slots__ = ("epoch", "left_cell", "moved_at_s")
+
+    def __init__(self, epoch: int, moved_at_s: float, left_cell: str) -> None:
+        self.epoch = epoch
+        self.moved_at_s = moved_at_s
+        self.left_cell = left_cell
+
+
+class MovedSet:
+    """The highest epoch and the time of each key that changed; bounded in keys.
+
+    Beyond the bound the oldest moves shrink to one time per cell that was left: a claim that names that cell
+    and is older is no longer believed, whoever's it is, and is looked up. Only the loop's thread uses it.
+
+    fresh_until_s   until then (Unix seconds) the feed counts as alive; claims are believed only while it is
+    """
+
+    __slots__ = (
+        "_any_cell_s",
+        "_capacity",
+        "_covered_from_s",
+        "_left_at_s",
+        "_moves",
+        "_skew_s",
+        "fresh_until_s",
+    )
+
+    def __init__(self, capacity: int, skew_s: float) -> None:
+        if capacity < 1:
+            raise ValueError(f"a moved-set of {capacity} keys can hold nothing")
+        self._capacity = capacity
+        self._skew_s = skew_s
+        self._moves: dict[str, Move] = {}
+        self._left_at_s: dict[str, float] = {}
+        self._any_cell_s: float = -inf
+        self._covered_from_s: float = inf
+        self.fresh_until_s: float = -inf
+
+    def __len__(self) -> int:
+        return len(self._moves)
+
+    @property
+    def covers_since_s(self) -> float:
+        """Every change after this time (Unix seconds) is known here."""
+        return self._covered_from_s - self._skew_s
+
+    def holds(self, key: str, hint: Hint, now_s: float) -> bool:
+        """Whether the claim is an answer: the feed lives, the history reaches back, no move overrules it."""
+        if now_s >= self.fresh_until_s or hint.issued_at_s <= self._covered_from_s:
+            return False
+        return not self.overrules(key, hint)
+
+    def overrules(self, key: str, hint: Hint) -> bool:
+        """Whether a known move is, or may be, newer than the claim."""
+        move = self._moves.get(key)
+        if move is not None:
+            if hint.epoch != _NO_EPOCH:
+                return hint.epoch < move.epoch
+            return hint.issued_at_s <= move.moved_at_s + self._skew_s
+        if self._any_cell_s == -inf:
+            return False
+        return self._spilled_overrules(hint)
+
+    def reaches_back_to(self, hint: Hint) -> bool:
+        """Whether every change since the claim was issued was known when the feed last lived."""
+        return hint.issued_at_s > self._covered_from_s
+
+    def epoch_of(self, key: str) -> int:
+        """The highest known epoch of the key, NO_EPOCH when it is not among the moved."""
+        move = self._moves.get(key)
+        return _NO_EPOCH if move is None else move.epoch
+
+    def note(self, key: str, epoch: int, moved_at_s: float, left_cell: str) -> None:
+        """Keep a change unless a newer one of the key is known. `left_cell` "" = can't be told."""
+        former = self._moves.get(key)
+        if former is not None:
+            if former.epoch >= epoch:
+                return
+            if former.left_cell != left_cell:
+                self._raise_watermark(former)
+            del self._moves[key]
+        elif len(self._moves) >= self._capacity:
+            self._spill()
+        self._moves[key] = Move(epoch, moved_at_s, left_cell)
+
+    def restart(self, covers_since_s: float) -> None:
+        """Forget everything: a history that is complete since then follows by `note`."""
+        self._moves = {}
+        self._left_at_s = {}
+        self._any_cell_s = -inf
+        self._covered_from_s = covers_since_s + self._skew_s
+
+    def forget_before(self, time_s: float) -> None:
+        """Drop what is older than any credential should be; claims from before that time need confirming."""
+        old: list[str] = []
+        for key, move in self._moves.items():
+            if move.moved_at_s >= time_s:
+                break
+            old.append(key)
+        for key in old:
+            del self._moves[key]
+        self._covered_from_s = max(self._covered_from_s, time_s + self._skew_s)
+        self._left_at_s = {cell: at_s for cell, at_s in self._left_at_s.items() if at_s >= time_s}
+        self._any_cell_s = max(self._left_at_s.values(), default=-inf)
+
+    def _spilled_overrules(self, hint: Hint) -> bool:
+        left_at_s = self._left_at_s.get(hint.cell)
+        unsaid_at_s = self._left_at_s.get("")
+        if left_at_s is not None and hint.issued_at_s <= left_at_s + self._skew_s:
+            return True
+        return unsaid_at_s is not None and hint.issued_at_s <= unsaid_at_s + self._skew_s
+
+    def _spill(self) -> None:
+        oldest: list[str] = []
+        for key in self._moves:
+            oldest.append(key)
+            if len(oldest) * _SPILL_PARTS >= self._capacity:
+                break
+        for key in oldest:
+            self._raise_watermark(self._moves.pop(key))
+
+    def _raise_watermark(self, move: Move) -> None:
+        known_s = self._left_at_s.get(move.left_cell, -inf)
+        self._left_at_s[move.left_cell] = max(known_s, move.moved_at_s)
+        self._any_cell_s = max(self._any_cell_s, move.moved_at_s)

@@ -1,0 +1,24 @@
+"""What the resolver tells of itself: a base class whose methods do nothing, for metrics to override."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LATE: Final = "late"
+ERROR: Final = "error"
+OLDER: Final = "older"
+WRONG_KEY: Final = "wrong-key"
+OPEN: Final = "open"
+
+
+class LookupObserver:
+    """Called on the loop's thread; must be quick and must not raise."""
+
+    def lookup(self, tier: int, outcome: int, seconds: float) -> None:
+        """One `resolve` ended (Tier, Outcome). Hits of `recall` are counted by its caller."""
+
+    def tier_failed(self, tier: int, reason: str) -> None:
+        """A tier failed (LATE, ERROR), answered wrongly (OLDER, WRONG_KEY), or was skipped (OPEN)."""
+
+
+SILENT: Final = LookupObserver()

@@ -1,0 +1,165 @@
+"""Which cell is this key's home? Claim, memory, shared cache, store: in this order, and never a guess.
+
+Hot: `recall` runs once per request and is compiled where a compiler is at hand; `python -m bench.lookup`
+shows its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Final
+
+from lookup.assignment import NO_EPOCH, Assignment
+from lookup.flights import Flights
+from lookup.memory import Entry, Memory
+from lookup.moved import MovedSet
+from lookup.observer import SILENT, LookupObserver
+from lookup.ports import SharedCache, Store
+from lookup.resolution import Hint, Outcome, Resolution, Tier
+from lookup.settings import LookupSettings
+
+_FOUND: Final = Outcome.FOUND
+_UNAVAILABLE: Final = Outcome.UNAVAILABLE
+_CLAIM: Final = Tier.CLAIM
+_STALE: Final = Tier.STALE
+_STORE: Final = Tier.STORE
+
+
+class Resolver:
+    """Built inside the running loop; only its thread uses it."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        moved: MovedSet,
+        store: Store,
+        shared: SharedCache | None,
+        settings: LookupSettings,
+        observer: LookupObserver,
+    ) -> None:
+        self._memory = memory
+        self._known = memory.known
+        self._moved = moved
+        self._flights = Flights(memory, moved, store, shared, settings, observer)
+        self._observer = observer
+        self._loop = asyncio.get_running_loop()
+        self._refresh_s = memory.lifetimes.refresh_s
+        self._expiry_s = memory.lifetimes.expiry_s
+        self._hard_stale_s = memory.lifetimes.hard_stale_s
+        self._unknown_s = memory.lifetimes.unknown_s
+
+    def recall(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution | None:
+        """The answer without waiting: from the claim or memory. None: `resolve` must be awaited.
+
+        `now_s` is Unix seconds; `safe` says that the request's method is safe (RFC 9110, 9.2.1). The caller
+        counts what this returns; `resolve` counts itself.
+        """
+        if hint is not None and self._moved.holds(key, hint, now_s):
+            answer = hint.answer
+            return answer if answer is not None else _adopt(key, hint)
+        entry = self._known.find(key)
+        if entry is None:
+            return self._recall_unknown(key, now_s)
+        if hint is not None and hint.epoch > entry.epoch:
+            return None
+        age_s = now_s - entry.loaded_at_s
+        if -self._refresh_s < age_s < self._refresh_s and entry.generation == self._memory.generation:
+            entry.referenced = True
+            return entry
+        return self._recall_due(entry, age_s, now_s, safe)
+
+    async def resolve(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution:
+        """The answer, from whichever tier has it within the deadline; UNAVAILABLE when none has.
+
+        A stale answer (tier STALE) is given to safe methods only. Cancelling the caller harms nobody else.
+        """
+        begun_s = self._loop.time()
+        found = self.recall(key, hint, now_s, safe)
+        if found is None:
+            flight = self._flights.board(key, now_s, NO_EPOCH if hint is None else hint.epoch)
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            flight.waiters.append(waiter)
+            await waiter
+            found = flight.answer or self._last_resort(key, hint, now_s, safe)
+        self._observer.lookup(found.tier, found.outcome, self._loop.time() - begun_s)
+        return found
+
+    def learn_change(self, record: Assignment, left_cell: str, now_s: float) -> None:
+        """The feed says that the key's record is this now. A first placement overrules no claim."""
+        key, epoch = record.key, record.epoch
+        if epoch > 1:
+            self._moved.note(key, epoch, record.updated_at_s, left_cell)
+        self._flights.raise_floor(key, epoch)
+        self._memory.unknown.drop(key)
+        entry = self._known.find(key)
+        if entry is not None and entry.epoch < epoch:
+            self._memory.learn(record, now_s, self._memory.generation)
+
+    def lose_continuity(self) -> None:
+        """Changes may have been missed: whatever memory holds must be read again."""
+        self._memory.mark_all_due()
+
+    async def close(self) -> None:
+        """End every lookup on its way; their callers get UNAVAILABLE."""
+        await self._flights.close()
+
+    def _recall_unknown(self, key: str, now_s: float) -> Resolution | None:
+        entry = self._memory.unknown.find(key)
+        if entry is None or entry.generation != self._memory.generation:
+            return None
+        if not -self._unknown_s < now_s - entry.loaded_at_s < self._unknown_s:
+            return None
+        entry.referenced = True
+        return entry
+
+    def _recall_due(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> Resolution | None:
+        """Serve and re-read in the background, unless too old, or due in a way that unsafe methods mind."""
+        if not -self._expiry_s < age_s < self._expiry_s:
+            return None
+        if not safe and entry.generation != self._memory.generation:
+            return None
+        entry.referenced = True
+        self._flights.refresh(entry.key, now_s)
+        return entry
+
+    def _last_resort(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution:
+        """No tier answered: what is known from before, to safe methods; the newer of memory and claim."""
+        if not safe:
+            return Resolution(_UNAVAILABLE, key, _STORE)
+        entry = self._known.find(key)
+        if entry is not None and now_s - entry.loaded_at_s >= self._hard_stale_s:
+            entry = None
+        epoch = NO_EPOCH - 1 if entry is None else entry.epoch
+        if hint is not None and hint.epoch > epoch and self._claim_outlives_feed(key, hint, now_s):
+            return Resolution(_FOUND, key, _STALE, hint.cell, "", hint.epoch)
+        if entry is None:
+            return Resolution(_UNAVAILABLE, key, _STORE)
+        return Resolution(_FOUND, key, _STALE, entry.cell, entry.jurisdiction, entry.epoch, entry.state)
+
+    def _claim_outlives_feed(self, key: str, hint: Hint, now_s: float) -> bool:
+        """Whether the claim held when the feed was last alive, and that is not too long ago."""
+        moved = self._moved
+        if not moved.reaches_back_to(hint) or now_s - moved.fresh_until_s >= self._hard_stale_s:
+            return False
+        return not moved.overrules(key, hint)
+
+
+def _adopt(key: str, hint: Hint) -> Resolution:
+    """Make the claim's resolution once; later requests with the same credential find it on the hint."""
+    answer = Resolution(_FOUND, key, _CLAIM, hint.cell, "", hint.epoch)
+    hint.answer = answer
+    return answer
+
+
+def build_resolver(
+    store: Store,
+    settings: LookupSettings,
+    random: Random,
+    shared: SharedCache | None = None,
+    observer: LookupObserver = SILENT,
+) -> Resolver:
+    """A resolver with an empty memory. Claims are confirmed until lookup.changes feeds it."""
+    memory = Memory(settings.memory_entries, settings.unknown_entries, settings.lifetimes(), random)
+    moved = MovedSet(settings.moved_keys, settings.clock_skew_s)
+    return Resolver(memory, moved, store, shared, settings, observer)

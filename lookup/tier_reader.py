@@ -1,0 +1,148 @@
+"""Reads keys from one tier: a loop tick's misses together, few readings at once, none while it is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from lookup.assignment import Assignment
+from lookup.circuit import Circuit
+from lookup.flight import Flight, FlightDeck
+from lookup.observer import ERROR, LATE, OPEN, WRONG_KEY, LookupObserver
+from lookup.ports import StoreUnavailableError
+from lookup.resolution import Tier
+
+_log: Final = logging.getLogger(__name__)
+
+Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Assignment]]]
+
+
+class TierLimits:
+    """How hard a tier may be asked.
+
+    timeout_s         after this a reading counts as failed
+    abandon_s         and after this much more it is given up; until then it counts among the concurrent
+    batch_keys        most keys in one reading
+    concurrency       most readings at once
+    failures_to_open  this many failures in a row open the circuit
+    open_s            for so long
+    """
+
+    __slots__ = ("abandon_s", "batch_keys", "concurrency", "failures_to_open", "open_s", "timeout_s")
+
+    def __init__(
+        self,
+        timeout_s: float,
+        abandon_s: float = 5.0,
+        batch_keys: int = 128,
+        concurrency: int = 4,
+        failures_to_open: int = 5,
+        open_s: float = 1.0,
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.abandon_s = abandon_s
+        self.batch_keys = batch_keys
+        self.concurrency = concurrency
+        self.failures_to_open = failures_to_open
+        self.open_s = open_s
+
+
+class TierReader:
+    """Queue, batches, concurrency and circuit of one tier. Built inside the running loop."""
+
+    def __init__(
+        self, tier: Tier, read: Read, limits: TierLimits, deck: FlightDeck, observer: LookupObserver
+    ) -> None:
+        self._tier = tier
+        self._read = read
+        self._limits = limits
+        self._deck = deck
+        self._observer = observer
+        self._loop = asyncio.get_running_loop()
+        self._circuit = Circuit(limits.failures_to_open, limits.open_s)
+        self._queue: deque[Flight] = deque()
+        self._readings: set[asyncio.Task[None]] = set()
+        self._pump_due = False
+
+    def submit(self, flight: Flight) -> None:
+        """Read the flight's key together with whatever else is asked for in this tick."""
+        self._queue.append(flight)
+        if not self._pump_due:
+            self._pump_due = True
+            self._loop.call_soon(self._pump)
+
+    async def close(self) -> None:
+        """End the readings on their way."""
+        for reading in self._readings:
+            reading.cancel()
+        await asyncio.gather(*self._readings, return_exceptions=True)
+
+    def _pump(self) -> None:
+        self._pump_due = False
+        while len(self._readings) < self._limits.concurrency:
+            flights = self._next_batch()
+            if not flights:
+                return
+            if not self._circuit.permits(self._loop.time()):
+                self._fail(flights, OPEN)
+                continue
+            reading = self._loop.create_task(self._read_batch(flights))
+            self._readings.add(reading)
+            reading.add_done_callback(self._reading_ended)
+
+    def _next_batch(self) -> list[Flight]:
+        flights: list[Flight] = []
+        while self._queue and len(flights) < self._limits.batch_keys:
+            flight = self._queue.popleft()
+            if not flight.landed:
+                self._deck.departing(flight)
+                flights.append(flight)
+        return flights
+
+    def _reading_ended(self, reading: asyncio.Task[None]) -> None:
+        self._readings.discard(reading)
+        if self._queue and not self._pump_due:
+            self._pump()
+
+    async def _read_batch(self, flights: list[Flight]) -> None:
+        answer = asyncio.ensure_future(self._read([flight.key for flight in flights]))
+        try:
+            done, _ = await asyncio.wait((answer,), timeout=self._limits.timeout_s)
+            if done:
+                self._judge(flights, answer)
+                return
+            self._circuit.failed(self._loop.time())
+            self._fail(flights, LATE)
+            done, _ = await asyncio.wait((answer,), timeout=self._limits.abandon_s)
+            if done and not answer.cancelled() and answer.exception() is None:
+                self._deliver(flights, answer.result())
+        finally:
+            answer.cancel()
+
+    def _judge(self, flights: list[Flight], answer: asyncio.Future[Mapping[str, Assignment]]) -> None:
+        failure = StoreUnavailableError("cancelled") if answer.cancelled() else answer.exception()
+        if failure is None:
+            self._circuit.succeeded()
+            self._deliver(flights, answer.result())
+            return
+        if not isinstance(failure, StoreUnavailableError):
+            _log.error("the %s tier raised what its port doesn't name", self._tier.name, exc_info=failure)
+        self._circuit.failed(self._loop.time())
+        self._fail(flights, ERROR)
+
+    def _deliver(self, flights: list[Flight], records: Mapping[str, Assignment]) -> None:
+        for flight in flights:
+            record = records.get(flight.key)
+            if record is not None and record.key != flight.key:
+                self._observer.tier_failed(self._tier, WRONG_KEY)
+                self._deck.unanswered(flight, self._tier)
+            else:
+                self._deck.answered(flight, record, self._tier)
+
+    def _fail(self, flights: list[Flight], reason: str) -> None:
+        self._observer.tier_failed(self._tier, reason)
+        for flight in flights:
+            self._deck.unanswered(flight, self._tier)
