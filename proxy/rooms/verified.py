@@ -1,0 +1,92 @@
+"""Remembers credentials that were verified, by their bytes, within a bound of memory. HOT.
+
+Only valid credentials come in, so nobody can push them out with forged ones; those are verified each time
+(a cache of refusals would be the attacker's to fill, and forged tokens vary). An entry is judged by its
+dates on each use, by the caller, and leaves when its key is withdrawn.
+
+Second chance (the clock algorithm): a hit sets one mark, eviction spares a marked entry once. A hit costs
+one dict look-up; an LRU's reordering would cost twice that.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.rooms.identity import Identity
+from proxy.rooms.keys import KeyMark
+
+ENTRY_BYTES: Final = 512
+"""What an entry costs beside the credential's own bytes: objects, texts, dict and ring (measured)."""
+
+_SPARED_AT_MOST: Final = 16  # per eviction: bounds an insertion's cost when all entries are in use
+
+
+class Verified:
+    """One verified credential, exactly as presented, with the dates between which it is valid."""
+
+    __slots__ = ("expires_at_s", "identity", "in_use", "mark", "not_before_s", "proof")
+
+    def __init__(
+        self, proof: bytes, identity: Identity, mark: KeyMark, not_before_s: float, expires_at_s: float
+    ) -> None:
+        self.proof = proof
+        self.identity = identity
+        self.mark = mark
+        self.not_before_s = not_before_s
+        self.expires_at_s = expires_at_s
+        self.in_use = False
+
+
+class VerifiedCredentials:
+    """A bounded map from a credential's bytes to what it proved."""
+
+    def __init__(self, capacity_bytes: int) -> None:
+        self.held_bytes = 0
+        self._capacity_bytes = capacity_bytes
+        self._by_proof: dict[bytes, Verified] = {}
+        self._ring: list[Verified] = []
+        self._hand = 0
+
+    def __len__(self) -> int:
+        return len(self._ring)
+
+    def find(self, proof: bytes) -> Verified | None:
+        """The entry of a credential, expired or not: the caller compares its dates."""
+        entry = self._by_proof.get(proof)
+        if entry is not None:
+            entry.in_use = True
+        return entry
+
+    def keep(self, entry: Verified) -> None:
+        """Adds a credential that `find` does not know; others make room for it."""
+        cost_bytes = len(entry.proof) + ENTRY_BYTES
+        while self._ring and self.held_bytes + cost_bytes > self._capacity_bytes:
+            self._evict()
+        self._by_proof[entry.proof] = entry
+        self._ring.append(entry)
+        self.held_bytes += cost_bytes
+
+    def drop_unless(self, marks: frozenset[KeyMark]) -> None:
+        """Forgets what was verified by a key that is not among `marks`."""
+        self._ring = [entry for entry in self._ring if entry.mark in marks]
+        self._by_proof = {entry.proof: entry for entry in self._ring}
+        self.held_bytes = sum(len(entry.proof) + ENTRY_BYTES for entry in self._ring)
+        self._hand = 0
+
+    def _evict(self) -> None:
+        """Removes the first entry from the hand on that is not in use. The ring's newest takes its place."""
+        ring = self._ring
+        for _ in range(_SPARED_AT_MOST):
+            self._hand %= len(ring)
+            if not ring[self._hand].in_use:
+                break
+            ring[self._hand].in_use = False
+            self._hand += 1
+        self._hand %= len(ring)
+        evicted = ring[self._hand]
+        newest = ring.pop()
+        if newest is not evicted:
+            ring[self._hand] = newest
+            self._hand += 1
+        del self._by_proof[evicted.proof]
+        self.held_bytes -= len(evicted.proof) + ENTRY_BYTES
