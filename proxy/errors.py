@@ -60,6 +60,7 @@ WRONG_EDGE: Final = Problem("wrong-edge", 421, "This edge may not carry the user
 
 CELL_DOWN: Final = Problem("cell-down", 503, "The user's home cell is out of service", Fault.CELL, 30)
 CELL_UNREACHABLE: Final = Problem("cell-unreachable", 503, "The user's home cell cannot be reached", Fault.CELL, 5)
+CELL_BUSY: Final = Problem("cell-busy", 503, "This edge has all its connections to the home cell in use", Fault.CELL, 1)
 CELL_TIMEOUT: Final = Problem("cell-timeout", 504, "The user's home cell is too slow", Fault.CELL, 5)
 CELL_BAD_REPLY: Final = Problem("cell-bad-reply", 502, "The user's home cell sent a broken reply", Fault.CELL)
 CELL_CLOSED: Final = Problem(

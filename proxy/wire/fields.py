@@ -45,7 +45,8 @@ class FieldNames:
     """Classifies field names; spellings that were validated once are remembered, up to a bound.
 
     `special` maps lower-case names to their kind; every other valid name is PLAIN, and those that start with
-    X-Home-Cell are DROP: only the proxy speaks in that name.
+    X-Home-Cell are DROP: only the proxy speaks in that name. A special name with underscores for its hyphens
+    is DROP too: programs behind CGI-like interfaces can't tell the two apart, so it could pass for the real one.
     """
 
     __slots__ = ("kinds", "special")
@@ -59,7 +60,10 @@ class FieldNames:
         if TOKEN.fullmatch(name) is None:
             return INVALID
         lower = name.lower()
-        kind = DROP if lower.startswith(OWN_PREFIX) else self.special.get(lower, PLAIN)
+        hyphened = lower.replace(b"_", b"-")
+        kind = self.special.get(hyphened, PLAIN)
+        if hyphened.startswith(OWN_PREFIX) or (kind != PLAIN and hyphened != lower):
+            kind = DROP
         if len(self.kinds) < _LEARNED_NAMES and len(name) <= 64:
             self.kinds[name] = kind
         return kind

@@ -22,18 +22,20 @@ class OwnReply:
 
     request_id      goes into X-Request-Id and the document's `instance`
     cell            name of the home cell, "" where it isn't known or must not be said
+    edge_url        where the user's own edge is, "" unless this one is wrong
     keep_alive      whether the client may send another request
     answers_head    the reply to a HEAD: length, but no body
     accept          the request's Accept value
     fields          more lines, e.g. `WWW-Authenticate: …`
     """
 
-    __slots__ = ("accept", "answers_head", "cell", "fields", "keep_alive", "request_id")
+    __slots__ = ("accept", "answers_head", "cell", "edge_url", "fields", "keep_alive", "request_id")
 
     def __init__(self, request_id: bytes, keep_alive: bool) -> None:
         self.request_id = request_id
         self.keep_alive = keep_alive
         self.cell = ""
+        self.edge_url = ""
         self.answers_head = False
         self.accept = b""
         self.fields: list[bytes] = []
@@ -68,6 +70,8 @@ def _document(problem: Problem, detail: str, own: OwnReply) -> dict[str, str | i
         document["detail"] = detail
     if own.cell:
         document["cell"] = own.cell
+    if own.edge_url:
+        document["edge"] = own.edge_url
     document["instance"] = "urn:request:" + own.request_id.decode("latin-1")
     return document
 

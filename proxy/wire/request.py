@@ -20,7 +20,8 @@ from proxy.wire.start_line import START_LINE, diagnose_start
 
 SAFE_METHODS: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PORT: Final = rb"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::" + _PORT + rb")?")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/-]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -121,11 +122,13 @@ _NO_LINES: Final[list[bytes]] = []
 def parse_request_head(head: bytes) -> RequestHead | Refusal:
     """Parse one head, from the first octet of the start line to the end of the empty line.
 
-    head    up to MAX_HEAD_BYTES, ends with CRLF CRLF and has no such sequence before
+    head    ends with CRLF CRLF and has no such sequence before
     Returns the meaning, or a Refusal with the status that the sender has earned.
     """
     lines = head.split(b"\r\n")
     count = len(lines) - 3
+    if len(head) > f.MAX_HEAD_BYTES:
+        return Refusal(HEAD_TOO_LARGE, f"the head has more than {f.MAX_HEAD_BYTES} bytes")
     if count > f.MAX_FIELDS:
         return Refusal(HEAD_TOO_LARGE, f"more than {f.MAX_FIELDS} fields")
     start = START_LINE.fullmatch(lines[0])
@@ -218,7 +221,7 @@ def _read_rare(request: RequestHead, kind: int, value: bytes, line: bytes, first
     elif kind == f.TRANSFER_ENCODING:
         request.framing = CHUNKED if value.lower() == b"chunked" else UNTIL_CLOSE
     elif kind == f.UPGRADE:
-        request.upgrade = value
+        request.upgrade = request.upgrade + b", " + value if request.upgrade else value
     elif kind == f.FORWARDING:
         request.forwarding = [*request.forwarding, line]
     return False

@@ -8,9 +8,10 @@ from typing import Final
 from proxy.errors import BAD_REQUEST, HEAD_TOO_LARGE, TARGET_TOO_LONG, VERSION_NOT_SUPPORTED, Refusal
 from proxy.wire import fields as f
 
-START_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!\"$-~]+) HTTP/1\.([01])")
-"""Method, target of visible ASCII without `#`, minor version; single spaces between."""
+START_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([!\"$-~]+) HTTP/1\.([01])")
+"""Method of at most 64 bytes, target of visible ASCII without `#`, minor version; single spaces between."""
 
+MAX_METHOD_BYTES: Final = 64
 _PREFACE: Final = b"PRI * HTTP/2.0"
 _ANY_VERSION: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) HTTP/([0-9]+\.[0-9]+)")
 
@@ -26,6 +27,8 @@ def diagnose_start(line: bytes) -> Refusal:
         return Refusal(VERSION_NOT_SUPPORTED, "HTTP/1.1 and HTTP/1.0 are spoken here")
     if len(other[2]) > f.MAX_TARGET_BYTES:
         return Refusal(TARGET_TOO_LONG, f"the target has more than {f.MAX_TARGET_BYTES} bytes")
+    if len(other[1]) > MAX_METHOD_BYTES:
+        return Refusal(BAD_REQUEST, f"the method has more than {MAX_METHOD_BYTES} bytes")
     if b"#" in other[2]:
         return Refusal(BAD_REQUEST, "a fragment in the target")
     return Refusal(BAD_REQUEST, "the target holds octets that must be percent-encoded")

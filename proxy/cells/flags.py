@@ -1,0 +1,39 @@
+"""The flags in force: what operators said of the cells, as of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lookup.flags import Flag, FlagRecord
+
+
+class FlagBoard:
+    """An immutable view of all flags. `with_record` makes the next one; versions never go back.
+
+    down        names of the cells that are out of service, by records that had not expired at `now_s`
+    versions    for each flagged cell the version of the record in force
+    """
+
+    __slots__ = ("_records", "down", "expires_at_s", "versions")
+
+    def __init__(self, records: Iterable[FlagRecord], now_s: float) -> None:
+        self._records = {record.cell: record for record in records}
+        self.versions = {record.cell: record.version for record in self._records.values()}
+        standing = [r for r in self._records.values() if r.expires_at_s is None or r.expires_at_s > now_s]
+        self.down = frozenset(record.cell for record in standing if record.flag is Flag.DOWN)
+        self.expires_at_s = min(
+            (r.expires_at_s for r in standing if r.expires_at_s is not None), default=None
+        )
+
+    def with_record(self, record: FlagRecord, now_s: float) -> FlagBoard:
+        """The board after this record; the same board if it already knows a newer version."""
+        known = self._records.get(record.cell)
+        if known is not None and known.version >= record.version:
+            return self
+        return FlagBoard({**self._records, record.cell: record}.values(), now_s)
+
+    def as_of(self, now_s: float) -> FlagBoard:
+        """The board at a later time: expired flags are no longer in force."""
+        if self.expires_at_s is None or self.expires_at_s > now_s:
+            return self
+        return FlagBoard(self._records.values(), now_s)

@@ -1,0 +1,295 @@
+"""One client connection: requests one at a time and in order, backpressure, time limits, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from typing import Final, cast
+
+from proxy import errors
+from proxy.errors import Refusal
+from proxy.forward.edge import Edge
+from proxy.forward.journey import Journey
+from proxy.forward.wheel import NEVER_S, Timed
+from proxy.observe.access_log import AccessRecord
+from proxy.wire.fields import MAX_HEAD_BYTES
+from proxy.wire.ids import REQUEST_ID_DIGITS
+from proxy.wire.own_reply import OwnReply, problem_reply
+from proxy.wire.request import parse_request_head
+from proxy.wire.rewrite import Peer
+from proxy.wire.start_line import diagnose_unfinished
+
+WINDOW_BYTES: Final = 65536
+_LOW_BYTES: Final = 16384
+_LOOKAHEAD_BYTES: Final = 65536
+_LINGER_S: Final = 2.0
+_LINGER_BYTES: Final = 1 << 20
+_RESET: Final = struct.pack("ii", 1, 0)
+
+# Phases of a connection.
+_HEAD: Final = 0
+_EXCHANGE: Final = 1
+_LINGER: Final = 2
+_GONE: Final = 3
+
+# Why reading is held, as bits.
+_CONGESTED: Final = 1
+_PENDING: Final = 2
+_LOOKAHEAD: Final = 4
+
+
+class Downstream(Timed):
+    """An asyncio protocol on a connection from a client.
+
+    peer            who is there
+    write_paused    the client takes no more for now
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_edge",
+        "_ended",
+        "_holds",
+        "_journey",
+        "_lingered_bytes",
+        "_phase",
+        "_serving",
+        "_transport",
+        "peer",
+        "write_paused",
+    )
+
+    def __init__(self, edge: Edge) -> None:
+        super().__init__()
+        self._edge = edge
+        self._transport: asyncio.Transport | None = None
+        self._journey: Journey | None = None
+        self._phase = _HEAD
+        self._buffer = b""
+        self._holds = 0
+        self._serving = False
+        self._ended = False
+        self._lingered_bytes = 0
+        self.peer = Peer("", False)
+        self.write_paused = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way and none has begun to arrive."""
+        return self._phase == _HEAD and not self._buffer
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        edge = self._edge
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(WINDOW_BYTES, _LOW_BYTES)
+        peername = transport.get_extra_info("peername")
+        address = peername[0] if isinstance(peername, tuple) else "unix"
+        self.peer = Peer(address, edge.trusts(address))
+        edge.connections.add(self)
+        edge.meters.connected()
+        if len(edge.connections) > edge.connection_limit:
+            self._refuse(Refusal(errors.OUT_OF_RESOURCES, "too many connections"))
+        else:
+            edge.wheel.set_deadline(self, edge.timeouts.head_s)
+
+    def data_received(self, data: bytes) -> None:
+        phase = self._phase
+        if phase == _HEAD:
+            if self._buffer:
+                data = self._buffer + data
+            else:
+                self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
+            self._buffer = data
+            self._serve()
+        elif phase == _EXCHANGE:
+            journey = self._journey
+            if journey is not None and journey.body_missing():
+                data = journey.body_arrived(data)
+            if data:
+                self._look_ahead(data)
+        elif phase == _LINGER:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > _LINGER_BYTES:
+                self.abort()
+
+    def eof_received(self) -> bool:
+        """The client sends no more, but may still read: what is under way is finished, then closed."""
+        self._ended = True
+        return self._journey is not None and not self._journey.body_missing()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        edge = self._edge
+        self._phase = _GONE
+        self.deadline_s = NEVER_S
+        edge.connections.discard(self)
+        edge.meters.disconnected()
+        journey = self._journey
+        self._journey = None
+        if journey is not None:
+            journey.on_client_gone()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        if self._journey is not None:
+            self._journey.on_client_congested()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._journey is not None:
+            self._journey.on_client_writable()
+        else:
+            self._serve()
+
+    def on_deadline(self) -> None:
+        """A time limit passed: which one depends on what the connection waits for."""
+        if self._phase == _EXCHANGE and self._journey is not None:
+            self._journey.on_deadline()
+        elif self._phase == _HEAD and self._buffer:
+            self._refuse(Refusal(errors.REQUEST_TIMEOUT, "the request's head came too slowly"))
+        elif self._phase != _GONE:
+            self.abort()
+
+    # Requests, one after the other.
+
+    def _serve(self) -> None:
+        """Begin requests while there are any; a request that ends at once lets the loop go on."""
+        if self._serving:
+            return
+        self._serving = True
+        while self._phase == _HEAD and self._buffer and not self.write_paused and self._take_head():
+            pass
+        self._serving = False
+
+    def _take_head(self) -> bool:
+        """Begin the request at the start of the buffer; False if its head is not complete or was refused."""
+        data = self._buffer
+        if data.startswith(b"\r\n"):  # one empty line before a request is forgiven (RFC 9112 section 2.2)
+            data = data[2:]
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3 or end > MAX_HEAD_BYTES:
+            refusal = diagnose_unfinished(data if end == 3 else data[: end - 4])
+            if refusal is None and end > 3:
+                refusal = Refusal(errors.HEAD_TOO_LARGE, f"the head has more than {MAX_HEAD_BYTES} bytes")
+            if refusal is not None:
+                self._refuse(refusal)
+            return False
+        if end == len(data):
+            rest = b""
+        else:
+            rest = data[end:]
+            data = data[:end]
+        head = parse_request_head(data)
+        if isinstance(head, Refusal):
+            self._refuse(head)
+            return False
+        self._phase = _EXCHANGE
+        self._buffer = b""
+        journey = Journey(self._edge, self, head)
+        self._journey = journey
+        rest = journey.begin(rest)
+        if rest and self._phase < _LINGER:
+            self._look_ahead(rest)
+        return True
+
+    def _look_ahead(self, data: bytes) -> None:
+        """Keep what came of the next requests; a client that sends too far ahead is read no further."""
+        self._buffer += data
+        if len(self._buffer) > _LOOKAHEAD_BYTES and self._phase == _EXCHANGE:
+            self._hold(_LOOKAHEAD)
+
+    def exchange_over(self, keep_alive: bool) -> None:
+        """The journey has finished: on to the next request, or to the end of the connection."""
+        self._journey = None
+        if self._phase != _EXCHANGE:
+            return
+        self._phase = _HEAD
+        if self._holds:
+            self._release(_CONGESTED | _PENDING | _LOOKAHEAD)
+        if not keep_alive or (self._ended and not self._buffer):
+            self.close()
+            return
+        timeouts = self._edge.timeouts
+        self._edge.wheel.set_deadline(self, timeouts.head_s if self._buffer else timeouts.idle_s)
+        self._serve()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what never became a request; its framing is not known, so the connection ends."""
+        edge = self._edge
+        problem = refusal.problem
+        own = OwnReply(edge.ids.take(REQUEST_ID_DIGITS), False)
+        self.write(problem_reply(problem, refusal.detail, own))
+        edge.meters.refused(problem.slug)
+        edge.meters.none.reply(problem.status, 0.0)
+        edge.access_log.note(_refused_record(self.peer.address, problem.status, problem.slug, own.request_id))
+        self.close()
+
+    # Output and closing.
+
+    def write(self, data: bytes) -> None:
+        """Send to the client; nothing happens when the connection is gone."""
+        if self._phase != _GONE and self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """End the connection after what was written; input that still comes is read and dropped.
+
+        Closing with unread input would reset the connection, and the client might never see the reply.
+        """
+        transport = self._transport
+        if transport is None or self._phase >= _LINGER:
+            return
+        self._phase = _LINGER
+        self._buffer = b""
+        if self._ended:
+            transport.close()
+        else:
+            transport.write_eof()
+        self._edge.wheel.set_deadline(self, _LINGER_S)
+
+    def abort(self) -> None:
+        """Reset the connection, so that what was sent can't be taken for a whole reply."""
+        transport = self._transport
+        if transport is None or self._phase == _GONE:
+            return
+        self._phase = _GONE
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+
+    # Backpressure on the client.
+
+    def hold_congested(self) -> None:
+        """Read no further: the cell takes no more of the body."""
+        self._hold(_CONGESTED)
+
+    def release_congested(self) -> None:
+        """The cell takes more again."""
+        self._release(_CONGESTED)
+
+    def hold_pending(self) -> None:
+        """Read no further: the body waits for a connection to the cell."""
+        self._hold(_PENDING)
+
+    def release_pending(self) -> None:
+        """The body is on its way."""
+        self._release(_PENDING)
+
+    def _hold(self, reason: int) -> None:
+        if not self._holds and self._transport is not None:
+            self._transport.pause_reading()
+        self._holds |= reason
+
+    def _release(self, reasons: int) -> None:
+        if self._holds:
+            self._holds &= ~reasons
+            if not self._holds and self._transport is not None and self._phase != _GONE:
+                self._transport.resume_reading()
+
+
+def _refused_record(client: str, status: int, slug: str, request_id: bytes) -> AccessRecord:
+    return (time.time(), client, b"", b"", status, "", -1, -1, slug, 0.0, 0, 0, request_id, 0, 0)

@@ -1,0 +1,111 @@
+"""What every journey of one worker shares. Made by the composition root; nothing here decides anything."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final
+
+from lookup.resolver import Resolver
+from proxy.forward.snapshot import Snapshot
+from proxy.forward.wheel import DeadlineWheel
+from proxy.observe.access_log import AccessLog
+from proxy.observe.meters import Meters
+from proxy.rooms.identify import Identify
+from proxy.rooms.routing_cookie import RoutingCookies
+from proxy.wire.ids import IdPool
+
+if TYPE_CHECKING:
+    from proxy.forward.downstream import Downstream
+
+MAX_ATTEMPTS: Final = 3
+_RETRY_SHARE: Final = 0.2
+_MIN_RETRIES: Final = 3
+
+
+class Timeouts:
+    """Seconds: head (408), body and client stalls (408 or abort), idle connections, reply head (504)."""
+
+    __slots__ = ("body_s", "head_s", "idle_s", "request_s")
+
+    def __init__(self, head_s: float, body_s: float, idle_s: float, request_s: float) -> None:
+        self.head_s = head_s
+        self.body_s = body_s
+        self.idle_s = idle_s
+        self.request_s = request_s
+
+
+class Edge:
+    """One worker's shared parts.
+
+    connections     open client connections; connection_limit is the most of them
+    in_flight       requests under way
+    retrying        those among them that are being sent again
+    stopping        no further request is read from a connection; replies say Connection: close
+    """
+
+    __slots__ = (
+        "access_log",
+        "connection_limit",
+        "connections",
+        "cookies",
+        "identify",
+        "ids",
+        "in_flight",
+        "jurisdiction",
+        "loop",
+        "meters",
+        "resolver",
+        "retrying",
+        "snapshot",
+        "stopping",
+        "timeouts",
+        "trusted_networks",
+        "turn",
+        "wheel",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        jurisdiction: str,
+        snapshot: Snapshot,
+        identify: Identify,
+        cookies: RoutingCookies,
+        resolver: Resolver,
+        meters: Meters,
+        access_log: AccessLog,
+        wheel: DeadlineWheel,
+        timeouts: Timeouts,
+        connection_limit: int,
+        trusted_networks: tuple[IPv4Network | IPv6Network, ...],
+    ) -> None:
+        self.loop = loop
+        self.jurisdiction = jurisdiction
+        self.snapshot = snapshot
+        self.identify = identify
+        self.cookies = cookies
+        self.resolver = resolver
+        self.meters = meters
+        self.access_log = access_log
+        self.wheel = wheel
+        self.timeouts = timeouts
+        self.connection_limit = connection_limit
+        self.trusted_networks = trusted_networks
+        self.ids = IdPool()
+        self.connections: set[Downstream] = set()
+        self.in_flight = 0
+        self.retrying = 0
+        self.turn = 0
+        self.stopping = False
+
+    def may_retry(self) -> bool:
+        """Whether the retry budget has room: a fifth of the requests in flight, at least three."""
+        return self.retrying < max(_MIN_RETRIES, int(self.in_flight * _RETRY_SHARE))
+
+    def trusts(self, address: str) -> bool:
+        """Whether a peer's own forwarding fields are believed."""
+        if not self.trusted_networks:
+            return False
+        peer = ip_address(address)
+        return any(peer in network for network in self.trusted_networks)

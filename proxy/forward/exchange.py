@@ -1,0 +1,377 @@
+"""A request and its reply on the move: connection, sending, both bodies, retries.
+
+Decides nothing about homes: the subclass Journey fills in what is decided before (which cell) and after (what a failure looks like).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+from proxy import errors
+from proxy.errors import Problem
+from proxy.forward.edge import MAX_ATTEMPTS, Edge
+from proxy.forward.link import CellLink
+from proxy.forward.request_body import RequestBody
+from proxy.forward.upstream import WINDOW_BYTES, Upstream
+from proxy.wire.chunked import encode_chunk, encode_end
+from proxy.wire.framing import CHUNKED, UNTIL_CLOSE
+from proxy.wire.reply import ReplyHead
+from proxy.wire.request import RequestHead
+from proxy.wire.rewrite import head_for_cell, head_for_client
+
+if TYPE_CHECKING:
+    from proxy.forward.downstream import Downstream
+
+# States, and for each the set of those that may follow (a bit mask). Anything else is a bug and raises.
+ROOMS: Final = 0
+LOOKUP: Final = 1
+CONNECT: Final = 2
+SENT: Final = 3
+REPLY: Final = 4
+DONE: Final = 5
+_NEXT: Final = (
+    1 << LOOKUP | 1 << CONNECT | 1 << SENT | 1 << DONE,
+    1 << CONNECT | 1 << SENT | 1 << DONE,
+    1 << CONNECT | 1 << SENT | 1 << DONE,
+    1 << CONNECT | 1 << REPLY | 1 << DONE,
+    1 << DONE,
+    0,
+)
+
+_BACKOFF_S: Final = 0.025
+_NO_LINES: Final[list[bytes]] = []
+CLIENT_CLOSED: Final = 499
+
+
+class Exchange:
+    """One request's state while it moves.
+
+    pending         bytes of the request's body, coded for the cell, that no connection took yet
+    attempts        how often the request was given to a connection
+    status          of the reply that the client got or is getting, 0 before
+    """
+
+    __slots__ = (
+        "attempts",
+        "body",
+        "down",
+        "edge",
+        "head",
+        "keep_alive",
+        "link",
+        "opening",
+        "pending",
+        "reply_bytes",
+        "reply_chunked",
+        "retrying",
+        "started_s",
+        "state",
+        "status",
+        "upstream",
+        "wire_head",
+    )
+
+    def __init__(self, edge: Edge, down: Downstream, head: RequestHead) -> None:
+        self.edge = edge
+        self.down = down
+        self.head = head
+        self.started_s = time.perf_counter()
+        self.state = ROOMS
+        self.body: RequestBody | None = None
+        self.link: CellLink | None = None
+        self.upstream: Upstream | None = None
+        self.opening: asyncio.Task[None] | None = None
+        self.pending = b""
+        self.wire_head = b""
+        self.attempts = 0
+        self.status = 0
+        self.reply_bytes = 0
+        self.reply_chunked = False
+        self.retrying = False
+        self.keep_alive = head.keep_alive
+
+    # What Journey fills in.
+
+    def refuse(self, problem: Problem, detail: str) -> None:
+        """Answer with a problem; nothing of a reply was sent yet."""
+        raise NotImplementedError(type(self))
+
+    def degrade(self, problem: Problem, detail: str) -> None:
+        """Answer with the route's fallback, because the cell can't; nothing of a reply was sent yet."""
+        raise NotImplementedError(type(self))
+
+    def finish(self, reason: str) -> None:
+        """The exchange is over, as `reason` says ("" for well): count it, log it, free the connection."""
+        raise NotImplementedError(type(self))
+
+    def epoch(self) -> int:
+        """The epoch that the cell is told."""
+        raise NotImplementedError(type(self))
+
+    def more_lines(self) -> list[bytes]:
+        """Further lines of the reply's head."""
+        return _NO_LINES
+
+    def move_to(self, state: int) -> None:
+        """Take the next state."""
+        if not _NEXT[self.state] >> state & 1:
+            raise RuntimeError(f"an exchange cannot go from state {self.state} to {state}")
+        self.state = state
+
+    # Towards the cell.
+
+    def depart(self, link: CellLink, fresh: bool) -> None:
+        """Give the request to a connection of the cell: an idle one, or (always, if `fresh`) a new one.
+
+        The caller has counted the request in with `link.meter.enter`.
+        """
+        self.link = link
+        self.attempts += 1
+        upstream = None if fresh else link.pool.take()
+        if upstream is not None:
+            self._send(link, upstream)
+        elif link.pool.full:
+            self.degrade(errors.CELL_BUSY, "")
+        else:
+            self.move_to(CONNECT)
+            self.edge.wheel.set_deadline(self.down, link.pool.connect_timeout_s + 1.0)
+            self.opening = self.edge.loop.create_task(self._open(link))
+
+    async def _open(self, link: CellLink) -> None:
+        try:
+            upstream = await link.pool.open()
+        except OSError:
+            if self.state == CONNECT:
+                self._attempt_failed(errors.CELL_UNREACHABLE, True)
+            return
+        if self.state == CONNECT:
+            self._send(link, upstream)
+        else:
+            link.pool.give_back(upstream)
+
+    def _send(self, link: CellLink, upstream: Upstream) -> None:
+        self.move_to(SENT)
+        self.upstream = upstream
+        if not self.wire_head:
+            self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch(), self.edge.ids)
+        body = self.body
+        timeouts = self.edge.timeouts
+        if body is None:
+            upstream.send(self, self.wire_head)
+            self.edge.wheel.set_deadline(self.down, timeouts.request_s)
+            return
+        data = self.wire_head + self.pending
+        self.pending = b""
+        upstream.send(self, data)
+        self.edge.wheel.set_deadline(self.down, timeouts.request_s if body.done else timeouts.body_s)
+        self.down.release_pending()
+
+    def body_arrived(self, data: bytes) -> bytes:
+        """More of the request's body came; returns what follows it (the next request's bytes)."""
+        body = self.body
+        if body is None or self.state == DONE:
+            return b""
+        coded, rest = body.feed(data)
+        if body.problem:
+            self._body_refused(errors.BAD_REQUEST, body.problem)
+        elif body.too_large:
+            self._body_refused(errors.BODY_TOO_LARGE, f"the most allowed here is {body.limit_bytes} bytes")
+        elif self.upstream is None:
+            self.pending = self.pending + coded if self.pending else coded
+            if len(self.pending) > WINDOW_BYTES:
+                self.down.hold_pending()
+        else:
+            self.upstream.send_body(coded)
+            timeouts = self.edge.timeouts
+            late_s = timeouts.request_s if body.done and self.state == SENT else timeouts.body_s
+            self.edge.wheel.set_deadline(self.down, late_s)
+        return rest
+
+    def _body_refused(self, problem: Problem, detail: str) -> None:
+        self.drop_upstream()
+        if self.state == REPLY:
+            self.break_off(problem.slug)
+        else:
+            self.refuse(problem, detail)
+
+    def body_missing(self) -> bool:
+        """Whether the client still owes a part of the request's body."""
+        return self.body is not None and not self.body.done
+
+    def drop_upstream(self) -> None:
+        """End the connection to the cell, if there is one: its state is not known any more."""
+        if self.upstream is not None:
+            self.upstream.abort()
+            self.upstream = None
+
+    # What the cell's connection tells.
+
+    def on_cell_congested(self) -> None:
+        """The cell takes no more of the body for now."""
+        self.down.hold_congested()
+
+    def on_cell_writable(self) -> None:
+        """The cell takes more again."""
+        self.down.release_congested()
+
+    def on_interim(self, reply: ReplyHead) -> None:
+        """A 1xx came: passed on, unless the client can't understand it or didn't ask for a 100."""
+        if self.head.minor == 1 and (reply.status != 100 or self.head.expects_continue):
+            self.down.write(b"\r\n".join([reply.start, *reply.fields, b"", b""]))
+
+    def on_reply(self, reply: ReplyHead, data: bytes, done: bool, trailers: list[bytes]) -> None:
+        """The final head came, with the beginning of its body or (`done`) all of it."""
+        self.move_to(REPLY)
+        head = self.head
+        self.status = reply.status
+        framing = reply.framing
+        unframed = framing == CHUNKED or framing == UNTIL_CLOSE
+        self.reply_chunked = chunked = unframed and head.minor == 1
+        if self.edge.stopping or self.body_missing() or (unframed and not chunked):
+            self.keep_alive = False
+        if chunked:
+            first = encode_chunk([data]) + (encode_end(trailers) if done else b"")
+        else:
+            first = data
+        self.reply_bytes = len(data)
+        self.down.write(
+            head_for_client(
+                reply, head.request_id, chunked, self.keep_alive, head.minor, self.more_lines(), first
+            )
+        )
+        if done:
+            self._complete()
+        else:
+            self._await_more()
+
+    def on_reply_body(self, data: bytes, done: bool, trailers: list[bytes]) -> None:
+        """More of the reply's body came, or its end."""
+        self.reply_bytes += len(data)
+        if self.reply_chunked:
+            data = encode_chunk([data]) + (encode_end(trailers) if done else b"")
+        if data:
+            self.down.write(data)
+        if done:
+            self._complete()
+        else:
+            self._await_more()
+
+    def _await_more(self) -> None:
+        self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
+        if self.down.write_paused and self.upstream is not None:
+            self.upstream.pause()
+
+    def _complete(self) -> None:
+        upstream = self.upstream
+        self.upstream = None
+        if upstream is not None:
+            upstream.end_exchange(not self.body_missing())
+        self.finish("")
+
+    def on_broken_reply(self, detail: str) -> None:
+        """The cell's reply is malformed: `detail` says how."""
+        self.drop_upstream()
+        if self.link is not None:
+            self.link.meter.attempt_failed()
+        if self.state == REPLY:
+            self.break_off(errors.CELL_BAD_REPLY.slug)
+        else:
+            self.refuse(errors.CELL_BAD_REPLY, detail)
+
+    def on_cell_lost(self, untouched: bool) -> None:
+        """The connection ended before the reply did; `untouched`: not one byte of a reply had come."""
+        reused = self.upstream is not None and self.upstream.reused
+        self.upstream = None
+        if self.state == REPLY:
+            if self.link is not None:
+                self.link.meter.attempt_failed()
+            self.break_off(errors.CELL_BAD_REPLY.slug)
+        elif not untouched:
+            self.on_broken_reply("the reply ended inside its head")
+        elif self.head.safe and self.body is None:
+            self._attempt_failed(errors.CELL_UNREACHABLE, not reused)
+        else:
+            if self.link is not None:
+                self.link.meter.attempt_failed()
+            self.refuse(
+                errors.CELL_CLOSED, "whether the cell acted on it is not known; it was not sent again"
+            )
+
+    def _attempt_failed(self, problem: Problem, wait: bool) -> None:
+        """This attempt failed in a way that allows another: now or (`wait`) after a pause; or give up."""
+        link = self.link
+        if link is None:
+            raise RuntimeError("an attempt failed before there was a cell")
+        link.meter.attempt_failed()
+        if self.attempts >= MAX_ATTEMPTS or not (self.retrying or self.edge.may_retry()):
+            self.degrade(problem, "")
+            return
+        if not self.retrying:
+            self.retrying = True
+            self.edge.retrying += 1
+        link.meter.retry()
+        self.move_to(CONNECT)
+        if wait:
+            pause_s = _BACKOFF_S * 2 ** (self.attempts - 1) * (0.5 + random.random())
+            self.edge.wheel.set_deadline(self.down, pause_s + link.pool.connect_timeout_s + 1.0)
+            self.edge.loop.call_later(pause_s, self._depart_again)
+        else:
+            self.depart(link, True)
+
+    def _depart_again(self) -> None:
+        if self.state == CONNECT and self.link is not None:
+            if self.link.name in self.edge.snapshot.down:
+                self.degrade(errors.CELL_DOWN, "")
+            else:
+                self.depart(self.link, True)
+
+    # What the client's connection tells.
+
+    def on_client_congested(self) -> None:
+        """The client takes no more for now."""
+        if self.upstream is not None and self.state == REPLY:
+            self.upstream.pause()
+
+    def on_client_writable(self) -> None:
+        """The client takes more again."""
+        if self.upstream is not None:
+            self.upstream.resume()
+
+    def on_client_gone(self) -> None:
+        """The client's connection ended: nobody waits for the reply any more."""
+        self.drop_upstream()
+        self.keep_alive = False
+        if self.state != DONE:
+            self.status = self.status or CLIENT_CLOSED
+            self.finish("client-closed")
+
+    def on_deadline(self) -> None:
+        """Something took too long: the client's body, the cell's reply, or either inside the reply."""
+        upstream = self.upstream
+        if self.state == REPLY:
+            self.drop_upstream()
+            self.break_off("client-too-slow" if self.down.write_paused else errors.CELL_TIMEOUT.slug)
+        elif self.state == SENT and self._client_owes(upstream):
+            self.drop_upstream()
+            self.refuse(errors.REQUEST_TIMEOUT, "the request's body came too slowly")
+        elif self.state == SENT or self.state == CONNECT:
+            if self.link is not None:
+                self.link.meter.attempt_failed()
+            self.drop_upstream()
+            self.degrade(errors.CELL_TIMEOUT, "")
+
+    def _client_owes(self, upstream: Upstream | None) -> bool:
+        """Whether it is the client that the exchange waits for, not the cell."""
+        body = self.body
+        if body is None or body.done or upstream is None or upstream.write_paused:
+            return False
+        return body.received_bytes > 0 or not self.head.expects_continue
+
+    def break_off(self, reason: str) -> None:
+        """End a reply that can't be completed so that the client can't take it for a whole one."""
+        self.keep_alive = False
+        self.down.abort()
+        self.finish(reason)

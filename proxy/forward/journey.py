@@ -1,0 +1,239 @@
+"""One request's way through the rooms: whose is it, where is home, may it go there; and how it ended."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from lookup.assignment import NO_EPOCH, State
+from lookup.resolution import Outcome, Resolution, Tier
+from proxy import errors
+from proxy.errors import Problem, Refusal
+from proxy.forward.edge import Edge
+from proxy.forward.exchange import DONE, LOOKUP, ROOMS, Exchange
+from proxy.forward.request_body import RequestBody
+from proxy.forward.wheel import NEVER_S
+from proxy.model import Source
+from proxy.rooms.faults import challenge
+from proxy.rooms.identity import Identity
+from proxy.rooms.routes import Route
+from proxy.wire.framing import NO_BODY
+from proxy.wire.ids import REQUEST_ID_DIGITS
+from proxy.wire.own_reply import OwnReply, plain_reply, problem_reply
+from proxy.wire.request import RequestHead
+
+if TYPE_CHECKING:
+    from proxy.forward.downstream import Downstream
+
+_NO_LINES: Final[list[bytes]] = []
+_NO_TIER: Final = -1
+
+
+class Journey(Exchange):
+    """The decisions about one request, in the order of the rooms."""
+
+    __slots__ = ("identity", "resolution", "route", "withheld")
+
+    def __init__(self, edge: Edge, down: Downstream, head: RequestHead) -> None:
+        super().__init__(edge, down, head)
+        self.identity: Identity | None = None
+        self.resolution: Resolution | None = None
+        self.route: Route | None = None
+        self.withheld = False
+
+    def begin(self, data: bytes) -> bytes:
+        """Walk the rooms. `data` is what arrived behind the head; returns what follows the request's body."""
+        edge = self.edge
+        edge.in_flight += 1
+        self.down.deadline_s = NEVER_S
+        head = self.head
+        self.route = route = edge.snapshot.routes.find(head.target)
+        if head.framing != NO_BODY:
+            limit_bytes = route.body_limit_bytes if route is not None else 0
+            self.body = RequestBody(head.framing, head.content_length, limit_bytes)
+        if route is None:
+            self.refuse(errors.NO_ROUTE, "")
+        elif self.body is not None:
+            data = self.body_arrived(data)
+        if route is not None and self.state == ROOMS:
+            self._identify(route)
+        return data
+
+    # Room 3: who asks?
+
+    def _identify(self, route: Route) -> None:
+        now_s = time.time()
+        head = self.head
+        identity = self.edge.identify.identify(head.authorization, head.cookie, now_s)
+        if isinstance(identity, Refusal):
+            if route.anonymous and identity.problem is errors.NO_CREDENTIAL:
+                self._go_anywhere()
+            else:
+                self.refuse(identity.problem, identity.detail)
+            return
+        self.identity = identity
+        resolution = self.edge.resolver.recall(identity.key, identity.hint, now_s, head.safe)
+        if resolution is None:
+            self.move_to(LOOKUP)
+            self.opening = self.edge.loop.create_task(self._look_up(identity, now_s))
+        else:
+            self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - self.started_s)
+            self._permit(resolution)
+
+    def _go_anywhere(self) -> None:
+        """A request without a credential, where the route allows it: to any serving cell near."""
+        links = self.edge.snapshot.serving_links(self.edge.jurisdiction)
+        if not links:
+            self.degrade(errors.CELL_DOWN, "no cell of this edge's jurisdiction is in service")
+            return
+        self.edge.turn += 1
+        link = links[self.edge.turn % len(links)]
+        link.meter.enter()
+        self.depart(link, False)
+
+    # Room 4: where is home?
+
+    async def _look_up(self, identity: Identity, now_s: float) -> None:
+        start_s = time.perf_counter()
+        resolution = await self.edge.resolver.resolve(identity.key, identity.hint, now_s, self.head.safe)
+        self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - start_s)
+        if self.state == LOOKUP:
+            self._permit(resolution)
+
+    # Rooms 5 and 6: may it go there, and is the cell in service?
+
+    def _permit(self, resolution: Resolution) -> None:
+        self.resolution = resolution
+        if resolution.outcome != Outcome.FOUND:
+            if resolution.outcome == Outcome.UNKNOWN:
+                self.refuse(errors.UNKNOWN_HOME, "")
+            else:
+                self.refuse(errors.LOOKUP_UNAVAILABLE, "")
+            return
+        snapshot = self.edge.snapshot
+        link = snapshot.links.get(resolution.cell)
+        if link is None:
+            self.refuse(errors.HOME_NOT_LISTED, "")
+            return
+        if (resolution.jurisdiction or link.jurisdiction) not in link.permitted:
+            self._wrong_edge(resolution.jurisdiction or link.jurisdiction)
+            return
+        self.link = link
+        link.meter.enter()
+        if link.name in snapshot.down:
+            self.degrade(errors.CELL_DOWN, "")
+        elif resolution.state == State.MOVING and not self.head.safe:
+            self.refuse(errors.MOVING, "")
+        else:
+            self.depart(link, False)
+
+    def _wrong_edge(self, jurisdiction: str) -> None:
+        """Not permitted from here: nothing is forwarded, and the log keeps no path."""
+        self.withheld = True
+        own = self._own()
+        own.edge_url = self.edge.snapshot.edge_urls.get(jurisdiction, "")
+        detail = f"users of jurisdiction {jurisdiction} are not served here"
+        self._say(errors.WRONG_EDGE, problem_reply(errors.WRONG_EDGE, detail, own))
+
+    # What the exchange asks for.
+
+    def epoch(self) -> int:
+        return self.resolution.epoch if self.resolution is not None else NO_EPOCH
+
+    def more_lines(self) -> list[bytes]:
+        """A routing cookie for clients that keep cookies, when their home had to be looked up."""
+        identity, resolution = self.identity, self.resolution
+        if identity is None or resolution is None or not (identity.wants_cookie or identity.holds_cookie):
+            return _NO_LINES
+        if resolution.tier == Tier.CLAIM or resolution.tier == Tier.STALE or resolution.epoch == NO_EPOCH:
+            return _NO_LINES
+        cookie = self.edge.cookies.set_cookie(identity.key, resolution.cell, resolution.epoch, time.time())
+        return [b"Set-Cookie: " + cookie]
+
+    def refuse(self, problem: Problem, detail: str) -> None:
+        own = self._own()
+        if problem.status == 401:
+            own.fields.append(b"WWW-Authenticate: " + challenge(Refusal(problem, detail)))
+        self._say(problem, problem_reply(problem, detail, own))
+
+    def degrade(self, problem: Problem, detail: str) -> None:
+        own = self._own()
+        own.fields.append(b"X-Home-Cell-Degraded: " + problem.slug.encode())
+        meter = self.link.meter if self.link is not None else self.edge.meters.none
+        meter.fallback(problem.slug)
+        static = self.route.static if self.route is not None and self.head.safe else None
+        if static is None:
+            self._say(problem, problem_reply(problem, detail, own))
+            return
+        self.status = static.status
+        self._write_own(plain_reply(static.status, static.content_type, static.body, own.fields, own))
+        self.finish(problem.slug)
+
+    def _own(self) -> OwnReply:
+        head = self.head
+        if not head.request_id:
+            head.request_id = self.edge.ids.take(REQUEST_ID_DIGITS)
+        if self.body_missing() or self.edge.stopping:
+            self.keep_alive = False
+        own = OwnReply(head.request_id, self.keep_alive)
+        own.answers_head = head.method == b"HEAD"
+        own.accept = _accept(head)
+        own.cell = self.link.name if self.link is not None else ""
+        return own
+
+    def _say(self, problem: Problem, reply: bytes) -> None:
+        self.status = problem.status
+        self.edge.meters.refused(problem.slug)
+        if problem.closes:
+            self.keep_alive = False
+        self._write_own(reply)
+        self.finish(problem.slug)
+
+    def _write_own(self, reply: bytes) -> None:
+        self.reply_bytes = len(reply) - reply.find(b"\r\n\r\n") - 4
+        self.down.write(reply)
+
+    # Room 10.
+
+    def finish(self, reason: str) -> None:
+        self.move_to(DONE)
+        edge = self.edge
+        head = self.head
+        edge.in_flight -= 1
+        if self.retrying:
+            edge.retrying -= 1
+        elapsed_s = time.perf_counter() - self.started_s
+        link, resolution, identity, body = self.link, self.resolution, self.identity, self.body
+        if link is not None:
+            link.meter.leave()
+            link.meter.reply(self.status, elapsed_s)
+        else:
+            edge.meters.none.reply(self.status, elapsed_s)
+        edge.access_log.note(
+            (
+                time.time(),
+                self.down.peer.address,
+                head.method,
+                b"" if self.withheld else head.target,
+                self.status,
+                link.name if link is not None else "",
+                resolution.tier if resolution is not None else _NO_TIER,
+                resolution.epoch if resolution is not None else NO_EPOCH,
+                reason,
+                elapsed_s,
+                body.received_bytes if body is not None else 0,
+                self.reply_bytes,
+                head.request_id,
+                identity.source if identity is not None else Source.NONE,
+                self.attempts,
+            )
+        )
+        self.down.exchange_over(self.keep_alive)
+
+
+def _accept(head: RequestHead) -> bytes:
+    for line in head.fields:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"accept":
+            return value
+    return b""

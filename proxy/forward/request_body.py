@@ -1,0 +1,49 @@
+"""A request's body on its way to the cell: where it ends, how much came, in the coding that the cell gets."""
+
+from __future__ import annotations
+
+from proxy.wire.chunked import ChunkedDecoder, encode_chunk, encode_end
+from proxy.wire.framing import LENGTH
+
+
+class RequestBody:
+    """Reads a body of known framing and encodes it for the cell.
+
+    limit_bytes     the most the route allows
+    received_bytes  data received so far, without the coding
+    done            the body is complete
+    problem         what is malformed, "" while nothing is
+    too_large       more than limit_bytes came
+    """
+
+    __slots__ = ("_decoder", "_left", "done", "limit_bytes", "problem", "received_bytes", "too_large")
+
+    def __init__(self, framing: int, content_length: int, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.received_bytes = 0
+        self.problem = ""
+        self.too_large = content_length > limit_bytes
+        self._decoder: ChunkedDecoder | None = None if framing == LENGTH else ChunkedDecoder()
+        self._left = content_length
+        self.done = framing == LENGTH and content_length == 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take what arrived; returns (bytes for the cell, bytes that follow the body)."""
+        decoder = self._decoder
+        if decoder is None:
+            taken = data if len(data) <= self._left else data[: self._left]
+            self._left -= len(taken)
+            self.received_bytes += len(taken)
+            self.done = self._left == 0
+            return taken, data[len(taken) :]
+        rest = decoder.feed(data)
+        self.problem = decoder.problem
+        self.received_bytes += sum(map(len, decoder.pieces))
+        self.too_large = self.received_bytes > self.limit_bytes
+        if self.problem or self.too_large:
+            return b"", b""
+        coded = encode_chunk(decoder.pieces)
+        if decoder.done:
+            self.done = True
+            coded += encode_end(decoder.trailers)
+        return coded, rest

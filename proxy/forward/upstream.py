@@ -1,0 +1,245 @@
+"""One connection to a cell: writes a request, reads the reply strictly, tells the exchange what came."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+
+from proxy.wire.chunked import ChunkedDecoder
+from proxy.wire.fields import MAX_HEAD_BYTES
+from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
+from proxy.wire.reply import ReplyHead, parse_reply_head
+
+if TYPE_CHECKING:
+    from proxy.forward.exchange import Exchange
+    from proxy.forward.pool import Pool
+
+WINDOW_BYTES: Final = 65536
+_LOW_BYTES: Final = 16384
+_NO_LINES: Final[list[bytes]] = []
+
+# Phases of a connection.
+_IDLE: Final = 0
+_AWAIT_HEAD: Final = 1
+_IN_BODY: Final = 2
+_GONE: Final = 3
+
+
+class Upstream:
+    """An asyncio protocol on a connection to a cell. Carries one exchange at a time.
+
+    usable          idle and, as far as is known, open
+    idle_since_s    the pool's
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_done",
+        "_exchange",
+        "_framing",
+        "_left",
+        "_phase",
+        "_pool",
+        "_problem",
+        "_read_paused",
+        "_reusable",
+        "_trailers",
+        "_transport",
+        "idle_since_s",
+        "reused",
+        "write_paused",
+    )
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._exchange: Exchange | None = None
+        self._phase = _IDLE
+        self._buffer = b""
+        self._framing = NO_BODY
+        self._left = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._read_paused = False
+        self._reusable = True
+        self._done = False
+        self._trailers = _NO_LINES
+        self._problem = ""
+        self.idle_since_s = 0.0
+        self.reused = False
+        self.write_paused = False
+
+    def itself(self) -> Upstream:
+        """The protocol factory that asyncio asks for."""
+        return self
+
+    @property
+    def usable(self) -> bool:
+        return self._phase == _IDLE and self._transport is not None and not self._transport.is_closing()
+
+    # What the exchange asks for.
+
+    def send(self, exchange: Exchange, data: bytes) -> None:
+        """Begin an exchange: `data` is the head and what there is of the body."""
+        self._exchange = exchange
+        self._phase = _AWAIT_HEAD
+        self._transport_now().write(data)
+
+    def send_body(self, data: bytes) -> None:
+        """More of the request's body."""
+        if self._phase != _GONE:
+            self._transport_now().write(data)
+
+    def pause(self) -> None:
+        """Stop reading: the client takes no more for now."""
+        if self._phase != _GONE and not self._read_paused:
+            self._read_paused = True
+            self._transport_now().pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._phase != _GONE and self._read_paused:
+            self._read_paused = False
+            self._transport_now().resume_reading()
+
+    def abort(self) -> None:
+        """End the connection at once; its exchange, if any, hears nothing more of it."""
+        self._exchange = None
+        self._phase = _GONE
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _transport_now(self) -> asyncio.Transport:
+        transport = self._transport
+        if transport is None:
+            raise RuntimeError("the connection to the cell was never made")
+        return transport
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(WINDOW_BYTES, _LOW_BYTES)
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        if self._exchange is not None:
+            self._exchange.on_cell_congested()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._exchange is not None:
+            self._exchange.on_cell_writable()
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase == _AWAIT_HEAD:
+            self._take_heads(self._buffer + data if self._buffer else data)
+        elif self._phase == _IN_BODY:
+            self._take_body(data)
+        elif self._phase == _IDLE:
+            self.abort()  # nobody asked: whatever this is, it must not answer the next request
+
+    def eof_received(self) -> bool:
+        return False  # close; connection_lost says the rest
+
+    def connection_lost(self, error: Exception | None) -> None:
+        exchange = self._exchange
+        phase = self._phase
+        self._phase = _GONE
+        self._exchange = None
+        self._pool.closed(self)
+        if exchange is None:
+            return
+        if phase == _IN_BODY and self._framing == UNTIL_CLOSE and error is None:
+            exchange.on_reply_body(b"", True, _NO_LINES)
+        else:
+            exchange.on_cell_lost(phase == _AWAIT_HEAD and not self._buffer)
+
+    # The reply.
+
+    def _take_heads(self, data: bytes) -> None:
+        """Take interim replies and the final head from what arrived."""
+        exchange = self._exchange
+        while exchange is not None:
+            end = data.find(b"\r\n\r\n") + 4
+            if (end if end > 3 else len(data)) > MAX_HEAD_BYTES:
+                exchange.on_broken_reply(f"the head has more than {MAX_HEAD_BYTES} bytes")
+                return
+            if end == 3:
+                self._buffer = data
+                return
+            reply = parse_reply_head(data[:end], exchange.head.method == b"HEAD")
+            if isinstance(reply, str):
+                exchange.on_broken_reply(reply)
+                return
+            data = data[end:]
+            if reply.status >= 200:
+                self._buffer = b""
+                self._begin_reply(exchange, reply, data)
+                return
+            if reply.status == 101:
+                exchange.on_broken_reply("switched protocols without being asked")
+                return
+            exchange.on_interim(reply)
+            exchange = self._exchange
+
+    def _begin_reply(self, exchange: Exchange, reply: ReplyHead, data: bytes) -> None:
+        """The final head is there, with the beginning of its body or all of it."""
+        self._phase = _IN_BODY
+        self._reusable = reply.keep_alive
+        self._framing = reply.framing
+        self._left = reply.content_length if reply.framing == LENGTH else 0
+        self._decoder = ChunkedDecoder() if reply.framing == CHUNKED else None
+        self._done = reply.framing == NO_BODY
+        self._trailers = _NO_LINES
+        body = self._decode(data) if data or self._left == 0 else b""
+        if self._problem:
+            exchange.on_broken_reply(self._problem)
+        else:
+            exchange.on_reply(reply, body, self._done, self._trailers)
+
+    def _take_body(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        body = self._decode(data)
+        if self._problem:
+            exchange.on_broken_reply(self._problem)
+        elif body or self._done:
+            exchange.on_reply_body(body, self._done, self._trailers)
+
+    def _decode(self, data: bytes) -> bytes:
+        """The body's data in what arrived; notes its end, and whether more came than belongs to it."""
+        framing = self._framing
+        if framing == LENGTH or framing == NO_BODY:
+            left = self._left
+            if len(data) > left:
+                self._reusable = False
+                data = data[:left]
+            left -= len(data)
+            self._left = left
+            self._done = left == 0
+            return data
+        decoder = self._decoder
+        if decoder is None:
+            return data
+        if decoder.feed(data):
+            self._reusable = False
+        self._done = decoder.done
+        self._trailers = decoder.trailers
+        self._problem = decoder.problem
+        return b"".join(decoder.pieces)
+
+    def end_exchange(self, request_complete: bool) -> None:
+        """The reply is complete: back to the pool, or away with the connection if it can't be trusted."""
+        self._exchange = None
+        if self._phase == _GONE:
+            return
+        if self._reusable and request_complete and not self.write_paused:
+            self._phase = _IDLE
+            self._decoder = None
+            self.resume()
+            self.reused = True
+            self._pool.give_back(self)
+        else:
+            self.abort()
