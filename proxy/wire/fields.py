@@ -46,7 +46,7 @@ class FieldNames:
 
     `special` maps lower-case names to their kind; every other valid name is PLAIN, and those that start with
     X-Home-Cell are DROP: only the proxy speaks in that name. A special name with underscores for its hyphens
-    is DROP too: programs behind CGI-like interfaces can't tell the two apart, so it could pass for the real one.
+    is DROP too: programs behind CGI-like interfaces can't tell it from the real one.
     """
 
     __slots__ = ("kinds", "special")

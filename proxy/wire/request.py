@@ -127,10 +127,8 @@ def parse_request_head(head: bytes) -> RequestHead | Refusal:
     """
     lines = head.split(b"\r\n")
     count = len(lines) - 3
-    if len(head) > f.MAX_HEAD_BYTES:
-        return Refusal(HEAD_TOO_LARGE, f"the head has more than {f.MAX_HEAD_BYTES} bytes")
-    if count > f.MAX_FIELDS:
-        return Refusal(HEAD_TOO_LARGE, f"more than {f.MAX_FIELDS} fields")
+    if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
+        return Refusal(HEAD_TOO_LARGE, f"more than {f.MAX_FIELDS} fields or {f.MAX_HEAD_BYTES} bytes")
     start = START_LINE.fullmatch(lines[0])
     if start is None:
         return diagnose_start(lines[0])
