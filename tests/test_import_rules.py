@@ -21,7 +21,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "proxy": (),
     "proxy.model": (),
     "proxy.errors": (),
-    "proxy.config": (*VOCABULARY, *VALUES),
+    "proxy.config": (*VOCABULARY, "proxy.rooms.keys", "proxy.rooms.jwks"),
     "proxy.wire": (*VOCABULARY, *VALUES),
     "proxy.rooms": (*VOCABULARY, *VALUES),
     "proxy.cells": (*VOCABULARY, *VALUES),

@@ -1,0 +1,327 @@
+"""The shape of the config: every key with its type, unit, default and the reason for the default.
+
+Checks of one value against another are not made here, so that a mistake in one value hides no other mistake.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from proxy.config.values import (
+    Bytes,
+    CellEndpoint,
+    Count,
+    EdgeUrl,
+    FilePath,
+    Listen,
+    MediaType,
+    Name,
+    Network,
+    PathPrefix,
+    Seconds,
+    SecondsOrZero,
+    Text,
+    TokenText,
+)
+from proxy.model import Cell
+
+IdentitySource = Literal["bearer", "session_cookie", "routing_cookie"]
+Algorithm = Literal["HS256", "RS256", "PS256", "ES256", "EdDSA"]
+
+
+class Section(BaseModel):
+    """One mapping of the file: read once, never changed, no key but the named ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Edge(Section):
+    """This edge: its name, its jurisdiction and where it listens."""
+
+    name: Name = Field(description="Name of this edge in logs, metrics and the `Via` field.")
+    jurisdiction: Name = Field(
+        description="Whose law this edge is under; one of the names below `residency`."
+    )
+    listen: Listen = Field(description="Address and port for clients.")
+    admin: Listen = Field(
+        description="Address and port for `/metrics`, `/-/live`, `/-/ready` and `/-/flags`. It asks for no "
+        "credential: keep it on loopback or a private network."
+    )
+    workers: Annotated[int, Strict(), Field(ge=1, le=256)] = Field(
+        default=1, description="Worker processes. Default: one; give it one per core that the edge may use."
+    )
+    trusted_peers: tuple[Network, ...] = Field(
+        default=(),
+        description="Networks whose `Forwarded` and `X-Forwarded-*` fields are extended; from everybody "
+        "else they "
+        "are replaced. Default: nobody, because a client could claim any address.",
+    )
+
+
+class SqliteStore(Section):
+    """The embedded store: homes and flags in one SQLite file, for the edges of one machine."""
+
+    kind: Literal["sqlite"] = Field(description="Kind of store.")
+    path: FilePath = Field(description="The database file; its folder must exist and be writable.")
+
+
+class ResidencyRule(Section):
+    """Who may carry the traffic of one jurisdiction's users."""
+
+    allow: tuple[Name, ...] = Field(
+        min_length=1, description="Jurisdictions of the edges and cells that may carry these users' traffic."
+    )
+    edge_url: EdgeUrl = Field(
+        description="Where a refused client (421) is told to go: an edge that may serve it."
+    )
+
+
+class Claims(Section):
+    """Which claims of a verified token are read."""
+
+    user: Text = Field(
+        default="sub", description="Who the user is. Default: the registered claim for it (RFC 7519)."
+    )
+    cell: Text = Field(
+        default="home_cell",
+        description="Name of the user's home cell, optional in a token; it saves the lookup.",
+    )
+    epoch: Text = Field(
+        default="home_epoch",
+        description="Epoch of that home, optional in a token; it shows a claim older than a move.",
+    )
+
+
+class TokenKey(Section):
+    """A key that verifies tokens, for exactly one algorithm."""
+
+    id: TokenText = Field(description="What a token's `kid` selects.")
+    algorithm: Algorithm = Field(
+        description="The one algorithm that this key is for; a token cannot choose another."
+    )
+    secret_file: FilePath | None = Field(
+        default=None,
+        description="For HS256: file with the shared secret, at least 32 bytes. One newline at its end is "
+        "dropped.",
+    )
+    public_key_file: FilePath | None = Field(
+        default=None, description="For the others: PEM file with the public key."
+    )
+
+
+class Identity(Section):
+    """How a request says whose it is."""
+
+    order: tuple[IdentitySource, ...] = Field(
+        default=("bearer", "session_cookie", "routing_cookie"),
+        min_length=1,
+        description="Where a credential is looked for; the first one present decides. Default: what a "
+        "program sends "
+        "on purpose before what a browser sends by itself.",
+    )
+    session_cookie: TokenText = Field(default="session", description="Name of the cookie that holds a JWT.")
+    claims: Claims = Field(default_factory=lambda: Claims(), description="Which claims are read.")
+    issuer: Text = Field(description="The `iss` that a token must have, compared exactly.")
+    audience: Text = Field(description="The `aud` that a token must have (or have among several).")
+    leeway_s: SecondsOrZero = Field(
+        default=10,
+        description="Clock difference allowed for `exp` and `nbf`. Default: well above the drift of "
+        "synchronised clocks.",
+    )
+    keys: tuple[TokenKey, ...] = Field(default=(), description="Keys named here, one file each.")
+    jwks_file: FilePath | None = Field(
+        default=None,
+        description="JWK Set with further keys, read again when it changes, so that keys rotate without a "
+        "restart.",
+    )
+
+
+class CookieKey(Section):
+    """A secret that signs and verifies the edge's own cookie."""
+
+    id: TokenText = Field(description="Name of the key inside the cookie, so that keys can be rotated.")
+    secret_file: FilePath = Field(
+        description="File with the secret, at least 32 bytes. One newline at its end is dropped."
+    )
+
+
+class RoutingCookie(Section):
+    """The edge's own signed cookie, issued after a lookup, so that the next request needs none."""
+
+    name: TokenText = Field(default="home_cell", description="Name of the cookie.")
+    lifetime_s: Seconds = Field(
+        default=3600,
+        description="How long a cookie is accepted. Default: one hour, so that a forgotten move heals "
+        "within it.",
+    )
+    keys: tuple[CookieKey, ...] = Field(
+        min_length=1,
+        description="The first key signs, all verify. To rotate: put the new one first, drop the old one "
+        "after `lifetime_s`.",
+    )
+
+
+class Lookup(Section):
+    """How the home of a key is found and how long an answer is kept."""
+
+    deadline_s: Seconds = Field(
+        default=0.05,
+        description="Bound of one whole lookup. Default: ten times the aimed-at p99, so that only trouble "
+        "meets it.",
+    )
+    memory_entries: Count = Field(
+        default=200_000, description="Homes kept in memory, per worker. Default: about 60 MB when full."
+    )
+    refresh_s: Seconds = Field(
+        default=60, description="Age after which an answer is still served and read again in the background."
+    )
+    expiry_s: Seconds = Field(
+        default=300, description="Age after which an answer must be read again before it is served."
+    )
+    hard_stale_s: Seconds = Field(
+        default=86_400,
+        description="Age up to which an answer may still serve safe methods when no tier answers. Default: "
+        "one day, "
+        "the longest outage of a store that should go unnoticed.",
+    )
+    unknown_entries: Count = Field(
+        default=10_000,
+        description="Unknown keys kept in memory, per worker, apart from the homes so that probing evicts "
+        "no user.",
+    )
+    unknown_ttl_s: Seconds = Field(
+        default=5,
+        description="How long an unknown key stays unknown. Default: short, because a new user is waiting.",
+    )
+
+
+class StaticReply(Section):
+    """What clients get while their cell is out of service."""
+
+    status: Annotated[int, Strict(), Field(ge=200, le=599)] = Field(default=200, description="HTTP status.")
+    content_type: MediaType = Field(default="application/json", description="`Content-Type` of the body.")
+    body: Annotated[str, Strict(), Field(max_length=65_536)] = Field(description="The body, sent as UTF-8.")
+
+
+class Route(Section):
+    """What holds for the paths below one prefix."""
+
+    prefix: PathPrefix = Field(
+        description="The paths it holds for: those that start with it, at a `/`. The longest prefix that "
+        "matches decides."
+    )
+    identity: Literal["required", "anonymous"] = Field(
+        default="required",
+        description="`anonymous`: a request without a credential goes to any serving cell that this edge "
+        "may use. "
+        "Default: a request without a credential gets 401, because any cell is a wrong cell for a user.",
+    )
+    fallback: Literal["static", "fail"] = Field(
+        default="fail",
+        description="What a client gets while the home cell is out of service: the `static` reply, or 503 "
+        "with "
+        "`Retry-After`. Default: fail, because only you know what a harmless answer is.",
+    )
+    static: StaticReply | None = Field(default=None, description="The reply of the fallback `static`.")
+    body_limit_bytes: Bytes = Field(
+        default=104_857_600,
+        description="Largest request body; a larger one gets 413. Default: 100 MiB; bodies are streamed, "
+        "so it costs no memory.",
+    )
+
+
+class Limits(Section):
+    """Times and counts that bound what one client or one cell can take."""
+
+    head_timeout_s: Seconds = Field(
+        default=10,
+        description="From a request's first byte to the end of its head, else 408. Default: generous for a "
+        "bad mobile line.",
+    )
+    body_timeout_s: Seconds = Field(
+        default=30, description="Longest pause inside a body, in either direction, else 408 or 504."
+    )
+    idle_timeout_s: Seconds = Field(
+        default=75,
+        description="How long a client's connection is kept without a request. Default: above the usual 60 "
+        "s of load balancers.",
+    )
+    connect_timeout_s: Seconds = Field(
+        default=1,
+        description="Bound of one connection attempt to a cell. Default: one lost SYN is sent again after "
+        "1 s, so waiting longer hides it.",
+    )
+    request_timeout_s: Seconds = Field(
+        default=3,
+        description="From the request's end to the head of the cell's reply, with all attempts, else 504.",
+    )
+    drain_timeout_s: Seconds = Field(
+        default=10,
+        description="How long a stopping worker finishes what runs. Default: below the 30 s after which "
+        "supervisors kill.",
+    )
+    cell_idle_timeout_s: Seconds = Field(
+        default=4,
+        description="How long an idle connection to a cell is kept. Default: below the 5 s after which "
+        "common "
+        "servers close it, so that no request meets a closing connection.",
+    )
+    cell_connections: Count = Field(
+        default=1_000,
+        description="Most connections to one cell, per worker; a request beyond gets 503 at once, so that "
+        "one slow "
+        "cell can't take the edge with it.",
+    )
+    connections: Count = Field(
+        default=20_000,
+        description="Client connections of this edge, divided by the workers. Each takes up to two file "
+        "descriptors.",
+    )
+
+
+class CellEntry(Section):
+    """One cell of the cells file."""
+
+    name: Name = Field(
+        description="Stable readable name; it stands in tokens, cookies and the store, so never rename."
+    )
+    jurisdiction: Name = Field(description="Whose law the cell is under; one of the names below `residency`.")
+    region: Name = Field(description="Where it stands, for people.")
+    endpoints: tuple[CellEndpoint, ...] = Field(
+        min_length=1, max_length=16, description="Where it listens, `host:port`; several are taken in turn."
+    )
+
+
+class Inventory(Section):
+    """The cells file."""
+
+    cells: tuple[CellEntry, ...] = Field(
+        min_length=1, description="Every cell of the platform. Order does not matter."
+    )
+
+
+class ConfigFile(Section):
+    """The config file of one edge. Paths in it are relative to the file itself."""
+
+    edge: Edge
+    cells_file: FilePath = Field(description="The inventory, shared by all edges: see below.")
+    store: SqliteStore
+    residency: dict[Name, ResidencyRule] = Field(min_length=1)
+    identity: Identity
+    routing_cookie: RoutingCookie
+    lookup: Lookup = Field(default_factory=lambda: Lookup())
+    routes: tuple[Route, ...] = Field(min_length=1)
+    limits: Limits = Field(default_factory=lambda: Limits())
+    access_log: FilePath = Field(
+        description="File that gets one JSON line per request; `/dev/stdout` for standard output."
+    )
+
+
+class Settings(ConfigFile):
+    """A config that was read and found sound: its keys, and the cells of its cells file in file order."""
+
+    path: Path = Field(description="The config file itself, absolute.")
+    cells: tuple[Cell, ...] = Field(description="The inventory; `index` is the position in the file.")

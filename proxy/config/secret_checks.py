@@ -1,0 +1,159 @@
+"""The key files that the config names: present, private, strong. Shows nothing of what they hold."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from proxy.config.document import KeyPath
+from proxy.config.findings import Finding
+from proxy.config.models import ConfigFile
+from proxy.config.shape import Shape
+from proxy.rooms.jwks import MAX_SET_BYTES, read_key_set
+from proxy.rooms.keys import KeyMistakeError, key_from_secret, load_key, secret_in_file
+
+_MAX_SECRET_BYTES: Final = 65_536
+_MIN_DISTINCT_BYTES: Final = (
+    10  # 32 random hexadecimal digits have 13 or 14 distinct ones; words repeated have few
+)
+_NEW_SECRET: Final = "make one: openssl rand -hex 32 > FILE"
+
+
+def check_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:
+    """Adds what is wrong with the keys of tokens and of the routing cookie."""
+    _check_token_keys(config, mistakes, warnings)
+    mistakes += _duplicate_ids(config, ("identity", "keys"))
+    mistakes += _duplicate_ids(config, ("routing_cookie", "keys"))
+    for path in config.keys(("routing_cookie", "keys")):
+        _check_secret(config, (*path, "secret_file"), mistakes, warnings)
+    _check_jwks(config, mistakes, warnings)
+    _check_names(config, mistakes)
+
+
+def _check_token_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:
+    for path in config.keys(("identity", "keys")):
+        algorithm = config.text((*path, "algorithm"))
+        if algorithm is None:
+            continue
+        right, wrong = "secret_file", "public_key_file"
+        if algorithm != "HS256":
+            right, wrong = wrong, right
+        if config.get((*path, wrong)) is not None:
+            mistakes.append(config.finding((*path, wrong), f"does not go with {algorithm}", f"use `{right}`"))
+        file = config.path((*path, right))
+        if file is None:
+            if not config.is_wrong((*path, right)) and config.get((*path, wrong)) is None:
+                mistakes.append(config.finding((*path, right), "is missing", f"add it: {algorithm} needs it"))
+        elif algorithm == "HS256":
+            _check_secret(config, (*path, right), mistakes, warnings)
+        elif (unreadable := _unreadable(config, (*path, right), file)) is not None:
+            mistakes.append(unreadable)
+        else:
+            try:
+                load_key("", algorithm, file)
+            except KeyMistakeError as error:
+                what = f"cannot be used: {str(error).removeprefix(f'{file}: ')}"
+                mistakes.append(
+                    config.finding((*path, right), what, f"name the PEM public key for {algorithm}")
+                )
+
+
+def _check_secret(
+    config: Shape[ConfigFile], path: KeyPath, mistakes: list[Finding], warnings: list[Finding]
+) -> None:
+    file = config.path(path)
+    if file is None:
+        return
+    unreadable = _unreadable(config, path, file)
+    if unreadable is not None:
+        mistakes.append(unreadable)
+        return
+    with file.open("rb") as stream:
+        raw = stream.read(_MAX_SECRET_BYTES + 1)
+    try:
+        secret = secret_in_file(raw)
+        key_from_secret("", secret)
+    except KeyMistakeError as error:
+        mistakes.append(config.finding(path, f"cannot be used: {error}", _NEW_SECRET))
+        return
+    if len(set(secret)) < _MIN_DISTINCT_BYTES:
+        mistakes.append(config.finding(path, "holds a weak secret, made of few different bytes", _NEW_SECRET))
+    if len(raw) > _MAX_SECRET_BYTES:
+        mistakes.append(config.finding(path, f"is larger than {_MAX_SECRET_BYTES} bytes", _NEW_SECRET))
+    if file.stat().st_mode & stat.S_IROTH:
+        what = "can be read by every user of this machine"
+        warnings.append(config.finding(path, what, f"chmod 600 {file}"))
+
+
+def _unreadable(config: Shape[ConfigFile], path: KeyPath, file: Path) -> Finding | None:
+    try:
+        if not file.exists():
+            return config.finding(path, f"is {file}, which does not exist", "make it, or correct the path")
+        if not file.is_file():
+            return config.finding(path, f"is {file}, which is no ordinary file", "name a file")
+        with file.open("rb"):
+            return None
+    except OSError as error:
+        what = f"is {file}, which cannot be read ({error.strerror})"
+        return config.finding(path, what, "let the edge's user read it")
+
+
+def _check_jwks(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:
+    path = ("identity", "jwks_file")
+    file = config.path(path)
+    if file is None:
+        return
+    unreadable = _unreadable(config, path, file)
+    if unreadable is not None:
+        mistakes.append(unreadable)
+        return
+    with file.open("rb") as stream:
+        raw = stream.read(MAX_SET_BYTES + 1)
+    ids = {config.text((*key, "id")) for key in config.keys(("identity", "keys"))}
+    try:
+        if len(raw) > MAX_SET_BYTES:
+            raise KeyMistakeError(f"larger than {MAX_SET_BYTES} bytes")
+        found = read_key_set(raw, frozenset(name for name in ids if name))
+    except KeyMistakeError as error:
+        mistakes.append(config.finding(path, f"cannot be used: {error}", "name a JWK Set of public keys"))
+        return
+    warnings += [
+        config.finding(path, f"has an entry that is left out: {entry}", "mend or remove the entry")
+        for entry in found.mistakes
+    ]
+
+
+def _duplicate_ids(config: Shape[ConfigFile], keys: KeyPath) -> list[Finding]:
+    found = []
+    first_at: dict[str, KeyPath] = {}
+    for path in config.keys(keys):
+        key_id = config.text((*path, "id"))
+        if key_id is not None and key_id in first_at:
+            what = f"is `{key_id}` again, first on line {config.root.line_of((*first_at[key_id], 'id'))}"
+            found.append(config.finding((*path, "id"), what, "give each key its own id"))
+        elif key_id is not None:
+            first_at[key_id] = path
+    return found
+
+
+def _check_names(config: Shape[ConfigFile], mistakes: list[Finding]) -> None:
+    order = [
+        source for path in config.keys(("identity", "order")) if (source := config.text(path)) is not None
+    ]
+    for position, source in enumerate(order):
+        if source in order[:position]:
+            mistakes.append(
+                config.finding(("identity", "order", position), f"is `{source}` again", "name it once")
+            )
+    session, routing = config.text(("identity", "session_cookie")), config.text(("routing_cookie", "name"))
+    if session is not None and session == routing:
+        what = f"is `{session}`, as `identity.session_cookie`"
+        mistakes.append(config.finding(("routing_cookie", "name"), what, "give each cookie its own name"))
+    has_keys = config.keys(("identity", "keys")) or config.get(("identity", "jwks_file")) is not None
+    if config.model is not None and not has_keys and {"bearer", "session_cookie"} & set(order):
+        mistakes.append(
+            config.finding(
+                ("identity", "keys"), "is empty: no token could be verified", "add a key or a `jwks_file`"
+            )
+        )
