@@ -1,0 +1,96 @@
+"""Run wrk with ready-made requests, pinned to the load core, and read what it answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.peers.servers import MissingError
+
+MARK: Final = "bench-wrk "
+CONNECTIONS: Final = 64
+
+SCRIPT: Final = """-- Sends the requests of a file one after the other, from its beginning again after the last.
+local ready, count, at = {}, 0, 0
+
+function init(args)
+  local file = assert(io.open(args[1], "rb"))
+  for head in file:read("*a"):gmatch("(.-\\r\\n\\r\\n)") do
+    count = count + 1
+    ready[count] = head .. BODY
+  end
+  file:close()
+end
+
+function request()
+  at = at % count + 1
+  return ready[at]
+end
+
+function done(summary)
+  local errors = summary.errors
+  io.write(string.format(
+    'bench-wrk {"replies": %d, "duration_s": %f, "not_2xx": %d, "broken": %d}\\n',
+    summary.requests, summary.duration / 1e6, errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout))
+end
+"""
+
+
+class WrongRepliesError(Exception):
+    """A proxy answered other than 2xx, or broke connections, while it was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run of wrk got: complete replies, the seconds it took, replies not 2xx, connections that broke."""
+
+    replies: int
+    duration_s: float
+    not_2xx: int
+    broken: int
+
+
+def find() -> str:
+    """The wrk program; raises MissingError."""
+    found = shutil.which("wrk")
+    if found is None:
+        raise MissingError("apt-get install wrk")
+    return found
+
+
+def write_script(path: Path, body_bytes: int = 0) -> None:
+    """Write the Lua script; with `body_bytes` each request carries that many bytes of body."""
+    path.write_text(SCRIPT.replace("BODY", f'("x"):rep({body_bytes})' if body_bytes else '""'))
+
+
+def run(
+    script: Path, requests: Path, port: int, core: int, duration_s: int, connections: int = CONNECTIONS
+) -> Load:
+    """Load one port for `duration_s`; raises WrongRepliesError when not every reply was a good one."""
+    command: list[str | Path] = ["taskset", "-c", str(core), find(), "-t", "1", "-c", str(connections)]
+    command += ["-d", f"{duration_s}s", "--timeout", "10s", "-s", script, f"http://127.0.0.1:{port}/", "--", requests]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=duration_s + 60, check=False)
+    load = parse(ran.stdout)
+    if load is None or load.not_2xx or load.broken or not load.replies:
+        raise WrongRepliesError(f"wrk against port {port}: {ran.stdout}{ran.stderr}")
+    return load
+
+
+def parse(output: str) -> Load | None:
+    """The summary that the script printed, or None when wrk ended without it."""
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            return Load(**json.loads(line.removeprefix(MARK)))
+    return None
+
+
+def version() -> str:
+    """What wrk calls itself."""
+    shown = subprocess.run([find(), "-v"], capture_output=True, text=True, check=False).stdout
+    return " ".join(shown.split(os.linesep)[0].split()[:2])
