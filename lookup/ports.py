@@ -3,7 +3,7 @@ exceptions in the errors named here; nothing of a driver passes this line."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,7 +106,7 @@ class Store(Protocol):
 class ChangeFeed(Protocol):
     """Every change of the truth, in order."""
 
-    def follow(self) -> AsyncIterator[Change]:
+    def follow(self) -> AsyncGenerator[Change, None]:
         """Yield changes from now on, and a heartbeat at least every second while the feed is alive.
 
         The first event is a heartbeat that says where the feed stands, so that a consumer can then read the

@@ -7,6 +7,7 @@ shows its time.
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from random import Random
 from typing import Final
 
@@ -15,7 +16,7 @@ from lookup.flights import Flights
 from lookup.memory import Entry, Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT, LookupObserver
-from lookup.ports import SharedCache, Store
+from lookup.ports import History, SharedCache, Store
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.settings import LookupSettings
 
@@ -97,8 +98,23 @@ class Resolver:
             self._memory.learn(record, now_s, self._memory.generation)
 
     def lose_continuity(self) -> None:
-        """Changes may have been missed: whatever memory holds must be read again."""
+        """Changes may have been missed: memory must be read again, claims must be confirmed."""
         self._memory.mark_all_due()
+        self._moved.fresh_until_s = -inf
+
+    def learn_history(self, history: History) -> None:
+        """Replace what is known of moves."""
+        self._moved.restart(history.covers_since_s)
+        for move in history.moves:
+            self._moved.note(move.key, move.epoch, move.moved_at_s, move.left_cell)
+
+    def believe_claims_until(self, time_s: float) -> None:
+        """The feed is alive: until then (Unix seconds) claims count, unless a move overrules them."""
+        self._moved.fresh_until_s = time_s
+
+    def forget_moves_before(self, time_s: float) -> None:
+        """Claims issued before that time (Unix seconds) will be confirmed instead of compared with moves."""
+        self._moved.forget_before(time_s)
 
     async def close(self) -> None:
         """End every lookup on its way; their callers get UNAVAILABLE."""

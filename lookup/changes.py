@@ -1,0 +1,150 @@
+"""Follows the change feed for one worker: keeps the resolver and the flags current, notices what was missed.
+
+Whatever breaks continuity (a hole, a trim, another generation, a reconnect that lost changes) makes all of
+memory due for re-reading, and history and flags are read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from math import inf
+from random import Random
+from typing import Final
+
+from lookup.flags import FlagRecord
+from lookup.ports import Change, ChangeFeed, Store, StoreUnavailableError
+from lookup.resolver import Resolver
+
+_log: Final = logging.getLogger(__name__)
+
+FRESH_FOR_S: Final = 3.0
+"""After the last event the feed counts as alive for so long; heartbeats come at least every second."""
+
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 5.0
+_YIELD_EVERY: Final = 128
+"""Changes taken in a row before the loop gets its turn."""
+
+
+class FlagListener:
+    """Told of cells' flags, on the loop's thread; does nothing by itself."""
+
+    def replaced(self, flags: Mapping[str, FlagRecord]) -> None:
+        """These are all flags there are: at the start and after a gap."""
+
+    def changed(self, record: FlagRecord) -> None:
+        """One cell's flag is this now."""
+
+
+class ChangeFollower:
+    """`run` follows until cancelled. Only the loop's thread uses it.
+
+    fresh_as_of_s   Unix seconds of the last event that was taken: for readiness. -inf before the first
+    gaps            how often continuity was lost, the start not counted
+    """
+
+    def __init__(
+        self,
+        feed: ChangeFeed,
+        store: Store,
+        resolver: Resolver,
+        flags: FlagListener,
+        claim_lifetime_s: float,
+        clock: Callable[[], float],
+        random: Random,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.fresh_as_of_s: float = -inf
+        self.gaps = 0
+        self._feed = feed
+        self._store = store
+        self._resolver = resolver
+        self._flags = flags
+        self._claim_lifetime_s = claim_lifetime_s
+        self._clock = clock
+        self._random = random
+        self._pause = pause
+        self._generation = ""
+        self._sequence = -1
+        self._flag_versions: dict[str, int] = {}
+        self._failures = 0
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the feed is alive and everything it said was taken."""
+        return self._clock() < self.fresh_as_of_s + FRESH_FOR_S
+
+    async def run(self) -> None:
+        """Follow, and after a failure follow again, ever more patiently while it keeps failing."""
+        while True:
+            try:
+                await self._follow()
+            except StoreUnavailableError as failure:
+                _log.warning("the change feed broke: %s", failure)
+            await self._pause(self._next_pause_s())
+
+    async def _follow(self) -> None:
+        async with aclosing(self._feed.follow()) as changes:
+            taken = 0
+            while True:
+                try:
+                    async with asyncio.timeout(FRESH_FOR_S):
+                        change = await anext(changes)
+                except TimeoutError:
+                    raise StoreUnavailableError(f"no heartbeat for {FRESH_FOR_S:g} s") from None
+                except StopAsyncIteration:
+                    return
+                await self._take(change)
+                taken += 1
+                if taken % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+
+    async def _take(self, change: Change) -> None:
+        is_heartbeat = change.assignment is None and change.flag is None
+        expected = self._sequence if is_heartbeat else self._sequence + 1
+        if change.generation != self._generation or change.sequence != expected:
+            await self._resync(change)
+        now_s = self._clock()
+        if change.assignment is not None:
+            self._resolver.learn_change(change.assignment, change.left_cell, now_s)
+        elif change.flag is not None:
+            self._take_flag(change.flag)
+        else:
+            self._resolver.forget_moves_before(now_s - self._claim_lifetime_s)
+        self._sequence = change.sequence
+        self._failures = 0
+        self.fresh_as_of_s = now_s
+        self._resolver.believe_claims_until(now_s + FRESH_FOR_S)
+
+    async def _resync(self, change: Change) -> None:
+        """Read what the feed can't tell any more. When that fails, the next attempt begins here again."""
+        if self._generation:
+            self.gaps += 1
+            _log.warning(
+                "continuity of the change feed was lost: after %s/%d came %s/%d",
+                self._generation,
+                self._sequence,
+                change.generation,
+                change.sequence,
+            )
+        self._sequence = -1
+        self._resolver.lose_continuity()
+        history = await self._feed.history(self._clock() - self._claim_lifetime_s)
+        flags = await self._store.flags()
+        self._resolver.learn_history(history)
+        self._flag_versions = {cell: record.version for cell, record in flags.items()}
+        self._flags.replaced(flags)
+        self._generation = change.generation
+
+    def _take_flag(self, record: FlagRecord) -> None:
+        if record.version > self._flag_versions.get(record.cell, 0):
+            self._flag_versions[record.cell] = record.version
+            self._flags.changed(record)
+
+    def _next_pause_s(self) -> float:
+        longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**self._failures)
+        self._failures = min(self._failures + 1, 30)
+        return longest_s * (0.5 + self._random.random() / 2)

@@ -1,0 +1,161 @@
+"""The embedded store: the truth and its change feed in one SQLite file, which several processes may share."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lookup.assignment import Assignment
+from lookup.flags import Flag, FlagRecord
+from lookup.ports import Change, History, StoreUnavailableError
+from lookup.stores import sqlite_feed, sqlite_records
+from lookup.stores.sqlite_feed import FeedBounds
+from lookup.stores.sqlite_file import open_file, port_errors
+from lookup.stores.sqlite_tail import Follower, Tail
+from lookup.stores.sqlite_thread import SqliteThread
+
+T = TypeVar("T")
+
+_LOOK_EVERY_S: Final = 0.025
+_LOAD_AT_ONCE: Final = 10_000
+"""Records per transaction of a bulk load; other processes can write in between."""
+
+
+class SqliteStore:
+    """Implements ports.Store and ports.ChangeFeed. Made by `open`; usable from one event loop."""
+
+    def __init__(self, path: Path, create: bool, feed_bounds: FeedBounds) -> None:
+        self._path = path
+        self._feed_bounds = feed_bounds
+        self._tail = Tail(path)
+        self._thread = SqliteThread(
+            f"store {path.name}", lambda: open_file(path, create), self._look, _LOOK_EVERY_S
+        )
+
+    @classmethod
+    async def open(
+        cls, path: Path, *, create: bool = False, feed_bounds: FeedBounds | None = None
+    ) -> SqliteStore:
+        """Open the file, with `create` also one that is missing or empty.
+
+        Raises StoreUnusableError, which names the path and the mend, or StoreUnavailableError when busy.
+        """
+        store = cls(path, create, feed_bounds or FeedBounds())
+        try:
+            await store._run(lambda _: None)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.read: one statement, however many keys."""
+        return await self._run(lambda connection: sqlite_records.read_homes(connection, keys))
+
+    async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
+        """ports.Store.compare_and_set: record and feed event in one transaction.
+
+        Raises ValueError when the new epoch is not higher, or the time of the change is missing.
+        """
+        if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
+            raise ValueError(
+                f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
+            )
+        await self._write(
+            lambda connection: sqlite_records.write_home(connection, new, expected_epoch, self._feed_bounds)
+        )
+
+    async def load(self, assignments: Iterable[Assignment]) -> int:
+        """ports.Store.load, in several transactions: repeating it after an interruption completes it."""
+        loaded = 0
+        for records in _chunks(assignments):
+            loaded += await self._write(_inserting(records))
+        return loaded
+
+    async def count_by_cell(self) -> Mapping[str, int]:
+        """ports.Store.count_by_cell; reads the whole table."""
+        return await self._run(sqlite_records.count_by_cell)
+
+    async def flags(self) -> Mapping[str, FlagRecord]:
+        """ports.Store.flags."""
+        return await self._run(sqlite_records.read_flags)
+
+    async def set_flag(
+        self,
+        cell: str,
+        flag: Flag,
+        *,
+        reason: str,
+        author: str,
+        now_s: float,
+        expires_at_s: float | None = None,
+    ) -> FlagRecord:
+        """ports.Store.set_flag: record and feed event in one transaction."""
+        return await self._write(
+            lambda connection: sqlite_records.write_flag(
+                connection, cell, flag, reason, author, now_s, expires_at_s, self._feed_bounds
+            )
+        )
+
+    async def follow(self) -> AsyncGenerator[Change, None]:
+        """ports.ChangeFeed.follow; sees other processes' changes within a few looks (25 ms each)."""
+        follower = Follower(asyncio.get_running_loop())
+        try:
+            await self._run(lambda connection: self._join(connection, follower))
+            while True:
+                for change in await follower.next_batch():
+                    yield change
+        finally:
+            self._thread.post_if_open(lambda: self._leave(follower))
+
+    async def history(self, since_s: float) -> History:
+        """ports.ChangeFeed.history."""
+        return await self._run(lambda connection: sqlite_feed.history(connection, since_s))
+
+    async def close(self) -> None:
+        """ports.Store.close; followers get StoreUnavailableError."""
+        self._thread.post_if_open(lambda: self._tail.break_off(StoreUnavailableError("the store is closed")))
+        await self._thread.close()
+
+    async def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        with port_errors(self._path):
+            return await self._thread.run(job)
+
+    async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        def write(connection: sqlite3.Connection) -> T:
+            try:
+                return job(connection)
+            finally:
+                self._tail.own_commit()
+
+        return await self._run(write)
+
+    def _join(self, connection: sqlite3.Connection, follower: Follower) -> None:
+        self._tail.join(connection, follower)
+        self._thread.looking = True
+
+    def _leave(self, follower: Follower) -> None:
+        self._tail.leave(follower)
+        self._thread.looking = self._tail.is_followed
+
+    def _look(self) -> None:
+        try:
+            self._tail.look(self._thread.connection())
+        except StoreUnavailableError as failure:
+            self._tail.break_off(failure)
+            self._thread.looking = False
+            self._thread.disconnect()
+
+
+def _chunks(assignments: Iterable[Assignment]) -> Iterator[list[Assignment]]:
+    source = iter(assignments)
+    while chunk := list(islice(source, _LOAD_AT_ONCE)):
+        yield chunk
+
+
+def _inserting(records: Sequence[Assignment]) -> Callable[[sqlite3.Connection], int]:
+    return lambda connection: sqlite_records.insert_new(connection, records)

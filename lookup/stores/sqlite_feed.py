@@ -1,0 +1,169 @@
+"""The embedded store's feed table: appended to in the writer's transaction, read on, trimmed."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from lookup.assignment import Assignment, State
+from lookup.flags import Flag, FlagRecord
+from lookup.ports import Change, History, KeyMove
+
+_TRIM_AT_ONCE: Final = 4
+"""Rows per write: more than a write adds, so that the table shrinks to its bounds without a long pause."""
+
+_READ_AT_ONCE: Final = 2000
+
+_CHANGE_COLUMNS: Final = (
+    "sequence, at_s, cell, version, key, jurisdiction, state, moved_to, left_cell, flag, reason, author, "
+    "expires_at_s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedBounds:
+    """How much of the feed is kept: rows not older than `keep_s`, and at most `keep_rows`."""
+
+    keep_s: float = 7 * 86_400.0
+    keep_rows: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FeedHead:
+    """Where the feed stands."""
+
+    generation: str
+    last_sequence: int
+
+
+def head(connection: sqlite3.Connection) -> FeedHead:
+    """The generation, and the sequence of the last change."""
+    return FeedHead(*connection.execute("SELECT generation, last_sequence FROM feed_head").fetchone())
+
+
+def append_assignment(connection: sqlite3.Connection, record: Assignment, left_cell: str) -> int:
+    """Within the transaction that wrote the record; returns the sequence."""
+    sequence = _next_sequence(connection)
+    connection.execute(
+        "INSERT INTO feed (sequence, at_s, cell, version, key, jurisdiction, state, moved_to, left_cell) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            sequence,
+            record.updated_at_s,
+            record.cell,
+            record.epoch,
+            record.key,
+            record.jurisdiction,
+            int(record.state),
+            record.moved_to,
+            left_cell,
+        ),
+    )
+    return sequence
+
+
+def append_flag(connection: sqlite3.Connection, record: FlagRecord) -> int:
+    """Within the transaction that wrote the flag; returns the sequence."""
+    sequence = _next_sequence(connection)
+    connection.execute(
+        "INSERT INTO feed (sequence, at_s, cell, version, flag, reason, author, expires_at_s) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            sequence,
+            record.set_at_s,
+            record.cell,
+            record.version,
+            record.flag.value,
+            record.reason,
+            record.author,
+            record.expires_at_s,
+        ),
+    )
+    return sequence
+
+
+def changes_after(connection: sqlite3.Connection, sequence: int, generation: str) -> list[Change]:
+    """The next changes in order, a bounded number of them."""
+    rows = connection.execute(
+        f"SELECT {_CHANGE_COLUMNS} FROM feed WHERE sequence > ? ORDER BY sequence LIMIT {_READ_AT_ONCE}",
+        (sequence,),
+    )
+    return [_change(generation, row) for row in rows]
+
+
+def history(connection: sqlite3.Connection, since_s: float) -> History:
+    """The moves after `since_s`, oldest first, and the time since when they are complete."""
+    (covers_since_s,) = connection.execute("SELECT covers_since_s FROM feed_head").fetchone()
+    rows = connection.execute(
+        "SELECT key, version, at_s, left_cell FROM feed "
+        "WHERE key IS NOT NULL AND version > 1 AND at_s > ? ORDER BY sequence",
+        (since_s,),
+    )
+    return History(max(since_s, covers_since_s), [KeyMove(*row) for row in rows])
+
+
+def raise_covers_since(connection: sqlite3.Connection, time_s: float) -> None:
+    """Moves up to this time may be missing from the feed."""
+    connection.execute("UPDATE feed_head SET covers_since_s = max(covers_since_s, ?)", (time_s,))
+
+
+def trim(connection: sqlite3.Connection, bounds: FeedBounds, last_sequence: int, now_s: float) -> None:
+    """Drop a few of the oldest rows when too old or too many, and note how far the history still reaches."""
+    oldest: list[tuple[int, float, str | None]] = connection.execute(
+        f"SELECT sequence, at_s, key FROM feed ORDER BY sequence LIMIT {_TRIM_AT_ONCE}"
+    ).fetchall()
+    trimmed = 0
+    for sequence, at_s, key in oldest:
+        if at_s >= now_s - bounds.keep_s and sequence > last_sequence - bounds.keep_rows:
+            break
+        trimmed = sequence
+        if key is not None:
+            raise_covers_since(connection, at_s)
+    if trimmed:
+        connection.execute("DELETE FROM feed WHERE sequence <= ?", (trimmed,))
+
+
+def _next_sequence(connection: sqlite3.Connection) -> int:
+    connection.execute("UPDATE feed_head SET last_sequence = last_sequence + 1")
+    return head(connection).last_sequence
+
+
+_Row = tuple[
+    int,
+    float,
+    str,
+    int,
+    str | None,
+    str,
+    int,
+    str,
+    str,
+    str,
+    str,
+    str,
+    float | None,
+]
+
+
+def _change(generation: str, row: _Row) -> Change:
+    (
+        sequence,
+        at_s,
+        cell,
+        version,
+        key,
+        jurisdiction,
+        state,
+        moved_to,
+        left,
+        flag,
+        reason,
+        author,
+        expires,
+    ) = row
+    if key is None:
+        flagged = FlagRecord(cell, Flag(flag), version, reason, author, at_s, expires)
+        return Change(generation, sequence, flag=flagged)
+    record = Assignment(key, cell, jurisdiction, version, State(state), moved_to, at_s)
+    return Change(generation, sequence, assignment=record, left_cell=left)

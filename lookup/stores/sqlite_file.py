@@ -1,0 +1,155 @@
+"""Opens the embedded store's file: finds, creates and checks it, and says in words what is wrong with it."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from lookup.ports import StoreUnavailableError, StoreUnusableError
+
+SCHEMA_VERSION: Final = 1
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long one writer waits for another process's write. Each write takes milliseconds."""
+
+_APPLICATION_ID: Final = 0x48436C6C  # "HCll": tells our files from other SQLite databases
+
+_SCHEMA: Final = (
+    """CREATE TABLE home (
+        key TEXT PRIMARY KEY, cell TEXT NOT NULL, jurisdiction TEXT NOT NULL, epoch INTEGER NOT NULL,
+        state INTEGER NOT NULL, moved_to TEXT NOT NULL, updated_at_s REAL NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE flag (
+        cell TEXT PRIMARY KEY, flag TEXT NOT NULL, version INTEGER NOT NULL, reason TEXT NOT NULL,
+        author TEXT NOT NULL, set_at_s REAL NOT NULL, expires_at_s REAL
+    ) WITHOUT ROWID""",
+    # One row per change; `key` is NULL in those that change a flag, `flag` in those that change a home.
+    """CREATE TABLE feed (
+        sequence INTEGER PRIMARY KEY, at_s REAL NOT NULL, cell TEXT NOT NULL, version INTEGER NOT NULL,
+        key TEXT, jurisdiction TEXT, state INTEGER, moved_to TEXT, left_cell TEXT,
+        flag TEXT, reason TEXT, author TEXT, expires_at_s REAL
+    )""",
+    # One row: where the feed stands, and since when every move is still in it.
+    """CREATE TABLE feed_head (
+        generation TEXT NOT NULL, last_sequence INTEGER NOT NULL, covers_since_s REAL NOT NULL
+    )""",
+)
+
+
+def open_file(path: Path, create: bool) -> sqlite3.Connection:
+    """A connection in autocommit mode. Raises StoreUnusableError or StoreUnavailableError with the path."""
+    if not path.parent.is_dir():
+        raise StoreUnusableError(
+            f"{path.parent}: no such folder for the store; create it, or correct the store's path"
+        )
+    if not create and not path.exists():
+        raise StoreUnusableError(f"{path}: no such store; seed a new one there, or correct the store's path")
+    with port_errors(path):
+        mode = "rwc" if create else "rw"
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+        )
+        try:
+            _prepare(connection, path, create)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def port_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the port's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _port_error(path, error) from error
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction that holds the file's write lock from its beginning: all of it happens, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction, so that several reads see the same state."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
+    if _is_empty(connection):
+        if not create:
+            raise StoreUnusableError(f"{path}: the store is empty; seed it, or correct the store's path")
+        _create_schema(connection)
+    _check_version(connection, path)
+    if _pragma(connection, "journal_mode") != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # a committed move must survive a power cut
+    connection.execute("PRAGMA cache_size = -32768")  # KiB
+
+
+def _create_schema(connection: sqlite3.Connection) -> None:
+    with writing(connection):
+        if not _is_empty(connection):  # another process was quicker
+            return
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        connection.execute("INSERT INTO feed_head VALUES (?, 0, 0)", (secrets.token_hex(8),))
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    if _pragma(connection, "application_id") != _APPLICATION_ID:
+        raise StoreUnusableError(f"{path}: an SQLite database, but no Home Cell store; correct the path")
+    version = _pragma(connection, "user_version")
+    if version != SCHEMA_VERSION:
+        raise StoreUnusableError(
+            f"{path}: the store has schema version {version}, this program knows {SCHEMA_VERSION}; "
+            "use the program version that wrote it"
+        )
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> object:
+    value: object = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
+
+
+def _port_error(path: Path, error: sqlite3.Error) -> StoreUnavailableError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return StoreUnusableError(
+            f"{path}: the store is damaged ({error}); put a backup in its place, or remove it together with "
+            "its -wal and -shm files and seed it again"
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreUnavailableError(f"{path}: another process has been writing for {BUSY_TIMEOUT_S:g} s")
+    if name.startswith("SQLITE_FULL"):
+        return StoreUnavailableError(f"{path}: the disk is full; make room")
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+        return StoreUnusableError(
+            f"{path}: not to be opened for writing ({error}); check the permissions of file and folder"
+        )
+    return StoreUnavailableError(f"{path}: {error}")

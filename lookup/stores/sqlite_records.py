@@ -1,0 +1,108 @@
+"""The embedded store's homes and flags: each function one transaction on the given connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from lookup.assignment import NO_EPOCH, Assignment, State
+from lookup.flags import Flag, FlagRecord
+from lookup.ports import EpochConflictError
+from lookup.stores import sqlite_feed
+from lookup.stores.sqlite_feed import FeedBounds
+from lookup.stores.sqlite_file import writing
+
+_HOME_COLUMNS: Final = "key, cell, jurisdiction, epoch, state, moved_to, updated_at_s"
+_FLAG_COLUMNS: Final = "cell, flag, version, reason, author, set_at_s, expires_at_s"
+_MAX_PARAMETERS: Final = 8192
+"""Of one statement; SQLite itself allows 32766."""
+
+
+def read_homes(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Assignment]:
+    """The records of those keys that have one."""
+    found: dict[str, Assignment] = {}
+    for start in range(0, len(keys), _MAX_PARAMETERS):
+        for record in _read_some(connection, keys[start : start + _MAX_PARAMETERS]):
+            found[record.key] = record
+    return found
+
+
+def write_home(
+    connection: sqlite3.Connection, new: Assignment, expected_epoch: int, bounds: FeedBounds
+) -> None:
+    """Compare-and-set, with its event in the feed. Raises EpochConflictError."""
+    with writing(connection):
+        current = next(iter(_read_some(connection, (new.key,))), None)
+        if (NO_EPOCH if current is None else current.epoch) != expected_epoch:
+            raise EpochConflictError(new.key, expected_epoch, current)
+        _insert(connection, "REPLACE", (new,))
+        left_cell = "" if current is None else current.cell
+        sequence = sqlite_feed.append_assignment(connection, new, left_cell)
+        sqlite_feed.trim(connection, bounds, sequence, new.updated_at_s)
+
+
+def insert_new(connection: sqlite3.Connection, records: Sequence[Assignment]) -> int:
+    """Insert those whose key has no record yet; returns how many. Their earlier moves are not in the feed."""
+    with writing(connection):
+        before = connection.total_changes
+        _insert(connection, "IGNORE", records)
+        inserted = connection.total_changes - before
+        moved_at_s = max((record.updated_at_s for record in records if record.epoch > 1), default=0.0)
+        if inserted and moved_at_s:
+            sqlite_feed.raise_covers_since(connection, moved_at_s)
+    return inserted
+
+
+def count_by_cell(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many keys each cell is home to."""
+    return dict(connection.execute("SELECT cell, count(*) FROM home GROUP BY cell"))
+
+
+def read_flags(connection: sqlite3.Connection) -> dict[str, FlagRecord]:
+    """The current flag of each cell that ever had one."""
+    rows = connection.execute(f"SELECT {_FLAG_COLUMNS} FROM flag")
+    return {cell: FlagRecord(cell, Flag(flag), *rest) for cell, flag, *rest in rows}
+
+
+def write_flag(
+    connection: sqlite3.Connection,
+    cell: str,
+    flag: Flag,
+    reason: str,
+    author: str,
+    now_s: float,
+    expires_at_s: float | None,
+    bounds: FeedBounds,
+) -> FlagRecord:
+    """Store the cell's next flag version, with its event in the feed."""
+    with writing(connection):
+        row = connection.execute("SELECT version FROM flag WHERE cell = ?", (cell,)).fetchone()
+        version = 1 if row is None else row[0] + 1
+        record = FlagRecord(cell, flag, version, reason, author, now_s, expires_at_s)
+        connection.execute(
+            f"INSERT OR REPLACE INTO flag ({_FLAG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (cell, flag.value, version, reason, author, now_s, expires_at_s),
+        )
+        sequence = sqlite_feed.append_flag(connection, record)
+        sqlite_feed.trim(connection, bounds, sequence, now_s)
+    return record
+
+
+def _read_some(connection: sqlite3.Connection, keys: Sequence[str]) -> list[Assignment]:
+    """One statement; the number of parameters is a power of two, so that few statements are ever compiled."""
+    slots = 1 << (len(keys) - 1).bit_length() if keys else 0
+    parameters = [*keys, *[None] * (slots - len(keys))]
+    marks = ",".join("?" * slots)
+    rows = connection.execute(f"SELECT {_HOME_COLUMNS} FROM home WHERE key IN ({marks})", parameters)
+    return [
+        Assignment(key, cell, jurisdiction, epoch, State(state), moved_to, updated_at_s)
+        for key, cell, jurisdiction, epoch, state, moved_to, updated_at_s in rows
+    ]
+
+
+def _insert(connection: sqlite3.Connection, on_conflict: str, records: Sequence[Assignment]) -> None:
+    connection.executemany(
+        f"INSERT OR {on_conflict} INTO home ({_HOME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((r.key, r.cell, r.jurisdiction, r.epoch, int(r.state), r.moved_to, r.updated_at_s) for r in records),
+    )
