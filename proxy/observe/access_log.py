@@ -10,8 +10,8 @@ import time
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
+from lookup.resolution import TIER_LABELS
 from proxy.model import SOURCE_LABELS
-from proxy.observe.layout import TIERS
 from proxy.observe.log_target import LogTarget
 from proxy.observe.meters import Meters
 
@@ -22,11 +22,11 @@ ESCAPED_TARGET_LIMIT: Final = 256
 TEXT_LIMIT: Final = 64
 
 _PLAIN: Final = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
-_TIER_LABELS: Final = (*(label.encode() for label in TIERS), b"none")  # tier -1 is the last
-_SOURCE_LABELS: Final = tuple(label.encode() for label in SOURCE_LABELS)
+_TIERS: Final = (*(label.encode() for label in TIER_LABELS), b"none")  # tier -1 is the last
+_SOURCES: Final = tuple(label.encode() for label in SOURCE_LABELS)
 
 # In this order: Unix seconds at the request's end; client's address; method; target (b"": withheld); status
-# (0: none was sent); cell ("" none); tier (resolver.Tier, -1 none); epoch (-1 none); reason ("" ok, else a
+# (0: none was sent); cell ("" none); tier (a Tier, -1 none); epoch (-1 none); reason ("" ok, else a
 # Problem.slug); duration in seconds; request and reply body bytes; request id; model.Source; attempts.
 AccessRecord = tuple[float, str, bytes, bytes, int, str, int, int, str, float, int, int, bytes, int, int]
 
@@ -34,9 +34,10 @@ AccessRecord = tuple[float, str, bytes, bytes, int, str, int, int, str, float, i
 class AccessLog:
     """The access log of one worker.
 
-    target is a path, or "-" for standard output; `edge` and `worker` (the slot) stand in every line. Lines
-    that can't be written are dropped and counted in `meters`. The owner calls `flush` at least every 0.25 s,
-    `reopen` after a rotation, and `close` at the end. Raises LogTargetError when the target can't be opened.
+    target is a path ("/dev/stdout" for standard output); `edge` and `worker` (the slot) stand in every line.
+    Lines that can't be written are dropped and counted in `meters`. The owner calls `flush` at least every
+    0.25 s, `reopen` after a rotation, and `close` at the end. Raises LogTargetError when the target can't be
+    opened.
     """
 
     __slots__ = ("_labels", "_meters", "_records", "_second", "_second_text", "_target", "_template")
@@ -87,14 +88,14 @@ class AccessLog:
                 target.partition(b"?")[0],
                 status,
                 labels.get(cell) or self._new_label(cell),
-                _TIER_LABELS[tier],
+                _TIERS[tier],
                 epoch,
                 labels.get(reason) or self._new_label(reason),
                 duration_s * 1000.0,
                 request_bytes,
                 reply_bytes,
                 request_id,
-                _SOURCE_LABELS[source],
+                _SOURCES[source],
                 attempts,
             )
             lines.append(line)

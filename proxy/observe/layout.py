@@ -10,11 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from lookup.flags import Flag
+from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
 from proxy import errors
 
-# The labels of lookup.resolver.Tier and Outcome, in their order.
-TIERS: Final = ("claim", "memory", "redis", "store", "stale")
-RESULTS: Final = ("found", "unknown", "unavailable")
 FLAGS: Final = tuple(flag.value for flag in Flag)
 SLUGS: Final = (
     *(value.slug for value in vars(errors).values() if isinstance(value, errors.Problem)),
@@ -47,10 +45,10 @@ FEED_SEEN_MS: Final = 1  # Unix milliseconds of the last sign of life of the cha
 LOG_DROPPED: Final = 2
 REFUSALS: Final = 3
 LOOKUPS: Final = REFUSALS + len(SLUGS)  # by tier, then result
-LOOKUP_BUCKETS: Final = LOOKUPS + len(TIERS) * len(RESULTS)  # by tier, then bucket
+LOOKUP_BUCKETS: Final = LOOKUPS + len(TIER_LABELS) * len(OUTCOME_LABELS)  # by tier, then bucket
 LOOKUP_BUCKET_COUNT: Final = len(LOOKUP_BOUNDS_S) + 1
-LOOKUP_NS: Final = LOOKUP_BUCKETS + len(TIERS) * LOOKUP_BUCKET_COUNT  # by tier
-FIXED_WIDTH: Final = LOOKUP_NS + len(TIERS)
+LOOKUP_NS: Final = LOOKUP_BUCKETS + len(TIER_LABELS) * LOOKUP_BUCKET_COUNT  # by tier
+FIXED_WIDTH: Final = LOOKUP_NS + len(TIER_LABELS)
 
 # Block of one cell, relative to the block's start.
 IN_FLIGHT: Final = 0  # gauge

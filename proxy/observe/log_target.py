@@ -8,8 +8,8 @@ import socket
 import stat
 from typing import Final, Protocol
 
-STANDARD_OUTPUT: Final = "-"
-_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+STANDARD_OUTPUT: Final = "/dev/stdout"
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class LogTargetError(Exception):
@@ -23,13 +23,10 @@ class _Sink(Protocol):
 
 
 class _FileSink:
-    """A descriptor of our own: its O_NONBLOCK is not shared with whoever else holds the same file."""
+    """A description of our own, for standard output too: its O_NONBLOCK is nobody else's."""
 
     def __init__(self, name: str) -> None:
-        if name == STANDARD_OUTPUT:
-            self._descriptor = os.open("/proc/self/fd/1", _FLAGS)
-        else:
-            self._descriptor = os.open(name, _FLAGS | os.O_CREAT, 0o640)
+        self._descriptor = os.open(name, _FLAGS, 0o640)
 
     def fileno(self) -> int:
         return self._descriptor

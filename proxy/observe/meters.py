@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final
 
+from lookup.resolution import OUTCOME_LABELS
 from proxy.observe.layout import (
     ATTEMPT_FAILURES,
     CONNECTIONS,
@@ -28,7 +29,6 @@ from proxy.observe.layout import (
     REQUEST_BOUNDS_S,
     REQUEST_BUCKETS,
     REQUEST_NS,
-    RESULTS,
     RETRIES,
     SLUG_INDEX,
     SLUG_OTHER,
@@ -37,7 +37,7 @@ from proxy.observe.layout import (
 )
 
 _NS_PER_S: Final = 1e9
-_RESULT_COUNT: Final = len(RESULTS)
+_OUTCOME_COUNT: Final = len(OUTCOME_LABELS)
 _SERVING: Final = 1
 _DOWN: Final = 2
 
@@ -106,7 +106,7 @@ class Meters:
     def lookup(self, tier: int, outcome: int, seconds: float) -> None:
         """The resolver answered from `tier` (a Tier) with `outcome` (an Outcome) within `seconds`."""
         row = self._row
-        row[LOOKUPS + tier * _RESULT_COUNT + outcome] += 1
+        row[LOOKUPS + tier * _OUTCOME_COUNT + outcome] += 1
         row[LOOKUP_BUCKETS + tier * LOOKUP_BUCKET_COUNT + bisect_left(LOOKUP_BOUNDS_S, seconds)] += 1
         row[LOOKUP_NS + tier] += int(seconds * _NS_PER_S)
 

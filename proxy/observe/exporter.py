@@ -1,0 +1,192 @@
+"""One Prometheus exposition for the whole edge, from the sums over its workers' rows; reads, never counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import accumulate
+from platform import python_version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+
+from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
+from proxy.observe.layout import (
+    ATTEMPT_FAILURES,
+    CODES,
+    CONNECTIONS,
+    FALLBACKS,
+    FLAGS,
+    IN_FLIGHT,
+    LOG_DROPPED,
+    LOOKUP_BOUNDS_S,
+    LOOKUP_BUCKET_COUNT,
+    LOOKUP_BUCKETS,
+    LOOKUP_NS,
+    LOOKUPS,
+    REFUSALS,
+    REPLIES,
+    REQUEST_BOUNDS_S,
+    REQUEST_BUCKET_COUNT,
+    REQUEST_BUCKETS,
+    REQUEST_NS,
+    RETRIES,
+    SLUGS,
+    cell_start,
+)
+
+NO_CELL: Final = "none"
+_OPENMETRICS: Final = "application/openmetrics-text"
+_NS_PER_S: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUse:
+    """What one worker process takes of the machine."""
+
+    slot: int
+    cpu_s: float
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that is exported, as of one moment.
+
+    cells       names, by index
+    totals      RowBank.totals()
+    flags       for each cell the flags that workers apply (more than one while a change spreads)
+    feed_age_s  of the worker that heard least recently from the feed; None when none did
+    """
+
+    cells: Sequence[str]
+    totals: Sequence[int]
+    flags: Sequence[frozenset[str]]
+    feed_age_s: float | None
+    workers_ready: int
+    restarts: int
+    uses: Sequence[WorkerUse]
+
+
+def render(reading: Reading, accept: str) -> tuple[bytes, str]:
+    """Body and content type: OpenMetrics when the Accept field names it, else the Prometheus text format."""
+    registry = CollectorRegistry()
+    registry.register(_Families(reading))
+    if _OPENMETRICS in accept:
+        body: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]  # untyped there
+        return body, openmetrics.CONTENT_TYPE_LATEST
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Families(Collector):
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._totals = reading.totals
+        starts = [(name, cell_start(index)) for index, name in enumerate(reading.cells)]
+        self._cells = starts
+        self._cells_and_none = [*starts, (NO_CELL, cell_start(len(starts)))]
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._requests()
+        yield from self._cell_troubles()
+        yield from self._lookups()
+        yield from self._edge()
+        yield from self._processes()
+
+    def _requests(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "homecell_requests",
+            "Requests answered, by the user's home cell and status.",
+            labels=["cell", "code"],
+        )
+        seconds = HistogramMetricFamily(
+            "homecell_request_seconds", "From a request's first byte to its reply's last.", labels=["cell"]
+        )
+        in_flight = GaugeMetricFamily("homecell_in_flight_requests", "Requests under way.", labels=["cell"])
+        for name, start in self._cells_and_none:
+            for code, count in self._seen(CODES, start + REPLIES):
+                requests.add_metric([name, code], count)
+            buckets = self._buckets(start + REQUEST_BUCKETS, REQUEST_BUCKET_COUNT, REQUEST_BOUNDS_S)
+            seconds.add_metric([name], buckets, self._totals[start + REQUEST_NS] / _NS_PER_S)
+            in_flight.add_metric([name], self._totals[start + IN_FLIGHT])
+        yield from (requests, seconds, in_flight)
+
+    def _cell_troubles(self) -> Iterator[Metric]:
+        fallbacks = CounterMetricFamily(
+            "homecell_fallbacks", "Degraded answers given in place of the cell's.", labels=["cell", "reason"]
+        )
+        retries = CounterMetricFamily("homecell_retries", "Requests sent once more.", labels=["cell"])
+        failures = CounterMetricFamily(
+            "homecell_attempt_failures", "Exchanges with the cell that failed.", labels=["cell"]
+        )
+        flag = GaugeMetricFamily("homecell_cell_flag", "1 for the flag in force.", labels=["cell", "flag"])
+        for index, (name, start) in enumerate(self._cells):
+            for slug, count in self._seen(SLUGS, start + FALLBACKS):
+                fallbacks.add_metric([name, slug], count)
+            retries.add_metric([name], self._totals[start + RETRIES])
+            failures.add_metric([name], self._totals[start + ATTEMPT_FAILURES])
+            for label in FLAGS:
+                flag.add_metric([name, label], float(label in self._reading.flags[index]))
+        yield from (fallbacks, retries, failures, flag)
+
+    def _lookups(self) -> Iterator[Metric]:
+        lookups = CounterMetricFamily(
+            "homecell_lookups",
+            "Answers of the resolver, by the tier that gave them.",
+            labels=["tier", "result"],
+        )
+        seconds = HistogramMetricFamily(
+            "homecell_lookup_seconds",
+            "Time to the resolver's answer, by the tier that gave it.",
+            labels=["tier"],
+        )
+        for index, tier in enumerate(TIER_LABELS):
+            for place, result in enumerate(OUTCOME_LABELS, LOOKUPS + index * len(OUTCOME_LABELS)):
+                lookups.add_metric([tier, result], self._totals[place])
+            first = LOOKUP_BUCKETS + index * LOOKUP_BUCKET_COUNT
+            buckets = self._buckets(first, LOOKUP_BUCKET_COUNT, LOOKUP_BOUNDS_S)
+            seconds.add_metric([tier], buckets, self._totals[LOOKUP_NS + index] / _NS_PER_S)
+        yield from (lookups, seconds)
+
+    def _edge(self) -> Iterator[Metric]:
+        refusals = CounterMetricFamily(
+            "homecell_refusals", "Requests refused by this edge itself.", labels=["reason"]
+        )
+        for place, slug in enumerate(SLUGS, REFUSALS):
+            refusals.add_metric([slug], self._totals[place])
+        yield refusals
+        connections = self._totals[CONNECTIONS]
+        yield GaugeMetricFamily("homecell_client_connections", "Open client connections.", connections)
+        dropped = self._totals[LOG_DROPPED]
+        yield CounterMetricFamily("homecell_access_log_dropped", "Access log lines lost.", dropped)
+        if self._reading.feed_age_s is not None:
+            text = "Since the feed's last sign of life, of the worker that heard least recently."
+            yield GaugeMetricFamily("homecell_feed_age_seconds", text, self._reading.feed_age_s)
+
+    def _processes(self) -> Iterator[Metric]:
+        reading = self._reading
+        yield GaugeMetricFamily("homecell_workers", "Workers that serve.", reading.workers_ready)
+        yield CounterMetricFamily("homecell_worker_restarts", "Workers replaced.", reading.restarts)
+        cpu = CounterMetricFamily("homecell_worker_cpu_seconds", "User and system time.", labels=["worker"])
+        resident = GaugeMetricFamily("homecell_worker_resident_bytes", "Resident memory.", labels=["worker"])
+        for use in reading.uses:
+            cpu.add_metric([str(use.slot)], use.cpu_s)
+            resident.add_metric([str(use.slot)], use.resident_bytes)
+        yield from (cpu, resident)
+        build = GaugeMetricFamily("homecell_build_info", "Always 1.", labels=["version", "python"])
+        build.add_metric([version("homecell"), python_version()], 1)
+        yield build
+
+    def _seen(self, labels: Sequence[str], first: int) -> Iterator[tuple[str, int]]:
+        """Only what was counted at least once: labels by cell are many and most stay at nothing."""
+        counts = self._totals[first : first + len(labels)]
+        return ((label, count) for label, count in zip(labels, counts, strict=True) if count)
+
+    def _buckets(self, first: int, count: int, bounds: Sequence[float]) -> list[tuple[str, float]]:
+        cumulated = accumulate(self._totals[first : first + count])
+        return list(zip([*map(str, bounds), "+Inf"], cumulated, strict=True))

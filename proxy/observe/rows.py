@@ -1,0 +1,83 @@
+"""The rows of shared memory: one for each worker process; what dead ones counted is kept."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from operator import add
+from typing import Final
+
+from proxy.observe.layout import (
+    BYTES_PER_COUNTER,
+    CELL_GAUGES,
+    FEED_SEEN_MS,
+    FIXED_GAUGES,
+    FLAG,
+    FLAGS,
+    cell_start,
+    row_length,
+)
+
+
+class Row:
+    """One worker's counters, seen from this process. `descriptor` is for the worker to inherit."""
+
+    __slots__ = ("_memory", "counters", "descriptor")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor: Final = descriptor
+        self._memory = mmap.mmap(descriptor, 0)
+        self.counters = memoryview(self._memory).cast("q")
+
+    def feed_seen_s(self) -> float:
+        """Unix seconds of the feed's last sign of life to this worker; 0.0 when there was none yet."""
+        return float(self.counters[FEED_SEEN_MS]) / 1000.0
+
+    def flag(self, cell: int) -> str:
+        """The flag that this worker applies to the cell with this index; "" when it knows none yet."""
+        value = self.counters[cell_start(cell) + FLAG]
+        return FLAGS[value - 1] if value else ""
+
+    def close(self) -> None:
+        """Unmap; `counters` can't be read any more."""
+        self.counters.release()
+        self._memory.close()
+        os.close(self.descriptor)
+
+
+class RowBank:
+    """All rows of this edge, for an inventory of `cells` cells."""
+
+    def __init__(self, cells: int) -> None:
+        self.cells: Final = cells
+        self._live: list[Row] = []
+        self._retired: list[int] = [0] * row_length(cells)
+
+    def open_row(self) -> Row:
+        """A row of zeros for a new worker. Raises OSError when the system has no descriptor left."""
+        descriptor = os.memfd_create("homecell-meters", os.MFD_CLOEXEC)
+        os.ftruncate(descriptor, row_length(self.cells) * BYTES_PER_COUNTER)
+        row = Row(descriptor)
+        self._live.append(row)
+        return row
+
+    def retire(self, row: Row) -> None:
+        """The row's worker has ended: keep what it counted, forget its levels."""
+        self._live.remove(row)
+        counted = row.counters.tolist()
+        for place in _gauges(self.cells):
+            counted[place] = 0
+        self._retired = list(map(add, self._retired, counted))
+        row.close()
+
+    def totals(self) -> list[int]:
+        """The sum over all workers, dead ones included; levels are the living ones' only."""
+        total = self._retired
+        for row in self._live:
+            total = list(map(add, total, row.counters.tolist()))
+        return total
+
+
+def _gauges(cells: int) -> list[int]:
+    blocks = range(cells + 1)
+    return [*FIXED_GAUGES, *(cell_start(block) + place for block in blocks for place in CELL_GAUGES)]

@@ -1,0 +1,31 @@
+"""Reads an exposition back, for tests that ask what a scrape would see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+class Scrape:
+    """The samples of one exposition by name and labels."""
+
+    def __init__(self, text: str) -> None:
+        self._samples = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The sample's value, None when there is no such sample."""
+        return self._samples.get((name, frozenset(labels.items())))
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of the samples that have at least these labels."""
+        wanted = set(labels.items())
+        return sum(value for (found, has), value in self._samples.items() if found == name and wanted <= has)
+
+    def labelled(self, name: str) -> list[Mapping[str, str]]:
+        """The label sets of every sample with this name."""
+        return [dict(labels) for found, labels in self._samples if found == name]

@@ -1,0 +1,200 @@
+"""What a worker counts is what a scrape shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from proxy import errors
+from proxy.observe import layout
+from proxy.observe.exporter import Reading, render
+from proxy.observe.meters import Meters
+from proxy.observe.rows import Row, RowBank
+from tests.proxy.observe.reading import Scrape
+
+CELLS = ("eu-1", "us-1")
+
+
+@pytest.fixture
+def row() -> Iterator[Row]:
+    row = RowBank(len(CELLS)).open_row()
+    yield row
+    row.close()
+
+
+def scrape(totals: list[int], flags: tuple[frozenset[str], ...] = (frozenset(), frozenset())) -> Scrape:
+    reading = Reading(CELLS, totals, flags, feed_age_s=None, workers_ready=0, restarts=0, uses=())
+    body, _ = render(reading, accept="")
+    return Scrape(body.decode())
+
+
+def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
+    meters = Meters(row.counters)
+    for cell in (*meters.cells, meters.none):
+        cell.enter()
+        cell.reply(200, 0.001)
+        cell.fallback("cell-down")
+        cell.attempt_failed()
+        cell.retry()
+        cell.flag(down=True)
+    for tier in range(5):
+        for outcome in range(3):
+            meters.lookup(tier, outcome, 1.0)
+    for slug in layout.SLUGS:
+        meters.refused(slug)
+    meters.connected()
+    meters.log_dropped(1)
+    meters.feed_seen(1.0)
+    places = len([value for value in row.counters if value])
+    by_cell = 8  # in flight, code, bucket, sum, fallback, failure, retry, flag
+    assert places == 3 * by_cell + 5 * 3 + 5 + 5 + len(layout.SLUGS) + 3
+
+
+def test_a_reply_is_counted_by_cell_and_status(row: Row) -> None:
+    meters = Meters(row.counters)
+    meters.cells[1].reply(200, 0.02)
+    meters.cells[1].reply(200, 0.02)
+    meters.none.reply(401, 0.0)
+    seen = scrape(row.counters.tolist())
+    assert seen.value("homecell_requests_total", cell="us-1", code="200") == 2
+    assert seen.value("homecell_requests_total", cell="none", code="401") == 1
+    assert seen.total("homecell_requests_total") == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (103, "1xx"),
+        (299, "2xx"),
+        (404, "404"),
+        (418, "4xx"),
+        (599, "5xx"),
+        (0, "other"),
+        (-1, "other"),
+        (600, "other"),
+    ],
+)
+def test_a_status_that_is_not_counted_exactly_is_counted_by_its_class(
+    row: Row, status: int, code: str
+) -> None:
+    Meters(row.counters).cells[0].reply(status, 0.0)
+    assert scrape(row.counters.tolist()).value("homecell_requests_total", cell="eu-1", code=code) == 1
+
+
+def test_a_duration_falls_into_the_first_bucket_that_is_not_below_it(row: Row) -> None:
+    meter = Meters(row.counters).cells[0]
+    for seconds in (0.001, 0.0010001, 1000.0):
+        meter.reply(200, seconds)
+    seen = scrape(row.counters.tolist())
+    assert seen.value("homecell_request_seconds_bucket", cell="eu-1", le="0.0005") == 0
+    assert seen.value("homecell_request_seconds_bucket", cell="eu-1", le="0.001") == 1
+    assert seen.value("homecell_request_seconds_bucket", cell="eu-1", le="0.0025") == 2
+    assert seen.value("homecell_request_seconds_bucket", cell="eu-1", le="30.0") == 2
+    assert seen.value("homecell_request_seconds_bucket", cell="eu-1", le="+Inf") == 3
+    assert seen.value("homecell_request_seconds_count", cell="eu-1") == 3
+    assert seen.value("homecell_request_seconds_sum", cell="eu-1") == pytest.approx(1000.0020001)
+
+
+def test_lookups_are_counted_by_tier_and_result(row: Row) -> None:
+    meters = Meters(row.counters)
+    meters.lookup(1, 0, 0.000001)
+    meters.lookup(3, 1, 0.004)
+    seen = scrape(row.counters.tolist())
+    assert seen.value("homecell_lookups_total", tier="memory", result="found") == 1
+    assert seen.value("homecell_lookups_total", tier="store", result="unknown") == 1
+    assert seen.total("homecell_lookups_total") == 2
+    assert seen.value("homecell_lookup_seconds_bucket", tier="memory", le="2e-06") == 1
+    assert seen.value("homecell_lookup_seconds_sum", tier="store") == pytest.approx(0.004)
+
+
+def test_an_unknown_slug_is_counted_as_other(row: Row) -> None:
+    meters = Meters(row.counters)
+    meters.refused("no-such-problem")
+    meters.cells[0].fallback("no-such-problem")
+    seen = scrape(row.counters.tolist())
+    assert seen.value("homecell_refusals_total", reason="other") == 1
+    assert seen.value("homecell_fallbacks_total", cell="eu-1", reason="other") == 1
+
+
+def test_every_problem_of_the_taxonomy_is_a_reason() -> None:
+    assert errors.WRONG_EDGE.slug in layout.SLUGS
+    assert len(layout.SLUGS) == len(set(layout.SLUGS))
+
+
+def test_the_flag_that_workers_apply_is_exported_for_each_cell(row: Row) -> None:
+    assert (row.flag(0), row.flag(1)) == ("", "")
+    meters = Meters(row.counters)
+    meters.cells[0].flag(down=False)
+    meters.cells[1].flag(down=True)
+    assert (row.flag(0), row.flag(1)) == ("serving", "down")
+    seen = scrape(row.counters.tolist(), (frozenset({"serving"}), frozenset({"down"})))
+    assert seen.value("homecell_cell_flag", cell="eu-1", flag="serving") == 1
+    assert seen.value("homecell_cell_flag", cell="eu-1", flag="down") == 0
+    assert seen.value("homecell_cell_flag", cell="us-1", flag="down") == 1
+
+
+def test_metrics_are_the_sum_over_the_workers() -> None:
+    bank = RowBank(len(CELLS))
+    rows = [bank.open_row(), bank.open_row()]
+    for row in rows:
+        Meters(row.counters).cells[0].reply(200, 0.5)
+        Meters(row.counters).connected()
+    seen = scrape(bank.totals())
+    assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 2
+    assert seen.value("homecell_request_seconds_sum", cell="eu-1") == 1.0
+    assert seen.value("homecell_client_connections") == 2
+    for row in rows:
+        bank.retire(row)
+
+
+def test_what_a_dead_worker_counted_is_kept_and_its_levels_are_dropped() -> None:
+    bank = RowBank(len(CELLS))
+    dead, alive = bank.open_row(), bank.open_row()
+    for row in (dead, alive):
+        meters = Meters(row.counters)
+        meters.cells[0].enter()
+        meters.none.enter()
+        meters.connected()
+        meters.cells[0].reply(200, 0.5)
+    bank.retire(dead)
+    seen = scrape(bank.totals())
+    assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 2
+    assert seen.value("homecell_in_flight_requests", cell="eu-1") == 1
+    assert seen.value("homecell_in_flight_requests", cell="none") == 1
+    assert seen.value("homecell_client_connections") == 1
+    bank.retire(alive)
+    assert scrape(bank.totals()).value("homecell_client_connections") == 0
+
+
+def test_a_row_is_shared_with_the_process_that_inherits_it(row: Row) -> None:
+    program = (
+        "import sys; from proxy.observe.meters import Meters; from proxy.observe.rows import Row\n"
+        "Meters(Row(int(sys.argv[1])).counters).cells[1].reply(204, 0.25)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, str(row.descriptor)], pass_fds=[row.descriptor], check=True
+    )
+    assert scrape(row.counters.tolist()).value("homecell_requests_total", cell="us-1", code="204") == 1
+
+
+def test_memory_of_another_length_is_no_row() -> None:
+    with pytest.raises(ValueError, match="not a row"):
+        Meters(memoryview(bytearray(8 * (layout.row_length(3) + 1))).cast("q"))
+
+
+def test_the_bounds_of_the_histograms_ascend() -> None:
+    for bounds in (layout.REQUEST_BOUNDS_S, layout.LOOKUP_BOUNDS_S):
+        assert all(low < high for low, high in pairwise(bounds))
+
+
+def test_openmetrics_is_given_to_who_accepts_it() -> None:
+    totals = [0] * layout.row_length(len(CELLS))
+    reading = Reading(CELLS, totals, (frozenset(), frozenset()), 1.5, workers_ready=2, restarts=1, uses=())
+    body, content_type = render(reading, accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    assert content_type.startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+    assert b"homecell_feed_age_seconds 1.5\n" in body
