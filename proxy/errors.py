@@ -1,4 +1,4 @@
-"""The taxonomy of refusals: each problem fixes whose fault it is, whether a retry helps, status and metric label."""
+"""The taxonomy of refusals: whose fault each is, whether waiting helps, its status and metric label."""
 
 from __future__ import annotations
 
@@ -59,15 +59,25 @@ NO_ROUTE: Final = Problem("no-route", 404, "No route matches the path", Fault.CL
 WRONG_EDGE: Final = Problem("wrong-edge", 421, "This edge may not carry the user's traffic", Fault.CLIENT)
 
 CELL_DOWN: Final = Problem("cell-down", 503, "The user's home cell is out of service", Fault.CELL, 30)
-CELL_UNREACHABLE: Final = Problem("cell-unreachable", 503, "The user's home cell cannot be reached", Fault.CELL, 5)
-CELL_BUSY: Final = Problem("cell-busy", 503, "This edge has all its connections to the home cell in use", Fault.CELL, 1)
+CELL_UNREACHABLE: Final = Problem(
+    "cell-unreachable", 503, "The user's home cell cannot be reached", Fault.CELL, 5
+)
+CELL_BUSY: Final = Problem(
+    "cell-busy", 503, "This edge has all its connections to the home cell in use", Fault.CELL, 1
+)
 CELL_TIMEOUT: Final = Problem("cell-timeout", 504, "The user's home cell is too slow", Fault.CELL, 5)
 CELL_BAD_REPLY: Final = Problem("cell-bad-reply", 502, "The user's home cell sent a broken reply", Fault.CELL)
 CELL_CLOSED: Final = Problem(
     "cell-closed", 502, "The user's home cell closed the connection; the request may have arrived", Fault.CELL
 )
 MOVING: Final = Problem("moving", 503, "The user is being moved to another cell", Fault.EDGE, 2)
-LOOKUP_UNAVAILABLE: Final = Problem("lookup-unavailable", 503, "The home cell cannot be looked up now", Fault.EDGE, 2)
-HOME_NOT_LISTED: Final = Problem("home-not-listed", 503, "The home cell is not in this edge's inventory", Fault.EDGE, 30)
+LOOKUP_UNAVAILABLE: Final = Problem(
+    "lookup-unavailable", 503, "The home cell cannot be looked up now", Fault.EDGE, 2
+)
+HOME_NOT_LISTED: Final = Problem(
+    "home-not-listed", 503, "The home cell is not in this edge's inventory", Fault.EDGE, 30
+)
 STOPPING: Final = Problem("stopping", 503, "This edge is stopping", Fault.EDGE, 1, closes=True)
-OUT_OF_RESOURCES: Final = Problem("out-of-resources", 503, "This edge is out of resources", Fault.EDGE, 1, closes=True)
+OUT_OF_RESOURCES: Final = Problem(
+    "out-of-resources", 503, "This edge is out of resources", Fault.EDGE, 1, closes=True
+)

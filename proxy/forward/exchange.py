@@ -1,6 +1,7 @@
 """A request and its reply on the move: connection, sending, both bodies, retries.
 
-Decides nothing about homes: the subclass Journey fills in what is decided before (which cell) and after (what a failure looks like).
+Decides nothing about homes: the subclass Journey fills in what is decided before (which cell) and after (what
+a failure looks like).
 """
 
 from __future__ import annotations

@@ -94,9 +94,7 @@ class Journey(Exchange):
     # Room 4: where is home?
 
     async def _look_up(self, identity: Identity, now_s: float) -> None:
-        start_s = time.perf_counter()
         resolution = await self.edge.resolver.resolve(identity.key, identity.hint, now_s, self.head.safe)
-        self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - start_s)
         if self.state == LOOKUP:
             self._permit(resolution)
 

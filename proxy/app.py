@@ -1,0 +1,195 @@
+"""The composition root of a worker: wires the parts, starts them, drains them, stops them, in that order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from random import SystemRandom
+from typing import Final
+
+from lookup.changes import ChangeFollower
+from lookup.observer import LookupObserver
+from lookup.resolver import build_resolver
+from lookup.stores.sqlite import SqliteStore
+from proxy import wiring
+from proxy.cells.addresses import Addresses
+from proxy.config.models import Settings
+from proxy.flag_switch import FlagSwitch
+from proxy.forward.downstream import Downstream
+from proxy.forward.edge import Edge
+from proxy.forward.wheel import TICK_S, DeadlineWheel
+from proxy.observe.access_log import AccessLog
+from proxy.observe.meters import Meters
+
+_BACKLOG: Final = 4096
+_LOG_FLUSH_TICKS: Final = 2
+_TRIM_TICKS: Final = 5
+_KEYS_TICKS: Final = 20
+_QUIET_S: Final = 1.0
+_DRAIN_STEP_S: Final = 0.05
+
+_log = logging.getLogger("homecell")
+
+
+class _MeteredLookups(LookupObserver):
+    """Counts what the resolver tells of itself."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+
+    def lookup(self, tier: int, outcome: int, seconds: float) -> None:
+        self._meters.lookup(tier, outcome, seconds)
+
+
+class RunningEdge:
+    """One worker's data plane, from `start` to `drain`."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        store: SqliteStore,
+        switch: FlagSwitch,
+        follower: ChangeFollower,
+        addresses: Addresses,
+    ) -> None:
+        self._edge = edge
+        self._store = store
+        self._switch = switch
+        self._follower = follower
+        self._servers: dict[int, asyncio.Server] = {}
+        self._ticks = 0
+        self._tasks = [
+            edge.loop.create_task(work) for work in (self._tick(), follower.run(), addresses.keep_fresh())
+        ]
+
+    def flag_versions(self) -> dict[str, int]:
+        """For each flagged cell: the version of the flag that this worker applies."""
+        return dict(self._edge.snapshot.board.versions)
+
+    def reopen_logs(self) -> None:
+        """Write the access log to a fresh file of the same name (rotation)."""
+        self._edge.access_log.reopen()
+
+    async def adopt(self, listener: socket.socket) -> int:
+        """Accept on this listener as well, as long as `release` is not called with the number returned."""
+        number = listener.fileno()
+        # uvloop closes its own descriptor; the supervisor's duplicate keeps what is queued
+        self._servers[number] = await self._edge.loop.create_server(
+            self._connection,  # type: ignore[arg-type]
+            sock=listener,
+            backlog=_BACKLOG,
+        )
+        return number
+
+    def _connection(self) -> Downstream:
+        return Downstream(self._edge)
+
+    def release(self, number: int) -> None:
+        """Accept no more on a listener that was adopted."""
+        server = self._servers.pop(number, None)
+        if server is not None:
+            server.close()
+
+    # Time.
+
+    async def _tick(self) -> None:
+        """Move the wheel on; trim, flush and look at the key files now and then."""
+        edge = self._edge
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._ticks += 1
+            edge.wheel.advance(edge.loop.time())
+            try:
+                self._chores()
+            except Exception:
+                _log.exception("a periodic chore failed")
+
+    def _chores(self) -> None:
+        edge = self._edge
+        if self._ticks % _LOG_FLUSH_TICKS == 0:
+            edge.access_log.flush()
+            if self._follower.fresh_as_of_s > 0.0:
+                edge.meters.feed_seen(self._follower.fresh_as_of_s)
+        if self._ticks % _TRIM_TICKS == 0:
+            self._switch.expire()
+            for link in edge.snapshot.links.values():
+                link.pool.trim()
+        if self._ticks % _KEYS_TICKS == 0:
+            edge.identify.reload(time.time())
+
+    # The end.
+
+    async def drain(self, timeout_s: float) -> None:
+        """Stop accepting, let requests under way finish (at most `timeout_s`), then close everything."""
+        edge = self._edge
+        edge.stopping = True
+        for server in self._servers.values():
+            server.close()
+        begun_s = edge.loop.time()
+        while edge.connections and edge.loop.time() - begun_s < timeout_s:
+            if edge.in_flight == 0 and edge.loop.time() - begun_s > _QUIET_S:
+                break
+            await asyncio.sleep(_DRAIN_STEP_S)
+        for connection in list(edge.connections):
+            if connection.idle:
+                connection.close()
+            else:
+                connection.abort()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._edge.resolver.close()
+        for link in self._edge.snapshot.links.values():
+            link.pool.close_idle()
+        await self._store.close()
+        self._edge.access_log.close()
+
+
+async def start(settings: Settings, slot: int, listener: socket.socket, row: memoryview) -> RunningEdge:
+    """Start one worker's data plane and accept on `listener`.
+
+    slot    number of the worker, for the log
+    row     the worker's counters, see proxy.observe.layout
+    Raises StoreUnavailableError, KeyMistakeError, LogTargetError or OSError: what can't be had, and why.
+    """
+    loop = asyncio.get_running_loop()
+    meters = Meters(row)
+    wheel = DeadlineWheel(loop.time())
+    addresses = Addresses(endpoint.host for cell in settings.cells for endpoint in cell.endpoints)
+    await addresses.refresh()
+    cookies = wiring.routing_cookies(settings)
+    identify = wiring.identify(settings, cookies)
+    identify.reload(time.time())
+    store = await SqliteStore.open(settings.store.path)
+    lookup_settings = wiring.lookup_settings(settings)
+    random = SystemRandom()
+    resolver = build_resolver(store, lookup_settings, random, observer=_MeteredLookups(meters))
+    cell_links = wiring.links(settings, addresses, wheel, meters)
+    edge = Edge(
+        loop=loop,
+        jurisdiction=settings.edge.jurisdiction,
+        snapshot=wiring.first_snapshot(settings, cell_links, (await store.flags()).values()),
+        identify=identify,
+        cookies=cookies,
+        resolver=resolver,
+        meters=meters,
+        access_log=AccessLog(str(settings.access_log), settings.edge.name, slot, meters),
+        wheel=wheel,
+        timeouts=wiring.timeouts(settings),
+        connection_limit=max(1, settings.limits.connections // settings.edge.workers),
+        trusted_networks=settings.edge.trusted_peers,
+    )
+    switch = FlagSwitch(edge)
+    follower = ChangeFollower(
+        store, store, resolver, switch, lookup_settings.claim_lifetime_s, time.time, random
+    )
+    running = RunningEdge(edge, store, switch, follower, addresses)
+    await running.adopt(listener)
+    return running

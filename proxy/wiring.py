@@ -1,0 +1,132 @@
+"""From settings to the parts of one worker: reads key files, opens no socket and no store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+from lookup.flags import FlagRecord
+from lookup.settings import LookupSettings
+from proxy.cells.addresses import Addresses
+from proxy.cells.flags import FlagBoard
+from proxy.config.models import Settings
+from proxy.config.models import TokenKey as TokenKeySettings
+from proxy.forward.edge import Timeouts
+from proxy.forward.link import CellLink
+from proxy.forward.pool import Pool
+from proxy.forward.snapshot import Snapshot
+from proxy.forward.wheel import DeadlineWheel
+from proxy.model import Source
+from proxy.observe.meters import Meters
+from proxy.rooms.claims import ClaimRules
+from proxy.rooms.identify import Identify
+from proxy.rooms.jwks import TokenKeys
+from proxy.rooms.keys import VerificationKey, load_key
+from proxy.rooms.residency import permitted_users
+from proxy.rooms.routes import Route, Routes, StaticReply
+from proxy.rooms.routing_cookie import RoutingCookies, load_cookie_key
+from proxy.rooms.tokens import TokenVerifier
+
+_SOURCES: Mapping[str, Source] = {
+    "bearer": Source.BEARER,
+    "session_cookie": Source.SESSION_COOKIE,
+    "routing_cookie": Source.ROUTING_COOKIE,
+}
+
+
+def routing_cookies(settings: Settings) -> RoutingCookies:
+    """The signer and verifier of routing cookies; raises KeyMistakeError for a bad secret file."""
+    cookie = settings.routing_cookie
+    keys = tuple(load_cookie_key(key.id, key.secret_file) for key in cookie.keys)
+    return RoutingCookies(cookie.name, keys, int(cookie.lifetime_s), secure=False)
+
+
+def identify(settings: Settings, cookies: RoutingCookies) -> Identify:
+    """Room 3; raises KeyMistakeError for a bad key file."""
+    identity = settings.identity
+    rules = ClaimRules(
+        issuer=identity.issuer,
+        audience=identity.audience,
+        leeway_s=identity.leeway_s,
+        user=identity.claims.user,
+        cell=identity.claims.cell,
+        epoch=identity.claims.epoch,
+    )
+    keys = TokenKeys(tuple(_token_key(key) for key in identity.keys), identity.jwks_file)
+    order = tuple(_SOURCES[source] for source in identity.order)
+    return Identify(order, TokenVerifier(rules, keys), identity.session_cookie, cookies)
+
+
+def _token_key(key: TokenKeySettings) -> VerificationKey:
+    path = key.secret_file or key.public_key_file
+    if path is None:
+        raise RuntimeError(f"key {key.id} has no file; the configuration's check lets no such key pass")
+    return load_key(key.id, key.algorithm, path)
+
+
+def lookup_settings(settings: Settings) -> LookupSettings:
+    """How the lookup behaves."""
+    lookup = settings.lookup
+    return LookupSettings(
+        deadline_s=lookup.deadline_s,
+        memory_entries=lookup.memory_entries,
+        refresh_s=lookup.refresh_s,
+        expiry_s=lookup.expiry_s,
+        hard_stale_s=lookup.hard_stale_s,
+        unknown_entries=lookup.unknown_entries,
+        unknown_ttl_s=lookup.unknown_ttl_s,
+    )
+
+
+def links(
+    settings: Settings, addresses: Addresses, wheel: DeadlineWheel, meters: Meters
+) -> dict[str, CellLink]:
+    """One link for each cell of the inventory."""
+    limits = settings.limits
+    allow = {user: rule.allow for user, rule in settings.residency.items()}
+    made: dict[str, CellLink] = {}
+    for cell in settings.cells:
+        pool = Pool(
+            cell.endpoints,
+            addresses,
+            wheel,
+            limits.cell_idle_timeout_s,
+            limits.connect_timeout_s,
+            limits.cell_connections,
+        )
+        permitted = permitted_users(allow, settings.edge.jurisdiction, cell.jurisdiction)
+        made[cell.name] = CellLink(cell, permitted, meters.cells[cell.index], pool)
+    return made
+
+
+def routes(settings: Settings) -> Routes:
+    """The routes of the configuration."""
+    return Routes(
+        [
+            Route(
+                prefix=route.prefix.encode(),
+                anonymous=route.identity == "anonymous",
+                static=StaticReply(route.static.status, route.static.content_type, route.static.body.encode())
+                if route.fallback == "static" and route.static is not None
+                else None,
+                body_limit_bytes=route.body_limit_bytes,
+            )
+            for route in settings.routes
+        ]
+    )
+
+
+def first_snapshot(
+    settings: Settings, cell_links: Mapping[str, CellLink], flags: Iterable[FlagRecord]
+) -> Snapshot:
+    """The generation that a worker starts with."""
+    edge_urls = {user: rule.edge_url for user, rule in settings.residency.items()}
+    return Snapshot(1, cell_links, routes(settings), FlagBoard(flags, time.time()), edge_urls)
+
+
+def timeouts(settings: Settings) -> Timeouts:
+    """The time limits of client connections and exchanges."""
+    limits = settings.limits
+    return Timeouts(
+        limits.head_timeout_s, limits.body_timeout_s, limits.idle_timeout_s, limits.request_timeout_s
+    )
