@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 from proxy.config.values import (
     Bytes,
     CellEndpoint,
+    CookieKeyId,
     Count,
     EdgeUrl,
     FilePath,
@@ -142,7 +143,7 @@ class Identity(Section):
 class CookieKey(Section):
     """A secret that signs and verifies the edge's own cookie."""
 
-    id: TokenText = Field(description="Name of the key inside the cookie, so that keys can be rotated.")
+    id: CookieKeyId = Field(description="Name of the key inside the cookie, so that keys can be rotated.")
     secret_file: FilePath = Field(
         description="File with the secret, at least 32 bytes. One newline at its end is dropped."
     )
@@ -159,8 +160,8 @@ class RoutingCookie(Section):
     )
     keys: tuple[CookieKey, ...] = Field(
         min_length=1,
-        description="The first key signs, all verify. To rotate: put the new one first, drop the old one "
-        "after `lifetime_s`.",
+        description="The first key signs, all verify. To rotate: add the new one last on every edge, then "
+        "move it first, and drop the old one after `lifetime_s`.",
     )
 
 
@@ -173,7 +174,7 @@ class Lookup(Section):
         "meets it.",
     )
     memory_entries: Count = Field(
-        default=200_000, description="Homes kept in memory, per worker. Default: about 60 MB when full."
+        default=200_000, description="Homes kept in memory, per worker. Default: about 50 MB when full."
     )
     refresh_s: Seconds = Field(
         default=60, description="Age after which an answer is still served and read again in the background."
@@ -210,20 +211,19 @@ class Route(Section):
     """What holds for the paths below one prefix."""
 
     prefix: PathPrefix = Field(
-        description="The paths it holds for: those that start with it, at a `/`. The longest prefix that "
-        "matches decides."
+        description="The paths it holds for, by whole segments: `/a` holds for `/a` and `/a/b`, not for "
+        "`/ab`. Written decoded. The longest one decides."
     )
     identity: Literal["required", "anonymous"] = Field(
         default="required",
-        description="`anonymous`: a request without a credential goes to any serving cell that this edge "
-        "may use. "
-        "Default: a request without a credential gets 401, because any cell is a wrong cell for a user.",
+        description="`anonymous`: a request without a credential goes to any serving cell of the "
+        "jurisdiction of this edge. Default: it gets 401, because any cell is a wrong cell for a user.",
     )
     fallback: Literal["static", "fail"] = Field(
         default="fail",
-        description="What a client gets while the home cell is out of service: the `static` reply, or 503 "
-        "with "
-        "`Retry-After`. Default: fail, because only you know what a harmless answer is.",
+        description="What a client gets while the home cell is out of service: the `static` reply (safe "
+        "methods only), or 503 with `Retry-After`. Default: fail, because only you know what a harmless "
+        "answer is.",
     )
     static: StaticReply | None = Field(default=None, description="The reply of the fallback `static`.")
     body_limit_bytes: Bytes = Field(
@@ -277,8 +277,8 @@ class Limits(Section):
     )
     connections: Count = Field(
         default=20_000,
-        description="Client connections of this edge, divided by the workers. Each takes up to two file "
-        "descriptors.",
+        description="Client connections of this edge; each worker takes its equal share. A connection "
+        "needs up to two file descriptors.",
     )
 
 
@@ -291,7 +291,10 @@ class CellEntry(Section):
     jurisdiction: Name = Field(description="Whose law the cell is under; one of the names below `residency`.")
     region: Name = Field(description="Where it stands, for people.")
     endpoints: tuple[CellEndpoint, ...] = Field(
-        min_length=1, max_length=16, description="Where it listens, `host:port`; several are taken in turn."
+        min_length=1,
+        max_length=16,
+        description="Where it listens, `host:port`. All of them serve the same users; connections are opened to "
+        "each in turn.",
     )
 
 

@@ -20,7 +20,7 @@ OWN_MISTAKE: Final = "homecell"
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2; also a cookie name
-_PREFIX: Final = re.compile(r"/[!-\"$->@-~]*")  # visible ASCII without `#` and `?`
+_COOKIE_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it stands in the cookie between dots
 _MEDIA_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+(?:; ?[\w-]+=[\w.-]+)*", re.ASCII)
 
 
@@ -110,6 +110,12 @@ def _token(value: str) -> str:
     return value
 
 
+def _cookie_key_id(value: str) -> str:
+    if not _COOKIE_KEY_ID.fullmatch(value):
+        raise mistake(f"is {shown(value)}", "use 1 to 32 letters, digits, `-` and `_`")
+    return value
+
+
 def _words(value: str) -> str:
     if not value or not value.isprintable():
         raise mistake(f"is {shown(value)}", "write some printable text on one line")
@@ -117,9 +123,14 @@ def _words(value: str) -> str:
 
 
 def _prefix(value: str) -> str:
-    if not _PREFIX.fullmatch(value) or "//" in value or "/./" in f"{value}/" or "/../" in f"{value}/":
-        mend = "start with `/`; no spaces, `?`, `#`, `//`, `.` or `..` segments"
-        raise mistake(f"is {shown(value)}, which no request path can start with", mend)
+    clean = value.isprintable() and not set(value) & set(" ?#%")
+    if (
+        not clean
+        or not value.startswith("/")
+        or ({"", ".", ".."} & set(value[1:].split("/")) and value != "/")
+    ):
+        mend = "write `/` or `/some/segments`: decoded, without a slash at the end, `.`, `..`, `?`, `#` or spaces"
+        raise mistake(f"is {shown(value)}, which is no prefix of a path", mend)
     return value
 
 
@@ -207,6 +218,7 @@ Bytes = Annotated[int, Strict(), Field(ge=0, le=2**50)]
 Text = Annotated[str, Strict(), Field(max_length=4096), AfterValidator(_words)]
 Name = Annotated[str, Strict(), AfterValidator(_name)]
 TokenText = Annotated[str, Strict(), Field(max_length=128), AfterValidator(_token)]
+CookieKeyId = Annotated[str, Strict(), AfterValidator(_cookie_key_id)]
 PathPrefix = Annotated[str, Strict(), Field(max_length=4096), AfterValidator(_prefix)]
 MediaType = Annotated[str, Strict(), Field(max_length=256), AfterValidator(_media_type)]
 EdgeUrl = Annotated[str, Strict(), Field(max_length=512), AfterValidator(_url)]
