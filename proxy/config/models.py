@@ -293,8 +293,8 @@ class CellEntry(Section):
     endpoints: tuple[CellEndpoint, ...] = Field(
         min_length=1,
         max_length=16,
-        description="Where it listens, `host:port`. All of them serve the same users; connections are opened to "
-        "each in turn.",
+        description="Where it listens, `host:port`. All of them serve the same users; connections are opened "
+        "to each in turn.",
     )
 
 

@@ -123,13 +123,12 @@ def _words(value: str) -> str:
 
 
 def _prefix(value: str) -> str:
-    clean = value.isprintable() and not set(value) & set(" ?#%")
-    if (
-        not clean
-        or not value.startswith("/")
-        or ({"", ".", ".."} & set(value[1:].split("/")) and value != "/")
-    ):
-        mend = "write `/` or `/some/segments`: decoded, without a slash at the end, `.`, `..`, `?`, `#` or spaces"
+    start, *segments = value.split("/")
+    is_clean = value.isprintable() and not start and not set(value) & set(" ?#%")
+    if not is_clean or not segments or (value != "/" and {"", ".", ".."} & set(segments)):
+        mend = (
+            "write `/` or `/some/segments`: decoded, no slash at the end, no `.` or `..` segments, `?`, `#`"
+        )
         raise mistake(f"is {shown(value)}, which is no prefix of a path", mend)
     return value
 
