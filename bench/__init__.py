@@ -1,1 +1,1 @@
-"""What measures and shows the product: the demo, the load test, the comparisons. Nothing imports it but its tests."""
+"""What measures and shows the product: demo, load test, comparisons. Only its tests import it."""

@@ -16,6 +16,19 @@ PACKAGES: Final = ("proxy", "lookup", "bench", "tests")
 VALUES: Final = ("lookup.assignment", "lookup.resolution", "lookup.flags", "lookup.keys")
 VOCABULARY: Final = ("proxy.model", "proxy.errors")
 
+PARTS: Final = (
+    *VOCABULARY,
+    "proxy.wire",
+    "proxy.rooms",
+    "proxy.cells",
+    "proxy.forward",
+    "proxy.control",
+    "proxy.observe",
+    "proxy.config",
+    "lookup",
+)
+"""What the composition root puts together."""
+
 ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "lookup": (),
     "proxy": (),
@@ -39,17 +52,9 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
         "lookup.resolver",
     ),
     "proxy.control": (*VOCABULARY, "proxy.cells", "proxy.observe", "proxy.config", "lookup"),
-    "proxy.app": (
-        *VOCABULARY,
-        "proxy.wire",
-        "proxy.rooms",
-        "proxy.cells",
-        "proxy.forward",
-        "proxy.control",
-        "proxy.observe",
-        "proxy.config",
-        "lookup",
-    ),
+    "proxy.app": ("proxy.wiring", "proxy.flag_switch", *PARTS),
+    "proxy.wiring": PARTS,
+    "proxy.flag_switch": PARTS,
     "proxy.worker": (*VOCABULARY, "proxy.app", "proxy.config", "proxy.control", "proxy.observe", "lookup"),
     "proxy.workers": (*VOCABULARY, "proxy.config", "proxy.control", "proxy.observe", "lookup"),
     "proxy.cli": ("proxy", "lookup"),

@@ -1,0 +1,146 @@
+"""`make demo`: starts everything, shows it or checks it, and ends everything."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bench.demo.board import Board, FlagWatch
+from bench.demo.guide import Guide, command_line
+from bench.demo.layout import DEFAULT_PORT, HOMECELL, Layout
+from bench.demo.processes import DemoError
+from bench.demo.rehearsal import Finding, Rehearsal
+from bench.demo.stage import Stage, running_demo
+from bench.demo.tally import Tally
+from bench.demo.traffic import Trickle
+
+
+@click.command()
+@click.option(
+    "--check-for", "check_s", type=click.FloatRange(min=0), help="Check it all for so many seconds and end."
+)
+@click.option(
+    "--port", default=DEFAULT_PORT, show_default=True, help="Port of the EU edge; all others move with it."
+)
+@click.option(
+    "--directory", type=click.Path(path_type=Path, file_okay=False), default=Path(".demo"), show_default=True
+)
+@click.option("--no-traffic", is_flag=True, help="Send nothing: for a load test that brings its own traffic.")
+def main(check_s: float | None, port: int, directory: Path, no_traffic: bool) -> None:
+    """Two edges, four sample cells, 100,000 users and traffic. Ctrl-C ends it."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    try:
+        sys.exit(asyncio.run(_run(Layout(directory.resolve(), port), console, check_s, no_traffic)))
+    except DemoError as error:
+        console.print(f"The demo can't run: {error}", style="bold red")
+        sys.exit(1)
+
+
+async def _run(layout: Layout, console: Console, check_s: float | None, no_traffic: bool) -> int:
+    """The exit code: 0 when all was right, or when a signal ended the demo and everything ended cleanly."""
+    _end_on_signals()
+    all_right = True
+    stage: Stage | None = None
+    try:
+        async with running_demo(layout, console.print) as stage:
+            if check_s is not None:
+                all_right = await _check(stage, console, check_s)
+            else:
+                await _show(stage, console, no_traffic)
+    except asyncio.CancelledError:
+        console.print("ended")
+    for complaint in stage.complaints if stage else ():
+        console.print(complaint, style="bold red")
+        all_right = False
+    return 0 if all_right else 1
+
+
+def _end_on_signals() -> None:
+    """The first signal cancels the demo; further ones don't disturb it while it ends everything."""
+    loop, demo = asyncio.get_running_loop(), asyncio.current_task()
+    assert demo is not None
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, _cancel_once, loop, demo)
+
+
+def _cancel_once(loop: asyncio.AbstractEventLoop, demo: asyncio.Task[int]) -> None:
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, lambda: None)
+    demo.cancel()
+
+
+async def _show(stage: Stage, console: Console, no_traffic: bool) -> None:
+    guide = Guide(stage.layout, stage.cells, stage.tokens)
+    guide.write_tokens()
+    if no_traffic:
+        console.print("ready, without traffic; Ctrl-C ends everything")
+        await stage.until_a_process_ends()
+        return
+    _print_guide(guide, console)
+    console.print("Ctrl-C ends everything")
+    tally = Tally([cell.name for cell in stage.cells])
+    flags = FlagWatch(stage.flags)
+    await _until_one_ends(
+        Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
+        flags.follow(),
+        Board(console, tally, flags.current).run(),
+        stage.until_a_process_ends(),
+    )
+
+
+async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
+    guide = Guide(stage.layout, stage.cells, stage.tokens)
+    guide.write_tokens()
+    tally = Tally([cell.name for cell in stage.cells])
+    rehearsal = Rehearsal(stage, guide, tally, lambda finding: _print_finding(finding, console))
+    flags = FlagWatch(stage.flags)
+    await _until_one_ends(
+        Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
+        flags.follow(),
+        rehearsal.perform(lasting_s),
+        stage.until_a_process_ends(),
+    )
+    Board(console, tally, flags.current).print_once()
+    return rehearsal.all_right
+
+
+async def _until_one_ends(*coroutines: Coroutine[None, None, None]) -> None:
+    """Run them all until one returns or raises, then cancel the others; raises what that one raised."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _print_guide(guide: Guide, console: Console) -> None:
+    console.print("\nTry, in another terminal, from this directory:", style="bold")
+    for step in guide.steps():
+        console.print(f"\n# {step.shows}", style="green")
+        console.print(command_line(step, guide.jar, HOMECELL))
+    console.print("\n# why did this user go there, and who else is there to look at", style="green")
+    console.print(guide.explain_line(HOMECELL))
+    console.print()
+
+
+def _print_finding(finding: Finding, console: Console) -> None:
+    if finding.right:
+        console.print(f"✓ {finding.what}: {finding.actual}")
+    else:
+        console.print(
+            f"✗ {finding.what}: expected {finding.expected}, got {finding.actual}", style="bold red"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Who lives where in the demo: 100,000 users, spread evenly over the cells by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from lookup.assignment import Assignment
+from lookup.keys import user_key
+from proxy.model import Cell
+
+USERS: Final = 100_000
+UNKNOWN_USER: Final = USERS + 1
+"""A number that no user has."""
+
+FIRST_EPOCH: Final = 1
+
+
+def home_of(number: int, cells: Sequence[Cell]) -> Cell:
+    """The home cell of user `number`."""
+    return cells[number % len(cells)]
+
+
+def resident(cell: Cell, cells: Sequence[Cell], nth: int = 0) -> int:
+    """The number of the nth user at home in `cell`."""
+    return cell.index + nth * len(cells)
+
+
+def assignments(cells: Sequence[Cell], now_s: float) -> Iterator[Assignment]:
+    """The record of every user, as the store is seeded with it."""
+    for number in range(USERS):
+        home = home_of(number, cells)
+        yield Assignment(
+            user_key(str(number)), home.name, home.jurisdiction, epoch=FIRST_EPOCH, updated_at_s=now_s
+        )

@@ -1,0 +1,171 @@
+"""Sets the demo up and takes it down: keys, configs, seeded store, four cells, two edges. Judges nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from bench.demo.layout import HOMECELL, EdgeLayout, Layout
+from bench.demo.population import USERS, assignments
+from bench.demo.processes import DemoError, Running, refuse_taken_ports, start, stop, wait_ready
+from bench.demo.sample_cell import TALLY_PATH
+from bench.demo.tokens import Tokens
+from lookup.stores.sqlite import SqliteStore
+from proxy.config import Settings, load
+from proxy.model import Cell
+from proxy.rooms.mint import write_demo_keys
+
+READY_S: Final = 20.0
+
+_FLAG_SAMPLE: Final = re.compile(
+    r'^homecell_cell_flag\{cell="([^"]+)",flag="([^"]+)"\} 1(?:\.0)?$', re.MULTILINE
+)
+
+
+@dataclass(slots=True)
+class Stage:
+    """A demo that runs. `complaints` gathers, while it is ended, what did not end well."""
+
+    layout: Layout
+    settings: Settings
+    tokens: Tokens
+    session: aiohttp.ClientSession
+    running: list[Running]
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return self.settings.cells
+
+    def edge(self, edge: EdgeLayout) -> Running:
+        return next(running for running in self.running if running.name == edge_name(edge))
+
+    def died(self) -> list[str]:
+        """The processes that have ended although nobody asked them to."""
+        return [
+            f"{r.name} ended with {r.process.returncode}"
+            for r in self.running
+            if r.process.returncode is not None
+        ]
+
+    async def until_a_process_ends(self) -> None:
+        """Raises DemoError as soon as a process ends by itself."""
+        waits = [asyncio.create_task(running.process.wait()) for running in self.running]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        raise DemoError("; ".join(self.died()))
+
+    async def wrong_in_cells(self) -> dict[str, int]:
+        """How many requests of somebody else's users each cell was sent, by the cells' own count."""
+        wrong: dict[str, int] = {}
+        for cell in self.cells:
+            async with self.session.get(cell_url(cell) + TALLY_PATH) as reply:
+                wrong[cell.name] = int((await reply.json())["wrong"])
+        return wrong
+
+    async def flags(self) -> dict[str, str]:
+        """The flag of each cell as the EU edge applies it."""
+        async with self.session.get(self.layout.eu.admin_url + "/metrics") as reply:
+            return dict(_FLAG_SAMPLE.findall(await reply.text()))
+
+
+def edge_name(edge: EdgeLayout) -> str:
+    return f"edge {edge.tag}"
+
+
+def cell_url(cell: Cell) -> str:
+    return f"http://{cell.endpoints[0].host}:{cell.endpoints[0].port}"
+
+
+@asynccontextmanager
+async def running_demo(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[Stage]:
+    """Everything up and ready inside the block, and ended after it, whatever happens inside.
+
+    `say` is told of each step. Raises DemoError when the demo can't start.
+    """
+    layout.directory.mkdir(parents=True, exist_ok=True)
+    with _alone_in(layout.directory):
+        settings = _write_files(layout)
+        refuse_taken_ports(_ports(layout, settings.cells))
+        began_s = time.monotonic()
+        written = await _seed(layout.store, settings.cells)
+        say(
+            f"seeded {written:,} users over {len(settings.cells)} cells in {time.monotonic() - began_s:.1f} s"
+        )
+        async with aiohttp.ClientSession() as session:
+            stage = Stage(layout, settings, Tokens(layout.keys, settings), session, [])
+            try:
+                await _start_all(stage, say)
+                yield stage
+            finally:
+                stage.complaints += await stop(stage.running)
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoError(f"a demo runs in {directory} already; end it first") from error
+        yield
+
+
+def _write_files(layout: Layout) -> Settings:
+    write_demo_keys(layout.keys)
+    layout.write_configs()
+    return load(layout.config(layout.eu))
+
+
+def _ports(layout: Layout, cells: tuple[Cell, ...]) -> dict[str, int]:
+    ports: dict[str, int] = {cell.name: cell.endpoints[0].port for cell in cells}
+    for edge in layout.edges:
+        ports[edge_name(edge)] = edge.port
+        ports[f"{edge_name(edge)}, admin"] = edge.admin_port
+    return ports
+
+
+async def _seed(path: Path, cells: tuple[Cell, ...]) -> int:
+    """A new store with every user in it: flags and epochs of an earlier demo don't count."""
+    for old in path.parent.glob(path.name + "*"):
+        old.unlink()
+    store = await SqliteStore.open(path, create=True)
+    try:
+        written = await store.load(assignments(cells, time.time()))
+    finally:
+        await store.close()
+    if written != USERS:
+        raise DemoError(f"only {written} of {USERS} users could be seeded into {path}")
+    return written
+
+
+async def _start_all(stage: Stage, say: Callable[[str], None]) -> None:
+    layout = stage.layout
+    for cell in stage.cells:
+        command = [sys.executable, "-m", "bench.demo.sample_cell", "--cell", cell.name]
+        command += ["--config", str(layout.config(layout.eu))]
+        stage.running.append(await start(cell.name, command, layout.log(cell.name)))
+    for edge in layout.edges:
+        command = [str(HOMECELL), "proxy", "--config", str(layout.config(edge))]
+        stage.running.append(
+            await start(edge_name(edge), command, layout.log(edge_name(edge).replace(" ", "-")))
+        )
+    for running, cell in zip(stage.running, stage.cells, strict=False):
+        await wait_ready(running, cell_url(cell) + TALLY_PATH, stage.session, READY_S)
+        say(f"cell {cell.name} ({cell.region}) on {cell_url(cell)}")
+    for edge in layout.edges:
+        await wait_ready(stage.edge(edge), edge.admin_url + "/-/ready", stage.session, READY_S)
+        say(f"edge {edge.name}, {edge.workers} worker(s), on {edge.url}, admin on {edge.admin_url}")

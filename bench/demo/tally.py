@@ -1,0 +1,79 @@
+"""What came back, by home cell of who asked: counts for ever, latencies for some seconds. Sends nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+RECENT_S: Final = 5.0
+
+
+class Verdict(StrEnum):
+    """What one reply was. DEGRADED: the edge answered for the cell and said so. LOST: no reply came."""
+
+    RIGHT = "right"
+    DEGRADED = "degraded"
+    ERROR = "error"
+    WRONG = "wrong"
+    LOST = "lost"
+
+
+def judge(status: int, degraded: bool, answered_by: str, home: str) -> Verdict:
+    """`answered_by` is the cell that the reply's body names, "" when none does."""
+    if answered_by and (answered_by != home or status == 500):
+        return Verdict.WRONG
+    if degraded:
+        return Verdict.DEGRADED
+    return Verdict.RIGHT if answered_by and status == 200 else Verdict.ERROR
+
+
+@dataclass(slots=True)
+class CellTally:
+    """What the users of one cell got."""
+
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    _recent: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def note(self, verdict: Verdict, reason: str, now_s: float, latency_s: float) -> None:
+        self.verdicts[verdict] += 1
+        if verdict is not Verdict.RIGHT:
+            self.reasons[reason] += 1
+        self._recent.append((now_s, latency_s))
+        self._forget(now_s)
+
+    def rate(self, now_s: float) -> float:
+        """Requests per second, of late."""
+        self._forget(now_s)
+        return len(self._recent) / RECENT_S
+
+    def latency_s(self, share: float) -> float:
+        """The latency that `share` (0..1) of the latest requests stayed below; 0.0 when there were none."""
+        if not self._recent:
+            return 0.0
+        ordered = sorted(latency_s for _, latency_s in self._recent)
+        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+    def _forget(self, now_s: float) -> None:
+        while self._recent and self._recent[0][0] < now_s - RECENT_S:
+            self._recent.popleft()
+
+
+class Tally:
+    """The tallies of all cells."""
+
+    def __init__(self, cells: list[str]) -> None:
+        self.cells: Mapping[str, CellTally] = {name: CellTally() for name in cells}
+
+    def note(self, home: str, verdict: Verdict, reason: str, latency_s: float) -> None:
+        self.cells[home].note(verdict, reason, time.monotonic(), latency_s)
+
+    def count(self, verdict: Verdict) -> int:
+        return sum(cell.verdicts[verdict] for cell in self.cells.values())
+
+    def total(self) -> int:
+        return sum(cell.verdicts.total() for cell in self.cells.values())

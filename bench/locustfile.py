@@ -1,0 +1,210 @@
+"""People-like traffic over all cells of a running demo, by locust: think times, tokens, cookies, reads and
+writes; one cell is taken down on the way and put back. Each reply must come from the right cell.
+
+`make load` starts it. By hand: .venv/bin/locust -f bench/locustfile.py --headless -u 40 -r 10 -t 60s
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Final
+
+from locust import HttpUser, between, events, task
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+
+from bench.demo.layout import DEFAULT_PORT, HOMECELL, Layout
+from bench.demo.population import UNKNOWN_USER, USERS, home_of
+from bench.demo.replies import ANSWERED_BY, DEGRADED_FIELD
+from bench.demo.tally import Verdict, judge
+from bench.demo.tokens import ALGORITHMS, Tokens
+from bench.load_report import LoadReport
+from proxy.config import load
+
+DOWN_FROM: Final = 0.4
+DOWN_UNTIL: Final = 0.6
+"""The shares of the run between which a cell is down."""
+
+VISITS_PER_PERSON: Final = 12
+_DEFAULT_RUN_S: Final = 60
+_APPLIED_WITHIN_S: Final = 1.0
+
+
+class Campaign:
+    """One load test: whom it can impersonate, which cell is down and since when, and what it saw."""
+
+    def __init__(self, layout: Layout, lasting_s: float) -> None:
+        self._config = layout.config(layout.eu)
+        settings = load(self._config)
+        self.layout = layout
+        self.cells = settings.cells
+        self.routing_cookie = settings.routing_cookie.name
+        self.tokens = Tokens(layout.keys, settings)
+        self.flagged = self.cells[1].name
+        self.report = LoadReport([cell.name for cell in self.cells], self.flagged)
+        self.began_s = time.monotonic()
+        self._lasting_s = lasting_s
+        self._down_s = float("inf")
+        self._back_s = float("inf")
+
+    def take_down_and_back(self) -> None:
+        time.sleep(DOWN_FROM * self._lasting_s)
+        self._down_s = time.monotonic()
+        self._flag("down")
+        time.sleep((DOWN_UNTIL - DOWN_FROM) * self._lasting_s)
+        self._flag("serving")
+        self._back_s = time.monotonic()
+
+    def may_be_degraded(self, home: str, asked_s: float) -> bool:
+        """Whether a request for that cell, asked then and answered now, may get a degraded reply."""
+        now_s = time.monotonic()
+        return home == self.flagged and now_s >= self._down_s and asked_s <= self._back_s + _APPLIED_WITHIN_S
+
+    def _flag(self, flag: str) -> None:
+        command = [str(HOMECELL), "cells", "flag", "--config", str(self._config), self.flagged, flag]
+        command += ["--reason", "load test"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            self.report.complain(f"homecell cells flag {flag}: {done.stdout}{done.stderr}".strip())
+
+
+class Person(HttpUser):
+    """Somebody who visits a few times and goes; the next one has another name and an empty cookie jar."""
+
+    campaign: ClassVar[Campaign]
+    host = "http://127.0.0.1"
+    wait_time = between(0.3, 1.5)
+
+    def on_start(self) -> None:
+        self._become_somebody()
+
+    @task(6)
+    def read(self) -> None:
+        self._visit("GET", "/me")
+
+    @task(1)
+    def peek(self) -> None:
+        self._visit("HEAD", "/me")
+
+    @task(2)
+    def status(self) -> None:
+        self._visit("GET", "/status")
+
+    @task(3)
+    def write(self) -> None:
+        self._visit("POST", "/notes", random.randbytes(random.randint(1, 20_000)))
+
+    @task(1)
+    def upload(self) -> None:
+        self._visit("PUT", "/photo", _chunks(random.randint(1, 12)))
+
+    @task(1)
+    def stranger(self) -> None:
+        """Somebody whom no cell knows tries, and is told so."""
+        token = self.campaign.tokens.token(UNKNOWN_USER, random.choice(ALGORITHMS))
+        url, headers = self.campaign.layout.eu.url + "/me", {"Authorization": f"Bearer {token}"}
+        with self.client.get(url, name="stranger GET /me", headers=headers, catch_response=True) as reply:
+            if reply.status_code == 404:
+                reply.success()
+            else:
+                reply.failure(f"{reply.status_code} for an unknown user")
+                self.campaign.report.complain(f"{reply.status_code} for an unknown user")
+
+    def _become_somebody(self) -> None:
+        campaign = self.campaign
+        number = random.randrange(USERS)
+        self._home = home_of(number, campaign.cells)
+        self._visits_left = VISITS_PER_PERSON
+        self._headers: dict[str, str] = {}
+        self._is_browser = random.random() < 0.4
+        token = campaign.tokens.token(number, random.choice(ALGORITHMS), self._claimed())
+        self.client.cookies.clear()
+        if self._is_browser:
+            self.client.cookies.set("session", token, domain="127.0.0.1", path="/")
+        else:
+            self._headers["Authorization"] = f"Bearer {token}"
+        travelling = random.random() < 0.3
+        at_home = self._home.jurisdiction == campaign.layout.us.tag and not travelling
+        self._edge = campaign.layout.us if at_home else campaign.layout.eu
+
+    def _claimed(self) -> str:
+        """Half of the apps have tokens that name the home; browsers learn theirs by the routing cookie."""
+        return self._home.name if not self._is_browser and random.random() < 0.5 else ""
+
+    def _visit(self, method: str, path: str, body: bytes | Iterator[bytes] | None = None) -> None:
+        home, asked_s = self._home.name, time.monotonic()
+        with self.client.request(
+            method,
+            self._edge.url + path,
+            name=f"{home} {path}",
+            headers=self._headers,
+            data=body,
+            catch_response=True,
+        ) as reply:
+            verdict = self._verdict(reply.status_code, reply.headers, asked_s)
+            complaint = self._complaint(verdict, reply.status_code, reply.headers)
+            if complaint:
+                reply.failure(complaint)
+            else:
+                reply.success()
+        latency_ms = (time.monotonic() - asked_s) * 1e3
+        self.campaign.report.note(home, verdict, latency_ms, complaint)
+        self._visits_left -= 1
+        if not self._visits_left:
+            self._become_somebody()
+
+    def _verdict(self, status: int, fields: Mapping[str, str], asked_s: float) -> Verdict:
+        if not status:
+            return Verdict.LOST
+        home = self._home.name
+        verdict = judge(status, DEGRADED_FIELD in fields, fields.get(ANSWERED_BY, ""), home)
+        if verdict is Verdict.DEGRADED and not self.campaign.may_be_degraded(home, asked_s):
+            return Verdict.ERROR
+        return verdict
+
+    def _complaint(self, verdict: Verdict, status: int, fields: Mapping[str, str]) -> str:
+        """What is wrong with the reply; "" when nothing is."""
+        if verdict not in (Verdict.RIGHT, Verdict.DEGRADED):
+            by = fields.get(ANSWERED_BY) or fields.get(DEGRADED_FIELD, "the edge")
+            return f"{verdict}: {status} by {by}"
+        cookieless = self._is_browser and self.campaign.routing_cookie not in self.client.cookies
+        return "a browser got no routing cookie" if cookieless and verdict is Verdict.RIGHT else ""
+
+
+def _chunks(count: int) -> Iterator[bytes]:
+    """A body of unknown length, which is sent chunked."""
+    for _ in range(count):
+        yield random.randbytes(random.randint(1, 4096))
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]  # locust's hooks have no types
+def _add_arguments(parser: LocustArgumentParser) -> None:
+    parser.add_argument("--demo", type=Path, default=Path(".demo"), help="Directory of the running demo")
+    parser.add_argument("--demo-port", type=int, default=DEFAULT_PORT, help="Port of its EU edge")
+
+
+@events.test_start.add_listener  # type: ignore[untyped-decorator]  # locust's hooks have no types
+def _begin(environment: Environment, **_: object) -> None:
+    options = environment.parsed_options
+    assert options is not None
+    Person.campaign = Campaign(
+        Layout(options.demo.resolve(), options.demo_port), options.run_time or _DEFAULT_RUN_S
+    )
+    threading.Thread(target=Person.campaign.take_down_and_back, daemon=True).start()
+
+
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]  # locust's hooks have no types
+def _report(environment: Environment, **_: object) -> None:
+    campaign = Person.campaign
+    seconds = time.monotonic() - campaign.began_s
+    failures = campaign.report.failures()
+    campaign.report.write(campaign.layout.directory / "load" / "by-cell.json", seconds)
+    print(f"\nBy home cell, over {seconds:.0f} s; {campaign.flagged} was down for a fifth of it:\n")
+    print(campaign.report.table(seconds))
+    print("\n".join(["", "FAILED:", *failures]) if failures else "\nEvery reply came from the right cell.")
+    environment.process_exit_code = 1 if failures else 0
