@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +52,7 @@ class SigningKey:
 
     key_id: str
     algorithm: str
-    material: bytes | PrivateKey
+    material: bytes | PrivateKey = field(repr=False)
 
 
 def load_signing_key(key_id: str, algorithm: str, path: Path) -> SigningKey:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,7 @@ class CookieKey:
     """One signing secret; `id` stands in the cookie, so that a rotated key is still found."""
 
     id: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
 
 @dataclass(slots=True)

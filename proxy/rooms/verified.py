@@ -4,21 +4,22 @@ Only valid credentials come in, so nobody can push them out with forged ones; th
 (a cache of refusals would be the attacker's to fill, and forged tokens vary). An entry is judged by its
 dates on each use, by the caller, and leaves when its key is withdrawn.
 
-Second chance (the clock algorithm): a hit sets one mark, eviction spares a marked entry once. A hit costs
-one dict look-up; an LRU's reordering would cost twice that.
+Second chance: a hit sets one mark, and eviction spares a marked entry once. So a hit costs one dict look-up;
+an LRU's reordering would cost twice that.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from proxy.rooms.identity import Identity
 from proxy.rooms.keys import KeyMark
 
 ENTRY_BYTES: Final = 512
-"""What an entry costs beside the credential's own bytes: objects, texts, dict and ring (measured)."""
+"""What an entry costs beside the credential's own bytes: objects, texts, dict and queue (measured)."""
 
-_SPARED_AT_MOST: Final = 16  # per eviction: bounds an insertion's cost when all entries are in use
+_SPARED_AT_MOST: Final = 256  # per eviction: bounds its cost when all are in use, to that of a verification
 
 
 class Verified:
@@ -44,11 +45,10 @@ class VerifiedCredentials:
         self.held_bytes = 0
         self._capacity_bytes = capacity_bytes
         self._by_proof: dict[bytes, Verified] = {}
-        self._ring: list[Verified] = []
-        self._hand = 0
+        self._queue: deque[Verified] = deque()
 
     def __len__(self) -> int:
-        return len(self._ring)
+        return len(self._queue)
 
     def find(self, proof: bytes) -> Verified | None:
         """The entry of a credential, expired or not: the caller compares its dates."""
@@ -60,33 +60,26 @@ class VerifiedCredentials:
     def keep(self, entry: Verified) -> None:
         """Adds a credential that `find` does not know; others make room for it."""
         cost_bytes = len(entry.proof) + ENTRY_BYTES
-        while self._ring and self.held_bytes + cost_bytes > self._capacity_bytes:
+        while self._queue and self.held_bytes + cost_bytes > self._capacity_bytes:
             self._evict()
         self._by_proof[entry.proof] = entry
-        self._ring.append(entry)
+        self._queue.append(entry)
         self.held_bytes += cost_bytes
 
     def drop_unless(self, marks: frozenset[KeyMark]) -> None:
         """Forgets what was verified by a key that is not among `marks`."""
-        self._ring = [entry for entry in self._ring if entry.mark in marks]
-        self._by_proof = {entry.proof: entry for entry in self._ring}
-        self.held_bytes = sum(len(entry.proof) + ENTRY_BYTES for entry in self._ring)
-        self._hand = 0
+        self._queue = deque(entry for entry in self._queue if entry.mark in marks)
+        self._by_proof = {entry.proof: entry for entry in self._queue}
+        self.held_bytes = sum(len(entry.proof) + ENTRY_BYTES for entry in self._queue)
 
     def _evict(self) -> None:
-        """Removes the first entry from the hand on that is not in use. The ring's newest takes its place."""
-        ring = self._ring
+        """Removes the oldest entry that is not in use; those in use before it are the youngest again."""
+        queue = self._queue
         for _ in range(_SPARED_AT_MOST):
-            self._hand %= len(ring)
-            if not ring[self._hand].in_use:
+            if not queue[0].in_use:
                 break
-            ring[self._hand].in_use = False
-            self._hand += 1
-        self._hand %= len(ring)
-        evicted = ring[self._hand]
-        newest = ring.pop()
-        if newest is not evicted:
-            ring[self._hand] = newest
-            self._hand += 1
+            queue[0].in_use = False
+            queue.rotate(-1)
+        evicted = queue.popleft()
         del self._by_proof[evicted.proof]
         self.held_bytes -= len(evicted.proof) + ENTRY_BYTES
