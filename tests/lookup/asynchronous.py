@@ -1,0 +1,34 @@
+"""Runs tests that are coroutines, each in a loop of its own and with a deadline; waits for conditions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Final, ParamSpec
+
+P = ParamSpec("P")
+
+DEADLINE_S: Final = 20.0
+
+
+def asynchronous(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
+    """The test as a plain function that fails when it takes longer than the deadline."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), DEADLINE_S))
+
+    return run
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return as soon as the condition holds; the test's own deadline ends a wait in vain."""
+    while not condition():  # noqa: ASYNC110 - what makes it true may be another thread or process
+        await asyncio.sleep(0.001)
+
+
+async def settle() -> None:
+    """Let everything run that can run without waiting for anything."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+
+from lookup.assignment import NO_EPOCH
+from lookup.moved import MovedSet
+from lookup.resolution import Hint
+from tests.lookup.fakes import NOW_S
+
+SKEW_S = 5.0
+
+
+def caught_up(capacity: int = 100, covers_since_s: float = 0.0) -> MovedSet:
+    moved = MovedSet(capacity, SKEW_S)
+    moved.restart(covers_since_s)
+    moved.fresh_until_s = NOW_S + 3
+    return moved
+
+
+def claim(cell: str = "cell-a", epoch: int = 1, issued_at_s: float = NOW_S - 100) -> Hint:
+    return Hint(cell, epoch, issued_at_s)
+
+
+def test_before_a_history_was_loaded_no_claim_is_an_answer() -> None:
+    moved = MovedSet(100, SKEW_S)
+    moved.fresh_until_s = NOW_S + 3
+    assert not moved.holds("user:1", claim(), NOW_S)
+
+
+def test_a_claim_about_a_key_that_never_moved_holds() -> None:
+    assert caught_up().holds("user:1", claim(), NOW_S)
+
+
+def test_when_the_feed_is_silent_no_claim_is_an_answer() -> None:
+    moved = caught_up()
+    assert moved.holds("user:1", claim(), NOW_S + 2.9)
+    assert not moved.holds("user:1", claim(), NOW_S + 3)
+
+
+def test_a_claim_from_before_the_history_begins_is_not_an_answer() -> None:
+    moved = caught_up(covers_since_s=NOW_S - 100)
+    assert not moved.holds("user:1", claim(issued_at_s=NOW_S - 100 + SKEW_S), NOW_S)
+    assert moved.holds("user:1", claim(issued_at_s=NOW_S - 100 + SKEW_S + 1), NOW_S)
+
+
+def test_a_claim_that_does_not_say_when_it_was_issued_is_not_an_answer() -> None:
+    assert not caught_up().holds("user:1", claim(issued_at_s=0.0), NOW_S)
+
+
+@pytest.mark.parametrize(("epoch", "holds"), [(1, False), (2, False), (3, True), (4, True)])
+def test_a_claim_of_an_older_epoch_is_overruled(epoch: int, holds: bool) -> None:
+    moved = caught_up()
+    moved.note("user:1", 3, NOW_S - 50, "cell-a")
+    assert moved.holds("user:1", claim(epoch=epoch), NOW_S) is holds
+    assert moved.holds("user:2", claim(epoch=1), NOW_S)
+
+
+@pytest.mark.parametrize(("after_move_s", "holds"), [(-1, False), (0, False), (5, False), (5.1, True)])
+def test_a_claim_without_epoch_is_overruled_up_to_the_move_and_the_skew(
+    after_move_s: float, holds: bool
+) -> None:
+    moved = caught_up()
+    moved.note("user:1", 3, NOW_S - 50, "cell-a")
+    hint = claim(epoch=NO_EPOCH, issued_at_s=NOW_S - 50 + after_move_s)
+    assert moved.holds("user:1", hint, NOW_S) is holds
+
+
+def test_the_highest_epoch_counts_in_whatever_order_changes_arrive() -> None:
+    moved = caught_up()
+    moved.note("user:1", 4, NOW_S - 10, "cell-b")
+    moved.note("user:1", 3, NOW_S - 20, "cell-a")
+    assert moved.epoch_of("user:1") == 4
+
+
+def test_beyond_the_bound_older_claims_that_name_the_left_cell_are_looked_up() -> None:
+    moved = caught_up(capacity=16)
+    moved.note("user:0", 2, NOW_S - 50, "cell-a")
+    for number in range(1, 17):
+        moved.note(f"user:{number}", 2, NOW_S - 40, "cell-b")
+    assert len(moved) == 16
+    assert not moved.holds("user:0", claim("cell-a", 1, NOW_S - 60), NOW_S)
+    assert not moved.holds("user:99", claim("cell-a", 1, NOW_S - 60), NOW_S), "whoever's claim it is"
+    assert moved.holds("user:99", claim("cell-a", 1, NOW_S - 50 + SKEW_S + 1), NOW_S)
+    assert moved.holds("user:99", claim("cell-c", 1, NOW_S - 60), NOW_S)
+
+
+def test_a_key_that_moved_twice_is_safe_from_both_its_old_claims_when_spilled() -> None:
+    moved = caught_up(capacity=1)
+    moved.note("user:0", 2, NOW_S - 50, "cell-a")
+    moved.note("user:0", 3, NOW_S - 40, "cell-b")
+    moved.note("user:1", 2, NOW_S - 30, "cell-c")
+    assert not moved.holds("user:0", claim("cell-a", 1, NOW_S - 60), NOW_S)
+    assert not moved.holds("user:0", claim("cell-b", 2, NOW_S - 45), NOW_S)
+
+
+def test_a_spilled_move_from_an_unsaid_cell_makes_all_older_claims_doubtful() -> None:
+    moved = caught_up(capacity=1)
+    moved.note("user:0", 2, NOW_S - 50, "")
+    moved.note("user:1", 2, NOW_S - 30, "cell-c")
+    assert not moved.holds("user:0", claim("cell-a", 1, NOW_S - 60), NOW_S)
+    assert not moved.holds("user:9", claim("cell-z", 1, NOW_S - 60), NOW_S)
+
+
+def test_forgetting_old_moves_takes_the_claims_from_before_along() -> None:
+    moved = caught_up(capacity=1)
+    moved.note("user:0", 2, NOW_S - 1000, "cell-a")
+    moved.note("user:1", 2, NOW_S - 900, "cell-b")
+    moved.forget_before(NOW_S - 500)
+    assert len(moved) == 0
+    for cell in ("cell-a", "cell-b", "cell-z"):
+        assert not moved.holds("user:0", claim(cell, 1, NOW_S - 1100), NOW_S)
+        assert moved.holds("user:0", claim(cell, 1, NOW_S - 400), NOW_S)
+
+
+def test_a_new_history_replaces_the_old_one() -> None:
+    moved = caught_up()
+    moved.note("user:1", 5, NOW_S - 10, "cell-a")
+    moved.restart(0.0)
+    assert moved.epoch_of("user:1") == NO_EPOCH
