@@ -39,19 +39,11 @@ from proxy.observe.layout import (
     SLUGS,
     cell_start,
 )
+from proxy.observe.usage import Usage
 
 NO_CELL: Final = "none"
 _OPENMETRICS: Final = "application/openmetrics-text"
 _NS_PER_S: Final = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerUse:
-    """What one worker process takes of the machine."""
-
-    slot: int
-    cpu_s: float
-    resident_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class Reading:
     feed_age_s: float | None
     workers_ready: int
     restarts: int
-    uses: Sequence[WorkerUse]
+    uses: Sequence[Usage]
 
 
 def render(reading: Reading, accept: str) -> tuple[bytes, str]:

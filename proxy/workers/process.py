@@ -1,0 +1,178 @@
+"""One worker process as its supervisor sees it: start, reports, orders, standard error, end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from proxy.control import channel
+from proxy.control.channel import Channel
+from proxy.control.messages import Do, Order, Report, WorkerState, decode_report, encode
+from proxy.control.status import WorkerStatus
+from proxy.observe.rows import Row
+
+# -P: a folder named `proxy` where the operator happens to stand must not shadow this package.
+COMMAND: Final = (sys.executable, "-P", "-m", "proxy.worker")
+_ERROR_LIMIT: Final = 16_384
+
+
+class Watcher(Protocol):
+    """Who is told what happens to a worker."""
+
+    def reported(self, worker: WorkerProcess) -> None: ...
+
+    def ended(self, worker: WorkerProcess) -> None: ...
+
+
+class WorkerProcess:
+    """A running worker. Raises OSError when it can't be started.
+
+    report           its last word
+    silent_looks     looks since then; the supervisor counts, each report sets it to nothing
+    ready_since_s    monotonic seconds, 0.0 before
+    errors           what it wrote on standard error before it was ready, at most the last 16 KiB
+    exit_status      as of subprocess, None while it runs
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        config: Path,
+        slot: int,
+        listener: socket.socket,
+        row: Row,
+        watcher: Watcher,
+    ) -> None:
+        self.slot: Final = slot
+        self.row: Final = row
+        self.report = Report(WorkerState.STARTING, {}, 0)
+        self.heard = False
+        self.silent_looks = 0
+        self.ready_since_s = 0.0
+        self.errors = b""
+        self.exit_status: int | None = None
+        self._watcher = watcher
+        ours, theirs = channel.pair()
+        self._channel = Channel(ours)
+        try:
+            with theirs:
+                self._process = _start(
+                    command, config, slot, listener.fileno(), row.descriptor, theirs.fileno()
+                )
+            self.pid: Final = self._process.pid
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:
+            self._channel.close()
+            raise
+        assert self._process.stderr is not None
+        self._stderr = self._process.stderr
+        os.set_blocking(self._stderr.fileno(), False)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._channel, self._hear)
+        loop.add_reader(self._stderr, self._read_errors)
+        loop.add_reader(self._pidfd, self._end)
+
+    def drain(self) -> None:
+        """Let it finish what runs, then end."""
+        if not self._channel.send(encode(Order(Do.DRAIN))):
+            self.signal(signal.SIGTERM)
+
+    def adopt(self, slot: int, listener: socket.socket) -> None:
+        """Let it accept for another slot too."""
+        self._channel.send(encode(Order(Do.ADOPT, slot)), listener.fileno())
+
+    def release(self, slot: int) -> None:
+        """Let it accept no more for that slot."""
+        self._channel.send(encode(Order(Do.RELEASE, slot)))
+
+    def reopen_logs(self) -> None:
+        """Let it write to a fresh access log."""
+        self._channel.send(encode(Order(Do.REOPEN_LOGS)))
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens when it has ended already."""
+        if self.exit_status is None:
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def status(self, now_s: float) -> WorkerStatus:
+        """As the admin endpoint tells it; `now_s` is Unix seconds."""
+        seen_s = self.row.feed_seen_s()
+        return WorkerStatus(
+            self.slot,
+            self.pid,
+            self.report.state,
+            self.report.flags,
+            self.report.applied_ms,
+            max(0.0, now_s - seen_s) if seen_s else None,
+        )
+
+    def _hear(self) -> None:
+        try:
+            received = self._channel.receive()
+        except BlockingIOError:
+            return
+        if received is None:  # it ends: the pidfd will tell
+            asyncio.get_running_loop().remove_reader(self._channel)
+            return
+        before, self.report = self.report.state, decode_report(received.message)
+        self.heard = True
+        self.silent_looks = 0
+        if self.report.state is WorkerState.READY and not self.ready_since_s:
+            self.ready_since_s = time.monotonic()
+            self._show_errors()
+        if self.report.state is not before:
+            self._watcher.reported(self)
+
+    def _read_errors(self) -> None:
+        text = self._stderr.read()
+        if text == b"":
+            asyncio.get_running_loop().remove_reader(self._stderr)
+        elif text:
+            self.errors = (self.errors + text)[-_ERROR_LIMIT:]
+            if self.ready_since_s:
+                self._show_errors()
+
+    def _show_errors(self) -> None:
+        """Before a worker is ready its words are kept back: of many that fail alike only one is shown."""
+        lines = self.errors.decode(errors="replace").splitlines()
+        self.errors = b""
+        sys.stderr.write("".join(f"worker {self.slot}: {line}\n" for line in lines))
+        sys.stderr.flush()
+
+    def _end(self) -> None:
+        loop = asyncio.get_running_loop()
+        for source in (self._channel, self._stderr, self._pidfd):
+            loop.remove_reader(source)
+        self._read_errors()
+        self.exit_status = self._process.wait()
+        self._channel.close()
+        self._stderr.close()
+        os.close(self._pidfd)
+        self._watcher.ended(self)
+
+
+def _start(
+    command: Sequence[str], config: Path, slot: int, listener_fd: int, row_fd: int, control_fd: int
+) -> subprocess.Popen[bytes]:
+    descriptors = {"--listener-fd": listener_fd, "--row-fd": row_fd, "--control-fd": control_fd}
+    options = [text for name, descriptor in descriptors.items() for text in (name, str(descriptor))]
+    return subprocess.Popen(
+        [*command, "--slot", str(slot), "--config", str(config), *options],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        pass_fds=tuple(descriptors.values()),
+        process_group=0,  # Ctrl-C is for the supervisor, which then lets the workers drain
+    )

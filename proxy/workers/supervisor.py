@@ -1,0 +1,246 @@
+"""The supervisor: starts a worker for each slot, watches, replaces, drains. No request passes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from proxy.config import Settings
+from proxy.control.admin import Admin
+from proxy.control.messages import WorkerState
+from proxy.control.status import EdgeStatus
+from proxy.observe.exporter import Reading
+from proxy.observe.rows import RowBank
+from proxy.observe.usage import usage
+from proxy.workers.decisions import Backoff, Timing, stand_ins
+from proxy.workers.process import WorkerProcess
+
+_log = logging.getLogger("homecell")
+
+
+class Phase(Enum):
+    """STARTING until a worker was ready for the first time; STOPPING from the order to stop."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    STOPPING = "stopping"
+
+
+class Slot:
+    """A place for a worker: its listener for ever, its worker for as long as that lives."""
+
+    def __init__(self, listener: socket.socket, backoff: Backoff) -> None:
+        self.listener: Final = listener
+        self.backoff: Final = backoff
+        self.worker: WorkerProcess | None = None
+
+
+class Supervisor:
+    """One edge's processes. `run` ends when the last worker has ended; its value is the exit status.
+
+    listeners  one per slot, ours from now on
+    command    what starts a worker, before the options
+    """
+
+    def __init__(
+        self, settings: Settings, listeners: Sequence[socket.socket], command: Sequence[str], timing: Timing
+    ) -> None:
+        self._settings = settings
+        self._command = command
+        self._timing = timing
+        self._slots = [Slot(listener, Backoff(timing)) for listener in listeners]
+        self._standing_in: dict[int, int] = {}
+        self._leaving: set[WorkerProcess] = set()
+        self._bank = RowBank(len(settings.cells))
+        self._phase = Phase.STARTING
+        self._restarts = 0
+        self._shown = b""
+        self._failure = 0
+        self._ended = asyncio.Event()
+
+    async def run(self) -> int:
+        """Start everything and stay until it has ended. Raises AdminError."""
+        loop = asyncio.get_running_loop()
+        admin = Admin(self)
+        await admin.start(self._settings.edge.admin)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reopen_logs)
+        for slot in range(len(self._slots)):
+            self._spawn(slot)
+        looking = loop.create_task(self._look_regularly())
+        await self._ended.wait()
+        looking.cancel()
+        await admin.close()
+        return self._failure
+
+    def stop(self) -> None:
+        """Drain all workers and end; called once more: end at once."""
+        if self._phase is Phase.STOPPING:
+            self._kill_all()
+            return
+        self._phase = Phase.STOPPING
+        limit_s = self._settings.limits.drain_timeout_s
+        _log.info("stopping: requests under way have %g s to finish", limit_s)
+        for slot in self._slots:
+            slot.listener.close()
+        for worker in self._all():
+            worker.drain()
+        asyncio.get_running_loop().call_later(limit_s + self._timing.kill_after_s, self._kill_all)
+        self._end_if_alone()
+
+    def reopen_logs(self) -> None:
+        """Let every worker write to a fresh access log (rotation)."""
+        for worker in self._all():
+            worker.reopen_logs()
+
+    # What the admin endpoint shows.
+
+    def status(self) -> EdgeStatus:
+        now_s = time.time()
+        workers = sorted(self._all(), key=lambda worker: (worker.slot, worker.pid))
+        return EdgeStatus(
+            self._settings.edge.name,
+            self._phase is Phase.STOPPING,
+            [worker.status(now_s) for worker in workers],
+        )
+
+    def reading(self) -> Reading:
+        cells = self._settings.cells
+        workers = [slot.worker for slot in self._slots if slot.worker is not None]
+        return Reading(
+            cells=[cell.name for cell in cells],
+            totals=self._bank.totals(),
+            flags=[frozenset(worker.row.flag(cell.index) for worker in workers) for cell in cells],
+            feed_age_s=self.status().feed_age_s(),
+            workers_ready=len(self._serving()),
+            restarts=self._restarts,
+            uses=[use for worker in workers if (use := usage(worker.slot, worker.pid)) is not None],
+        )
+
+    # What happens to workers.
+
+    def reported(self, worker: WorkerProcess) -> None:
+        """A worker's state changed."""
+        if worker.report.state is WorkerState.READY:
+            self._phase = Phase.SERVING if self._phase is Phase.STARTING else self._phase
+            _log.info("worker %d (pid %d) is ready", worker.slot, worker.pid)
+        elif self._phase is not Phase.STOPPING and self._slots[worker.slot].worker is worker:
+            _log.info("worker %d (pid %d) was told to end; starting another", worker.slot, worker.pid)
+            self._leaving.add(worker)
+            self._vacate(worker, delay_s=0.0)
+        self._arrange_stand_ins()
+
+    def ended(self, worker: WorkerProcess) -> None:
+        """A worker's process has ended."""
+        self._bank.retire(worker.row)
+        if worker in self._leaving:
+            self._leaving.remove(worker)
+        elif self._phase is Phase.STOPPING:
+            self._slots[worker.slot].worker = None
+        else:
+            self._lost(worker)
+        self._arrange_stand_ins()
+        self._end_if_alone()
+
+    def _lost(self, worker: WorkerProcess) -> None:
+        backoff = self._slots[worker.slot].backoff
+        served_s = time.monotonic() - worker.ready_since_s if worker.ready_since_s else 0.0
+        delay_s = backoff.delay_s(served_s)
+        self._show_once(worker.errors)
+        if self._phase is Phase.STARTING and backoff.failures >= self._timing.first_tries:
+            _log.error("worker %d cannot start (%s)", worker.slot, _ending(worker))
+            self._failure = 1
+            self.stop()
+            return
+        when = f"in {delay_s:g} s" if delay_s else "at once"
+        _log.warning("worker %d (pid %d) %s; replaced %s", worker.slot, worker.pid, _ending(worker), when)
+        self._vacate(worker, delay_s)
+
+    def _show_once(self, errors: bytes) -> None:
+        if errors and errors != self._shown:
+            self._shown = errors
+            sys.stderr.write(errors.decode(errors="replace"))
+
+    def _vacate(self, worker: WorkerProcess, delay_s: float) -> None:
+        self._slots[worker.slot].worker = None
+        self._restarts += 1
+        asyncio.get_running_loop().call_later(delay_s, self._spawn, worker.slot)
+
+    def _spawn(self, number: int) -> None:
+        if self._phase is Phase.STOPPING:
+            return
+        slot = self._slots[number]
+        row = self._bank.open_row()
+        try:
+            slot.worker = WorkerProcess(self._command, self._settings.path, number, slot.listener, row, self)
+        except OSError as error:
+            self._bank.retire(row)
+            delay_s = slot.backoff.delay_s(0.0)
+            _log.error("cannot start worker %d: %s; tried again in %g s", number, error, delay_s)
+            asyncio.get_running_loop().call_later(delay_s, self._spawn, number)
+
+    # Watching.
+
+    async def _look_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.look_every_s)
+            self._look()
+
+    def _look(self) -> None:
+        """Count each worker's silence; kill whose loop is stuck."""
+        timing = self._timing
+        for worker in self._all():
+            worker.silent_looks += 1
+            limit_s = timing.silent_s if worker.heard else timing.first_word_s
+            if worker.silent_looks == timing.looks(limit_s):
+                _log.warning("worker %d (pid %d) is stuck: silent for %g s", worker.slot, worker.pid, limit_s)
+                worker.kill()
+        self._arrange_stand_ins()
+
+    def _serving(self) -> dict[int, WorkerProcess]:
+        return {
+            worker.slot: worker
+            for slot in self._slots
+            if (worker := slot.worker) is not None and worker.report.state is WorkerState.READY
+        }
+
+    def _arrange_stand_ins(self) -> None:
+        """A slot whose worker is away or lags must not keep clients waiting: another accepts for it."""
+        if self._phase is Phase.STOPPING:
+            return
+        lagging = self._timing.looks(self._timing.lagging_s)
+        workers = self._serving()
+        keen = {slot for slot, worker in workers.items() if worker.silent_looks < lagging}
+        for change in stand_ins(len(self._slots), keen, self._standing_in):
+            if change.old in workers:
+                workers[change.old].release(change.slot)
+            if change.new is None:
+                del self._standing_in[change.slot]
+            else:
+                workers[change.new].adopt(change.slot, self._slots[change.slot].listener)
+                self._standing_in[change.slot] = change.new
+
+    def _all(self) -> list[WorkerProcess]:
+        return [*self._leaving, *(slot.worker for slot in self._slots if slot.worker is not None)]
+
+    def _kill_all(self) -> None:
+        for worker in self._all():
+            worker.kill()
+
+    def _end_if_alone(self) -> None:
+        if self._phase is Phase.STOPPING and not self._all():
+            self._ended.set()
+
+
+def _ending(worker: WorkerProcess) -> str:
+    status = worker.exit_status
+    assert status is not None, "only after its end"
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
