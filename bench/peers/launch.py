@@ -58,7 +58,12 @@ class Launcher:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(
-        self, name: str, command: Sequence[str | Path], core: int, ports: Sequence[int], timeout_s: float = 15.0
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        core: int,
+        ports: Sequence[int],
+        timeout_s: float = 15.0,
     ) -> int:
         """Start `command` on `core`, wait until it listens on every port, and return its pid.
 
@@ -79,7 +84,7 @@ class Launcher:
         while not all(answers(port) for port in ports):
             ended = process.poll() is not None
             if ended or time.monotonic() > deadline_s:
-                what = f"exited with {process.returncode}" if ended else f"does not listen after {timeout_s:.0f} s"
+                what = f"exited with {process.returncode}" if ended else f"is silent after {timeout_s:.0f} s"
                 raise LaunchError(f"{name} {what}:\n{log.read_text(errors='replace')[-2000:]}")
             time.sleep(POLL_S)
         return process.pid

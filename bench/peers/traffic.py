@@ -77,7 +77,9 @@ class Keys:
 
     def public_pem(self, algorithm: Algorithm) -> bytes:
         """The public key of an asymmetric algorithm."""
-        return self._pair(algorithm).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return (
+            self._pair(algorithm).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
 
     def _pair(self, algorithm: Algorithm) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
         return self.rsa if algorithm is Algorithm.RS256 else self.ec
@@ -103,7 +105,9 @@ def make_world(ports: tuple[int, ...]) -> World:
     return World(cells, tuple(homes))
 
 
-def token(world: World, algorithm: Algorithm, user: int, now_s: int, lifetime_s: int = TOKEN_LIFETIME_S) -> str:
+def token(
+    world: World, algorithm: Algorithm, user: int, now_s: int, lifetime_s: int = TOKEN_LIFETIME_S
+) -> str:
     """A token that says who the user is, and nothing about the cell: the cell has to be looked up."""
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": str(user), "iat": now_s, "exp": now_s + lifetime_s}
     return jwt.encode(claims, world.keys.signing(algorithm), algorithm, headers={"kid": algorithm.key_id})
@@ -131,7 +135,7 @@ def requests(world: World, algorithm: Algorithm) -> Iterator[bytes]:
 
 
 def write_requests(world: World, algorithm: Algorithm, path: Path) -> None:
-    """Write all requests, one after the other, into a file that the load generators cut at each head's end."""
+    """Write all requests into one file, which the load generators cut at each head's end."""
     path.write_bytes(b"".join(requests(world, algorithm)))
 
 

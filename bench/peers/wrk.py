@@ -15,7 +15,7 @@ from bench.peers.servers import MissingError
 MARK: Final = "bench-wrk "
 CONNECTIONS: Final = 64
 
-SCRIPT: Final = """-- Sends the requests of a file one after the other, from its beginning again after the last.
+SCRIPT: Final = """-- Sends the requests of a file one after the other, then from its beginning again.
 local ready, count, at = {}, 0, 0
 
 function init(args)
@@ -48,7 +48,7 @@ class WrongRepliesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk got: complete replies, the seconds it took, replies not 2xx, connections that broke."""
+    """What one run of wrk got: complete replies, seconds, replies that are not 2xx, broken connections."""
 
     replies: int
     duration_s: float
@@ -74,7 +74,8 @@ def run(
 ) -> Load:
     """Load one port for `duration_s`; raises WrongRepliesError when not every reply was a good one."""
     command: list[str | Path] = ["taskset", "-c", str(core), find(), "-t", "1", "-c", str(connections)]
-    command += ["-d", f"{duration_s}s", "--timeout", "10s", "-s", script, f"http://127.0.0.1:{port}/", "--", requests]
+    command += ["-d", f"{duration_s}s", "--timeout", "10s", "-s", script]
+    command += [f"http://127.0.0.1:{port}/", "--", requests]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=duration_s + 60, check=False)
     load = parse(ran.stdout)
     if load is None or load.not_2xx or load.broken or not load.replies:

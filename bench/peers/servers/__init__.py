@@ -1,4 +1,4 @@
-"""One module per program that the bench starts; each writes its own config and says what it does and omits."""
+"""One module per program that the bench starts; each writes its config and says what it does and omits."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib import import_module, util
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
@@ -44,7 +45,16 @@ def start(launcher: Launcher, world: World, algorithm: Algorithm, token_cache: b
     port = free_port()
     config = launcher.folder / f"{name}.json"
     config.write_text(json.dumps(_config(world, port, algorithm, token_cache)))
-    command = [find(), "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+    command: list[str | Path] = [
+        find(),
+        "-c",
+        config,
+        "--concurrency",
+        "1",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+    ]
     return Running(port, launcher.start(name, command, launcher.proxy_core, [port], START_TIMEOUT_S))
 
 
@@ -63,7 +73,8 @@ def _config(world: World, port: int, algorithm: Algorithm, token_cache: bool) ->
         "address": _address(port),
         "filter_chains": [{"filters": [{"name": "http", "typed_config": connection}]}],
     }
-    return {"static_resources": {"listeners": [listener], "clusters": [_cluster(cell) for cell in world.cells]}}
+    clusters: Json = [_cluster(cell) for cell in world.cells]
+    return {"static_resources": {"listeners": [listener], "clusters": clusters}}
 
 
 def _address(port: int) -> Json:

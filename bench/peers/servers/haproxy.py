@@ -1,4 +1,5 @@
-"""HAProxy: signature, algorithm and expiry of the token checked on each request, home found in a map of 100,000.
+"""HAProxy: signature, algorithm and expiry of the token checked on each request, home found in a map of
+100,000.
 
 It does not check issuer and audience (each would be one more query of the payload), writes no log and counts
 nothing by cell. It verifies each token every time: it has no cache for that.
@@ -48,7 +49,8 @@ def _key(world: World, algorithm: Algorithm, folder: Path) -> str:
 
 def _config(world: World, port: int, algorithm: Algorithm, key: str, homes: Path) -> str:
     backends = "\n".join(
-        f"backend {cell.name}\n    http-reuse always\n    server origin 127.0.0.1:{cell.port}" for cell in world.cells
+        f"backend {cell.name}\n    http-reuse always\n    server origin 127.0.0.1:{cell.port}"
+        for cell in world.cells
     )
     return f"""global
     nbthread 1

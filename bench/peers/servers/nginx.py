@@ -1,4 +1,4 @@
-"""nginx in its two parts: the origin behind every proxy, and a peer that forwards without identity or lookup."""
+"""nginx in two parts: the origin behind every proxy, and a peer that forwards without identity or lookup."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Final
 
 from bench.peers.launch import Launcher, free_port
 from bench.peers.servers import MissingError, Running
-from bench.peers.traffic import BenchCell, World
+from bench.peers.traffic import BenchCell
 
 FOR_EVER: Final = 1_000_000_000
-BIG_FILE: Final = "big"
-SMALL_FILE_BYTES: Final = 1 << 20
 
 
 def find() -> str:
@@ -25,15 +23,10 @@ def find() -> str:
 
 
 def start_origin(launcher: Launcher, cells: tuple[BenchCell, ...]) -> int:
-    """The origin: one port per cell, 107 bytes of JSON that name the cell, a new field value in each reply.
-
-    Below /files/ it serves what lies in the `files` folder (bodies of 1 MiB and 1 GiB).
-    """
-    (launcher.folder / "files").mkdir()
+    """The origin: a port per cell, 107 bytes of JSON that name the cell, a new field value in each reply."""
     servers = "\n".join(
         f"""server {{
             listen 127.0.0.1:{cell.port} backlog=1024;
-            location /files/ {{ root {launcher.folder}; sendfile on; }}
             location / {{
                 default_type application/json;
                 add_header X-Served-As $request_id;
@@ -46,30 +39,27 @@ def start_origin(launcher: Launcher, cells: tuple[BenchCell, ...]) -> int:
     return launcher.start("origin", _command(config), launcher.load_core, [cell.port for cell in cells])
 
 
-def start_peer(launcher: Launcher, world: World, upload_port: int) -> Running:
-    """nginx as a bare forwarder to the first cell, /upload to another port; bodies are streamed, not spooled."""
+def start_peer(launcher: Launcher, origin_port: int) -> Running:
+    """nginx as a bare forwarder to one port; bodies are streamed, not spooled."""
     port = free_port()
     servers = f"""upstream origin {{
-            server 127.0.0.1:{world.cells[0].port};
-            keepalive 128; keepalive_requests {FOR_EVER};
-        }}
-        upstream upload {{
-            server 127.0.0.1:{upload_port};
+            server 127.0.0.1:{origin_port};
             keepalive 128; keepalive_requests {FOR_EVER};
         }}
         server {{
             listen 127.0.0.1:{port} backlog=1024;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_request_buffering off;
-            proxy_buffers 16 64k;
-            proxy_busy_buffers_size 128k;
-            proxy_buffer_size 64k;
-            proxy_max_temp_file_size 0;
-            client_max_body_size 0;
-            location /upload {{ proxy_pass http://upload; }}
-            location / {{ proxy_pass http://origin; }}
+            location / {{
+                proxy_pass http://origin;
+                proxy_http_version 1.1;
+                proxy_set_header Connection "";
+                proxy_set_header Host $host;
+                proxy_request_buffering off;
+                proxy_buffer_size 64k;
+                proxy_buffers 16 64k;
+                proxy_busy_buffers_size 128k;
+                proxy_max_temp_file_size 0;
+                client_max_body_size 0;
+            }}
         }}"""
     config = _write(launcher.folder / "nginx-peer", servers)
     return Running(port, launcher.start("nginx", _command(config), launcher.proxy_core, [port]))

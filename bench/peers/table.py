@@ -1,0 +1,80 @@
+"""CPU time per request, peers in turn, round after round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.peers import proc, wrk
+from bench.peers.arithmetic import turn
+from bench.peers.launch import Launcher
+from bench.peers.rows import Row
+from bench.peers.servers import Running
+from bench.peers.traffic import Algorithm
+
+FIRST_WARM_UP_S: Final = 4
+WARM_UP_S: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run: CPU of all the proxy's processes per reply, replies per second, share of its core in use."""
+
+    cpu_us: float
+    replies_per_s: float
+    busy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One row and what each round gave."""
+
+    row: Row
+    samples: tuple[Sample, ...]
+
+    def cpu_us(self) -> list[float]:
+        """CPU per request, round by round."""
+        return [sample.cpu_us for sample in self.samples]
+
+
+def measure(
+    launcher: Launcher,
+    rows: Sequence[Row],
+    running: Mapping[str, Running],
+    requests: Mapping[Algorithm, Path],
+    rounds: int,
+    duration_s: int,
+    tell: Callable[[str], None],
+) -> list[Measured]:
+    """Every row once per round, each round beginning with another row; each run after a warm-up of its own.
+
+    The first warm-up passes over all 20,000 users, so that caches that keep something by token or user
+    have it.
+    """
+    script = launcher.folder / "varied.lua"
+    wrk.write_script(script)
+    by_key = {row.key: row for row in rows}
+    samples: dict[str, list[Sample]] = {row.key: [] for row in rows}
+    for row in rows:
+        tell(f"warming up {row.key}")
+        port = running[row.server].port
+        wrk.run(script, requests[row.algorithm], port, launcher.load_core, FIRST_WARM_UP_S)
+    for index in range(rounds):
+        for key in turn(list(by_key), index):
+            tell(f"round {index + 1} of {rounds}: {key}")
+            row = by_key[key]
+            target = running[row.server]
+            wrk.run(script, requests[row.algorithm], target.port, launcher.load_core, WARM_UP_S)
+            samples[key].append(_run(script, requests[row.algorithm], target, launcher.load_core, duration_s))
+    return [Measured(row, tuple(samples[row.key])) for row in rows]
+
+
+def _run(script: Path, requests: Path, target: Running, load_core: int, duration_s: int) -> Sample:
+    pids = proc.tree(target.root_pid)
+    cpu_before_s, start_s = proc.cpu_s(pids), time.monotonic()
+    load = wrk.run(script, requests, target.port, load_core, duration_s)
+    cpu_s, elapsed_s = proc.cpu_s(pids) - cpu_before_s, time.monotonic() - start_s
+    return Sample(cpu_s / load.replies * 1e6, load.replies / load.duration_s, cpu_s / elapsed_s)
