@@ -45,6 +45,10 @@ class Identify:
         routing_cookies: RoutingCookies,
         remembered_bytes: int = REMEMBERED_BYTES,
     ) -> None:
+        if session_cookie == routing_cookies.name:
+            raise ValueError(
+                f"session and routing cookie are both named {session_cookie!r}; give each its own name"
+            )
         self._order = order
         self._bearer_first = order[:1] == (Source.BEARER,)
         self._verifier = verifier

@@ -6,7 +6,8 @@ import pytest
 
 from proxy.model import Source
 from proxy.rooms.faults import Fault
-from tests.proxy.rooms.edge import Edge, bearer, forged, routing, session
+from proxy.rooms.identify import Identify
+from tests.proxy.rooms.edge import COOKIES, Edge, bearer, forged, routing, session
 from tests.proxy.rooms.forge import NOW_S, token
 
 
@@ -96,3 +97,8 @@ def test_a_routing_cookie_beside_a_token_leaves_what_is_remembered_alone(edge: E
 def test_unrelated_cookies_change_nothing(edge: Edge) -> None:
     plain = edge.identity(bearer())
     assert edge.identity(bearer(), b"theme=dark; my_home_cell=x") is plain
+
+
+def test_session_and_routing_cookie_need_names_of_their_own(edge: Edge) -> None:
+    with pytest.raises(ValueError, match="'home_cell'"):
+        Identify((Source.SESSION_COOKIE,), edge.verifier, "home_cell", COOKIES)
