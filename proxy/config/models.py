@@ -119,12 +119,14 @@ class Identity(Section):
     order: tuple[IdentitySource, ...] = Field(
         default=("bearer", "session_cookie", "routing_cookie"),
         min_length=1,
-        description="Where a credential is looked for; the first one present decides. Default: what a "
-        "program sends "
-        "on purpose before what a browser sends by itself.",
+        description="Where a credential is looked for; the first one present decides, but a session cookie "
+        "that is "
+        "not valid gives way to the next. Default: what a program sends on purpose before what a browser "
+        "sends by "
+        "itself.",
     )
     session_cookie: TokenText = Field(default="session", description="Name of the cookie that holds a JWT.")
-    claims: Claims = Field(default_factory=lambda: Claims(), description="Which claims are read.")
+    claims: Claims = Field(default_factory=lambda: Claims())
     issuer: Text = Field(description="The `iss` that a token must have, compared exactly.")
     audience: Text = Field(description="The `aud` that a token must have (or have among several).")
     leeway_s: SecondsOrZero = Field(
@@ -293,7 +295,8 @@ class CellEntry(Section):
     endpoints: tuple[CellEndpoint, ...] = Field(
         min_length=1,
         max_length=16,
-        description="Where it listens, `host:port`. All of them serve the same users; connections are opened "
+        description="Where it listens, `host:port`. All of them serve the same users; connections are "
+        "opened "
         "to each in turn.",
     )
 

@@ -199,15 +199,15 @@ def _missing_mend(model: type[BaseModel], path: KeyPath) -> str:
 
 def _inner_model(field: FieldInfo) -> type[BaseModel] | None:
     """The model that the field holds: itself, optionally, or as the entries of a list or mapping."""
-    return _model_in(field.annotation)
+    return model_in(field.annotation)
 
 
-def _model_in(annotation: object) -> type[BaseModel] | None:
+def model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (Union, UnionType, tuple, dict):
         for argument in get_args(annotation):
-            found = _model_in(argument)
+            found = model_in(argument)
             if found is not None:
                 return found
     return None

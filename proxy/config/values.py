@@ -21,6 +21,7 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2; also a cookie name
 _COOKIE_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it stands in the cookie between dots
+_NETLOC: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _MEDIA_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+(?:; ?[\w-]+=[\w.-]+)*", re.ASCII)
 
 
@@ -159,13 +160,7 @@ def split_url(value: str) -> SplitResult | None:
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    clean = (
-        value.isascii()
-        and value.isprintable()
-        and " " not in value
-        and not parts.query
-        and not parts.fragment
-    )
+    clean = _NETLOC.fullmatch(parts.netloc) and not parts.query and not parts.fragment
     return parts if sound and clean and parts.path in ("", "/") else None
 
 

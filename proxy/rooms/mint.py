@@ -87,20 +87,23 @@ def mint_token(
     lifetime_s: int,
     cell: str = "",
     epoch: int = NO_EPOCH,
+    user_claim: str = "sub",
+    cell_claim: str = "home_cell",
+    epoch_claim: str = "home_epoch",
 ) -> str:
-    """A token for `subject`, with the claim names of the demo; it claims a home when `cell` is given."""
+    """A token for `subject`; it claims a home when `cell` is given."""
     issued_s = int(now_s)
     claims: dict[str, object] = {
         "iss": issuer,
         "aud": audience,
-        "sub": subject,
+        user_claim: subject,
         "iat": issued_s,
         "exp": issued_s + lifetime_s,
     }
     if cell:
-        claims["home_cell"] = cell
+        claims[cell_claim] = cell
         if epoch != NO_EPOCH:
-            claims["home_epoch"] = epoch
+            claims[epoch_claim] = epoch
     headers = {"kid": key.key_id} if key.key_id else None
     return jwt.encode(claims, key.material, algorithm=key.algorithm, headers=headers)
 

@@ -1,0 +1,100 @@
+"""Asks an edge's admin port which flag version each worker applies, and waits until all apply a new one."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lookup.flags import FlagRecord
+from proxy.model import Endpoint
+
+WAIT_S: Final = 2.0
+_POLL_EVERY_S: Final = 0.02
+_ASK_TIMEOUT_S: Final = 1.0
+_MAX_BYTES: Final = 1 << 22
+
+
+class AdminUnreachableError(Exception):
+    """The admin port gave no usable answer; the text says why."""
+
+
+class WorkerFlags(BaseModel):
+    """What one worker applies: the version of each cell's flag, and when it noticed the newest (Unix ms)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    slot: int
+    ready: bool
+    flags: dict[str, int]
+    applied_ms: int
+
+
+class _FlagsBody(BaseModel):
+    workers: list[WorkerFlags]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """How far a flag got: `applied` of `workers` workers have it, the slowest after `slowest_s`."""
+
+    applied: int
+    workers: int
+    slowest_s: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every worker applies it."""
+        return self.applied == self.workers > 0
+
+
+def ask_workers(admin: Endpoint) -> Sequence[WorkerFlags]:
+    """What each worker of the edge applies now. Raises AdminUnreachableError."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)
+    connection = http.client.HTTPConnection(host, admin.port, timeout=_ASK_TIMEOUT_S)
+    try:
+        connection.request("GET", "/-/flags")
+        reply = connection.getresponse()
+        body = reply.read(_MAX_BYTES)
+        if reply.status != 200:
+            raise AdminUnreachableError(f"it answered with status {reply.status}")
+        return _FlagsBody.model_validate_json(body).workers
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise AdminUnreachableError(reason) from error
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise AdminUnreachableError("what answers there is no Home Cell admin port") from error
+    finally:
+        connection.close()
+
+
+def wait_until_applied(
+    record: FlagRecord,
+    ask: Callable[[], Sequence[WorkerFlags]],
+    clock: Callable[[], float],
+    pause: Callable[[float], None],
+) -> Acknowledged:
+    """Ask until every worker applies the record, at most WAIT_S. Raises AdminUnreachableError.
+
+    `clock` gives seconds that only grow, `pause` waits for some.
+    """
+    until_s = clock() + WAIT_S
+    while True:
+        state = acknowledged(record, ask())
+        if state.complete or clock() >= until_s:
+            return state
+        pause(_POLL_EVERY_S)
+
+
+def acknowledged(record: FlagRecord, workers: Sequence[WorkerFlags]) -> Acknowledged:
+    """How far the record got, by the workers' own word."""
+    delays_s = [
+        max(0.0, worker.applied_ms / 1000 - record.set_at_s)
+        for worker in workers
+        if worker.ready and worker.flags.get(record.cell, 0) >= record.version
+    ]
+    return Acknowledged(len(delays_s), len(workers), max(delays_s, default=0.0))

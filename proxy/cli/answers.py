@@ -1,0 +1,127 @@
+"""What all commands share: exit codes, errors with their mend, options. Imports only click at start."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from proxy.config import ConfigError, Finding, Settings
+
+CommandT = TypeVar("CommandT", bound=Callable[..., object])
+
+OK: Final = 0
+NO: Final = 1
+MISTAKE: Final = 2
+UNREACHABLE: Final = 3
+
+HELP_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class CommandError(click.ClickException):
+    """Ends a command: `message` says what is wrong, `mend` what to do."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.mend = mend
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {self.message}", file=file, err=True)
+        if self.mend:
+            click.echo(f"       {self.mend}", file=file, err=True)
+
+
+class UsageMistakeError(CommandError):
+    """The command can't do what it was told."""
+
+    exit_code = MISTAKE
+
+
+class UnreachableError(CommandError):
+    """Something that the command needs does not answer."""
+
+    exit_code = UNREACHABLE
+
+
+class ConfigMistakesError(CommandError):
+    """A config that cannot be used: shows every mistake."""
+
+    exit_code = MISTAKE
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__(str(error), "")
+        self.error = error
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        for finding in self.error.mistakes:
+            show_finding(finding, file)
+        show_warnings(self.error.warnings)
+        count = len(self.error.mistakes)
+        click.secho(f"{count} mistake{'s' if count > 1 else ''}", fg="red", bold=True, file=file, err=True)
+
+
+def show_finding(finding: Finding, file: IO[Any] | None = None, label: str = "") -> None:
+    """One mistake or warning on standard error: place, key and fault on one line, the mend below."""
+    place = f"{short(finding.file)}:{finding.line}" if finding.line else short(finding.file)
+    subject = f"{finding.key} " if finding.key else ""
+    click.echo(f"{click.style(place, bold=True)}: {label}{subject}{finding.what}", file=file, err=True)
+    click.echo(f"    {finding.mend}", file=file, err=True)
+
+
+def show_warnings(warnings: tuple[Finding, ...]) -> None:
+    """Warnings on standard error, where they don't disturb what a script reads."""
+    for finding in warnings:
+        show_finding(finding, label=click.style("warning: ", fg="yellow"))
+
+
+def short(path: Path) -> str:
+    """The path as one would type it here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def load_settings(path: Path | None, *, warn: bool = False) -> Settings:
+    """The settings of the config that the command means; ends the command when it has mistakes."""
+    from proxy.config import ConfigError, load_with_warnings
+    from proxy.config.location import default_path
+
+    try:
+        loaded = load_with_warnings(path or default_path())
+    except ConfigError as error:
+        raise ConfigMistakesError(error) from error
+    if warn:
+        show_warnings(loaded.warnings)
+    return loaded.settings
+
+
+def config_option(command: CommandT) -> CommandT:
+    """The option --config, alike for every command."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        help="Config of the edge.  [default: $HOMECELL_CONFIG, else configs/demo.yaml]",
+    )(command)
+
+
+def json_option(command: CommandT) -> CommandT:
+    """The option --json, alike for every command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+
+
+def say_json(document: object) -> None:
+    """One JSON document on standard output."""
+    import json
+
+    click.echo(json.dumps(document, indent=2))
+
+
+def end(exit_code: int) -> NoReturn:
+    """End the command with that exit code."""
+    sys.exit(exit_code)

@@ -1,0 +1,267 @@
+"""homecell cells: shows the cells, and sets their flags in the store."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from lookup.flags import Flag, FlagRecord
+from proxy.cli.answers import (
+    HELP_SETTINGS,
+    NO,
+    UnreachableError,
+    UsageMistakeError,
+    config_option,
+    end,
+    json_option,
+    load_settings,
+    say_json,
+)
+from proxy.cli.completion import cell_names
+from proxy.cli.durations import Duration
+from proxy.cli.tables import address, moment, show_table, span
+
+if TYPE_CHECKING:
+    from lookup.stores.sqlite import SqliteStore
+    from proxy.cli.acknowledgement import Acknowledged
+    from proxy.config import Settings
+    from proxy.model import Cell
+
+_LONGEST_TEXT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """A cell with its flag in force; author, reason and times are of the record, "" and None without one."""
+
+    name: str
+    jurisdiction: str
+    region: str
+    endpoints: list[str]
+    flag: str
+    reason: str
+    author: str
+    since_s: float | None
+    expires_at_s: float | None
+    version: int
+    users: int
+
+
+@click.group("cells", context_settings=HELP_SETTINGS)
+def command() -> None:
+    """Show the cells, take one out of service, put it back.
+
+    \b
+    Examples:
+      homecell cells list
+      homecell cells flag eu-west-1-cell-01 down --reason "disk full" --expires-in 2h
+      homecell cells flag eu-west-1-cell-01 serving
+    """
+
+
+@command.command("list")
+@config_option
+@json_option
+def list_cells(config_file: Path | None, as_json: bool) -> None:
+    """Show every cell: where it is, its flag with who, why and since when, and how many users it has.
+
+    \b
+    Examples:
+      homecell cells list
+      homecell cells list --json | jq -r '.[] | select(.flag == "down") | .name'
+    """
+    from proxy.cli.store import with_store
+
+    settings = load_settings(config_file)
+    flags, users = with_store(settings.store.path, _read)
+    now_s = time.time()
+    rows = [cell_row(cell, flags.get(cell.name), users.get(cell.name, 0), now_s) for cell in settings.cells]
+    if as_json:
+        say_json([asdict(row) for row in rows])
+    else:
+        _show_rows(rows)
+    known = {cell.name for cell in settings.cells}
+    for name in sorted(users.keys() - known):
+        text = f"warning: {users[name]} users live in `{name}`, which is not in {settings.cells_file}"
+        click.secho(text, fg="yellow", err=True)
+
+
+async def _read(store: SqliteStore) -> tuple[Mapping[str, FlagRecord], Mapping[str, int]]:
+    return await store.flags(), await store.count_by_cell()
+
+
+def cell_row(cell: Cell, record: FlagRecord | None, users: int, now_s: float) -> CellRow:
+    """What is shown of a cell at that time (Unix seconds); an expired flag is shown as serving."""
+    expired = record is not None and record.expires_at_s is not None and record.expires_at_s <= now_s
+    reason = record.reason if record else ""
+    return CellRow(
+        name=cell.name,
+        jurisdiction=cell.jurisdiction,
+        region=cell.region,
+        endpoints=[address(endpoint) for endpoint in cell.endpoints],
+        flag=Flag.SERVING if record is None or expired else record.flag,
+        reason=f"{record.flag} expired: {reason}" if record and expired else reason,
+        author=record.author if record else "",
+        since_s=record.expires_at_s if record and expired else (record.set_at_s if record else None),
+        expires_at_s=record.expires_at_s if record and not expired else None,
+        version=record.version if record else 0,
+        users=users,
+    )
+
+
+def _show_rows(rows: list[CellRow]) -> None:
+    heads = (
+        "NAME",
+        "JURISDICTION",
+        "REGION",
+        "ENDPOINTS",
+        "FLAG",
+        "USERS",
+        "SINCE",
+        "UNTIL",
+        "AUTHOR",
+        "REASON",
+    )
+    show_table(
+        heads,
+        [
+            (
+                row.name,
+                row.jurisdiction,
+                row.region,
+                ",".join(row.endpoints),
+                row.flag,
+                str(row.users),
+                "-" if row.since_s is None else moment(row.since_s),
+                "-" if row.expires_at_s is None else moment(row.expires_at_s),
+                row.author or "-",
+                row.reason or "-",
+            )
+            for row in rows
+        ],
+    )
+
+
+@command.command("flag")
+@config_option
+@click.argument("name", shell_complete=cell_names)
+@click.argument("flag", type=click.Choice([flag.value for flag in Flag]))
+@click.option("--reason", default="", help="Why; shown to everybody who asks. Needed for down.")
+@click.option("--author", default="", help="Who decides it.  [default: the name you logged in with]")
+@click.option(
+    "--expires-in", type=Duration(), help="Serve again by itself after this time: 90s, 15m, 2h, 1d."
+)
+@json_option
+def flag_cell(
+    config_file: Path | None,
+    name: str,
+    flag: str,
+    reason: str,
+    author: str,
+    expires_in: int | None,
+    as_json: bool,
+) -> None:
+    """Take a cell out of service (down), or put it back (serving).
+
+    The flag is stored, so that it holds over restarts, and every edge follows
+    it within a second. The command then waits, at most 2 s, until the workers
+    of the config's edge say that they apply it.
+
+    \b
+    Examples:
+      homecell cells flag eu-west-1-cell-01 down --reason "disk full"
+      homecell cells flag eu-west-1-cell-01 down --reason "upgrade" --expires-in 30m
+      homecell cells flag eu-west-1-cell-01 serving --reason "disk replaced"
+
+    \b
+    Exit codes:
+      0  stored, and applied by every worker
+      1  stored, and not yet applied by some worker
+      2  wrong usage, nothing was stored
+      3  the store cannot be reached; or stored, and the admin port cannot be asked
+    """
+    _check_flag(flag, reason, author, expires_in)
+    settings = load_settings(config_file)
+    known = [str(cell.name) for cell in settings.cells]
+    if name not in known:
+        from proxy.config.findings import choose
+
+        raise UsageMistakeError(f"there is no cell `{name}` in {settings.cells_file}", choose(name, known))
+    from proxy.cli.store import with_store
+
+    now_s = time.time()
+    expires_at_s = None if expires_in is None else now_s + expires_in
+    by = author or login_name()
+    record = with_store(
+        settings.store.path,
+        lambda store: store.set_flag(
+            name, Flag(flag), reason=reason, author=by, now_s=now_s, expires_at_s=expires_at_s
+        ),
+    )
+    _tell_how_far(settings, record, as_json)
+
+
+def _check_flag(flag: str, reason: str, author: str, expires_in: int | None) -> None:
+    if flag == Flag.DOWN and not reason.strip():
+        mend = 'add e.g. --reason "disk full": somebody will ask at night'
+        raise UsageMistakeError("taking a cell down needs a reason", mend)
+    if flag == Flag.SERVING and expires_in is not None:
+        mend = "leave --expires-in away, or flag the cell down for that time"
+        raise UsageMistakeError("serving needs no expiry: it is what holds after one", mend)
+    for option, text in (("--reason", reason), ("--author", author)):
+        if len(text) > _LONGEST_TEXT or (text and not text.isprintable()):
+            mend = f"use one line of at most {_LONGEST_TEXT} printable characters"
+            raise UsageMistakeError(f"{option} is too long or has control characters", mend)
+
+
+def login_name() -> str:
+    """Who sits at the terminal, also behind sudo; else whose process this is."""
+    try:
+        return os.getlogin()
+    except OSError:
+        pass
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
+
+
+def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None:
+    from proxy.cli.acknowledgement import AdminUnreachableError, ask_workers, wait_until_applied
+
+    state: Acknowledged | None = None
+    trouble = ""
+    try:
+        state = wait_until_applied(
+            record, lambda: ask_workers(settings.edge.admin), time.monotonic, time.sleep
+        )
+    except AdminUnreachableError as error:
+        trouble = str(error)
+    if as_json:
+        say_json({**asdict(record), "acknowledged": asdict(state) if state else None})
+    else:
+        until = "" if record.expires_at_s is None else f" until {moment(record.expires_at_s)}"
+        click.echo(
+            f"{record.cell} is flagged {record.flag}{until}, by {record.author} (version {record.version})"
+        )
+        if state is not None:
+            click.echo(acknowledgement_text(state))
+    if state is None:
+        admin = address(settings.edge.admin)
+        message = f"the flag is stored, but {settings.edge.name} could not be asked at {admin}: {trouble}"
+        raise UnreachableError(message, "edges that run follow it within a second; one that starts reads it")
+    end(0 if state.complete else NO)
+
+
+def acknowledgement_text(state: Acknowledged) -> str:
+    """`applied on 2 of 2 workers, slowest 31 ms`."""
+    workers = "1 worker" if state.workers == 1 else f"{state.workers} workers"
+    slowest = f", slowest {span(state.slowest_s)}" if state.applied else ""
+    return f"applied on {state.applied} of {workers}{slowest}"

@@ -1,0 +1,121 @@
+"""homecell check-config: every mistake of a config at once, or what was understood in short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy.cli.answers import (
+    HELP_SETTINGS,
+    MISTAKE,
+    ConfigMistakesError,
+    end,
+    json_option,
+    say_json,
+    short,
+    show_warnings,
+)
+from proxy.cli.tables import address, show_table
+
+if TYPE_CHECKING:
+    from proxy.config import Finding, Settings
+
+
+@click.command("check-config", context_settings=HELP_SETTINGS)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@json_option
+@click.option("--reference", is_flag=True, help="Print the reference of all keys instead, as Markdown.")
+def command(file: Path | None, as_json: bool, reference: bool) -> None:
+    """Check a config and its cells file.
+
+    Says in short what was understood: edge, cells and routes. Mistakes are all
+    reported at once, each with its line, its key and the mend.
+    Warnings alone leave the exit code 0.
+
+    \b
+    Examples:
+      homecell check-config configs/demo.yaml
+      homecell check-config configs/demo.yaml --json
+      homecell check-config --reference > docs/configuration.md
+    """
+    if reference:
+        from proxy.config.reference import reference_page
+
+        click.echo(reference_page(), nl=False)
+        return
+    from proxy.config import ConfigError, load_with_warnings
+    from proxy.config.location import default_path
+
+    try:
+        loaded = load_with_warnings(file or default_path())
+    except ConfigError as error:
+        if not as_json:
+            raise ConfigMistakesError(error) from error
+        say_json(_report(error.mistakes, error.warnings))
+        end(MISTAKE)
+    if as_json:
+        say_json(_report((), loaded.warnings) | _summary(loaded.settings))
+        return
+    show_warnings(loaded.warnings)
+    _show_summary(loaded.settings)
+
+
+def _report(mistakes: Sequence[Finding], warnings: Sequence[Finding]) -> dict[str, object]:
+    def plain(findings: Sequence[Finding]) -> list[dict[str, object]]:
+        return [{**asdict(finding), "file": str(finding.file)} for finding in findings]
+
+    return {"ok": not mistakes, "mistakes": plain(mistakes), "warnings": plain(warnings)}
+
+
+def _summary(settings: Settings) -> dict[str, object]:
+    edge = settings.edge
+    return {
+        "edge": {
+            "name": edge.name,
+            "jurisdiction": edge.jurisdiction,
+            "listen": address(edge.listen),
+            "admin": address(edge.admin),
+            "workers": edge.workers,
+        },
+        "cells": [
+            {
+                "name": cell.name,
+                "jurisdiction": cell.jurisdiction,
+                "region": cell.region,
+                "endpoints": [address(endpoint) for endpoint in cell.endpoints],
+            }
+            for cell in settings.cells
+        ],
+        "routes": [
+            {"prefix": route.prefix, "identity": route.identity, "fallback": route.fallback}
+            for route in settings.routes
+        ],
+    }
+
+
+def _show_summary(settings: Settings) -> None:
+    edge = settings.edge
+    workers = "1 worker" if edge.workers == 1 else f"{edge.workers} workers"
+    click.echo(f"{short(settings.path)} is sound.\n")
+    click.echo(f"Edge {edge.name} in {edge.jurisdiction}: {workers} on {address(edge.listen)}, ", nl=False)
+    click.echo(f"admin on {address(edge.admin)}; {settings.store.kind} store {short(settings.store.path)}")
+    for user, rule in settings.residency.items():
+        served = "served here" if edge.jurisdiction in rule.allow else f"sent to {rule.edge_url}"
+        click.echo(f"Users of {user}: in {' and '.join(rule.allow)} only; {served}")
+    click.echo()
+    show_table(
+        ("CELL", "JURISDICTION", "REGION", "ENDPOINTS"),
+        [
+            (cell.name, cell.jurisdiction, cell.region, ", ".join(map(address, cell.endpoints)))
+            for cell in settings.cells
+        ],
+    )
+    click.echo()
+    show_table(
+        ("ROUTE", "IDENTITY", "FALLBACK"),
+        [(route.prefix, route.identity, route.fallback) for route in settings.routes],
+    )

@@ -1,0 +1,263 @@
+"""Walks one request through the proxy's own decisions, and keeps what each room said and by which rule.
+
+Opens no connection to a cell and sends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Final
+
+from lookup.assignment import NO_EPOCH, Assignment, State
+from lookup.changes import ChangeFollower, FlagListener
+from lookup.flags import FlagRecord
+from lookup.resolution import TIER_LABELS, Hint, Outcome, Resolution, Tier
+from lookup.resolver import build_resolver
+from lookup.stores.sqlite import SqliteStore
+from proxy import errors, wiring
+from proxy.cells.flags import FlagBoard
+from proxy.cli.tables import address, moment, span
+from proxy.config import Settings
+from proxy.errors import Problem, Refusal
+from proxy.model import SOURCE_LABELS, Cell
+from proxy.rooms.residency import permitted_users
+from proxy.rooms.routes import Route
+from proxy.wire.request import SAFE_METHODS
+
+_PATIENCE_S: Final = 2.0
+"""For the feed to be caught up and for the lookup: a cold process may take longer than a running edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request to explain: a token, or else the key of its user; the method, the decoded path."""
+
+    key: str
+    token: str
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one room said. `passed` is False in the room that ended the way, `rule` what it decided by."""
+
+    room: str
+    passed: bool
+    says: str
+    rule: str
+
+
+@dataclass(slots=True)
+class Explanation:
+    """The steps in order, and what the client gets: `status` is None when the cell's own reply is passed on.
+
+    reason  slug of the problem, "" when the request is forwarded
+    """
+
+    key: str = ""
+    steps: list[Step] = field(default_factory=list)
+    served: bool = False
+    status: int | None = None
+    reason: str = ""
+    cell: str = ""
+    client_gets: str = ""
+
+    def passes(self, room: str, says: str, rule: str) -> None:
+        self.steps.append(Step(room, True, says, rule))
+
+    def ends(self, room: str, says: str, rule: str, problem: Problem, more: str = "") -> None:
+        self.steps.append(Step(room, False, says, rule))
+        self.status, self.reason = problem.status, problem.slug
+        self.client_gets = f"{problem.status} {problem.title} ({problem.slug}){more}"
+
+
+class _CaughtUp(FlagListener):
+    """Notices that the follower has read history and flags: from then on claims are judged as in a worker."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def replaced(self, flags: Mapping[str, FlagRecord]) -> None:
+        del flags
+        self.event.set()
+
+
+class Walk:
+    """One question on its way through the rooms of one edge, as of `now_s` (Unix seconds)."""
+
+    def __init__(self, settings: Settings, store: SqliteStore, question: Question, now_s: float) -> None:
+        self.told = Explanation()
+        self._settings = settings
+        self._store = store
+        self._question = question
+        self._now_s = now_s
+        self._safe = question.method.encode() in SAFE_METHODS
+
+    async def explain(self) -> Explanation:
+        """Room after room until one ends the way. Raises StoreUnavailableError."""
+        route = self._route()
+        found = self._identify() if route is not None else None
+        if route is None or found is None:
+            return self.told
+        key, hint = found
+        self.told.key = key
+        resolution = await self._resolve(key, hint)
+        cell = await self._home(resolution, hint)
+        if cell is None or not self._permitted(resolution, cell):
+            return self.told
+        self.told.cell = cell.name
+        if await self._in_service(cell, route) and self._settled(resolution):
+            places = " or ".join(address(endpoint) for endpoint in cell.endpoints)
+            in_turn = "its only endpoint" if len(cell.endpoints) == 1 else "connections go to each in turn"
+            self.told.passes("endpoint", places, in_turn)
+            self.told.served = True
+            self.told.client_gets = f"the reply of {cell.name}"
+        return self.told
+
+    def _route(self) -> Route | None:
+        path = self._question.path
+        route = wiring.routes(self._settings).find(path.encode())
+        if route is None:
+            self.told.ends("route", f"no route holds for {path}", "routes", errors.NO_ROUTE)
+            return None
+        fallback = "static" if route.static is not None else "fail"
+        says = f"{route.prefix.decode()}, fallback {fallback}"
+        self.told.passes("route", says, f"the longest prefix of {path}")
+        return route
+
+    def _identify(self) -> tuple[str, Hint | None] | None:
+        if not self._question.token:
+            self.told.passes("identify", self._question.key, "the user that you named; no token was given")
+            return self._question.key, None
+        identify = wiring.identify(self._settings, wiring.routing_cookies(self._settings))
+        identify.reload(self._now_s)
+        answer = identify.identify(b"Bearer " + self._question.token.encode(), b"", self._now_s)
+        if isinstance(answer, Refusal):
+            self.told.ends("identify", answer.detail, "keys and rules below `identity`", answer.problem)
+            return None
+        until = f"valid for {span(max(0.0, answer.expires_at_s - self._now_s))}"
+        self.told.passes("identify", answer.key, f"{SOURCE_LABELS[answer.source]} token, {until}")
+        return answer.key, answer.hint
+
+    async def _resolve(self, key: str, hint: Hint | None) -> Resolution:
+        """By the resolver of the proxy, fed by the change feed as in a worker that just started."""
+        settings = wiring.lookup_settings(self._settings)
+        patient = replace(settings, deadline_s=max(settings.deadline_s, _PATIENCE_S))
+        resolver = build_resolver(self._store, patient, Random())
+        caught_up = _CaughtUp()
+        follower = ChangeFollower(
+            self._store,
+            self._store,
+            resolver,
+            caught_up,
+            settings.claim_lifetime_s,
+            time.time,
+            Random(),
+        )
+        following = asyncio.create_task(follower.run())
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE_S):
+                    await caught_up.event.wait()
+            return await resolver.resolve(key, hint, time.time(), self._safe)
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+            await resolver.close()
+
+    async def _home(self, resolution: Resolution, hint: Hint | None) -> Cell | None:
+        if hint is not None:
+            self._tell_claim(resolution, hint)
+        tier = TIER_LABELS[resolution.tier]
+        if resolution.outcome == Outcome.UNKNOWN:
+            self.told.ends(
+                "lookup", "the store has no home for this user", f"tier {tier}", errors.UNKNOWN_HOME
+            )
+            return None
+        if resolution.outcome == Outcome.UNAVAILABLE:
+            self.told.ends("lookup", "no tier answered in time", "lookup", errors.LOOKUP_UNAVAILABLE)
+            return None
+        record = (await self._store.read([resolution.key])).get(resolution.key)
+        says = f"{resolution.cell}, {_epoch(resolution.epoch)}{self._record_text(record, resolution)}"
+        cell = next((cell for cell in self._settings.cells if cell.name == resolution.cell), None)
+        if cell is None:
+            listed = f"not in {self._settings.cells_file.name}"
+            self.told.ends("lookup", says, f"tier {tier}; {listed}", errors.HOME_NOT_LISTED)
+            return None
+        self.told.passes("lookup", says, f"tier {tier}")
+        return cell
+
+    def _tell_claim(self, resolution: Resolution, hint: Hint) -> None:
+        says = f"{hint.cell}, {_epoch(hint.epoch)}"
+        if resolution.tier == Tier.CLAIM:
+            rule = "believed: no move of this user is known since the token was issued"
+        elif resolution.cell != hint.cell or resolution.epoch > hint.epoch != NO_EPOCH:
+            rule = "overruled: the record is another"
+        else:
+            rule = "confirmed: it could not be believed alone"
+        self.told.passes("claim", says, rule)
+
+    def _record_text(self, record: Assignment | None, resolution: Resolution) -> str:
+        if record is None:
+            return "; the store has no record"
+        age = f"placed {span(max(0.0, self._now_s - record.updated_at_s))} ago" if record.updated_at_s else ""
+        state = f", moving to {record.moved_to}" if record.state is State.MOVING else ""
+        if record.cell == resolution.cell and record.epoch == resolution.epoch:
+            return f"{state}, {age}" if age else state
+        return f"; the store says {record.cell}, {_epoch(record.epoch)}{state}, {age}".rstrip(", ")
+
+    def _permitted(self, resolution: Resolution, cell: Cell) -> bool:
+        edge = self._settings.edge
+        user = resolution.jurisdiction or cell.jurisdiction
+        allow = {name: rule.allow for name, rule in self._settings.residency.items()}
+        says = f"user of {user}, edge in {edge.jurisdiction}, cell in {cell.jurisdiction}"
+        allowed = ", ".join(allow.get(user, ())) or "nobody"
+        rule = f"residency.{user} allows {allowed}"
+        if user in permitted_users(allow, edge.jurisdiction, cell.jurisdiction):
+            self.told.passes("residency", says, rule)
+            return True
+        right = self._settings.residency.get(user)
+        more = f", sent to {right.edge_url}" if right else ""
+        self.told.ends("residency", says, rule, errors.WRONG_EDGE, more)
+        return False
+
+    async def _in_service(self, cell: Cell, route: Route) -> bool:
+        records = await self._store.flags()
+        record = records.get(cell.name)
+        if cell.name not in FlagBoard(records.values(), self._now_s).down:
+            self.told.passes("flag", "serving", _flag_rule(record, self._now_s))
+            return True
+        self.told.ends("flag", "down", _flag_rule(record, self._now_s), errors.CELL_DOWN)
+        if route.static is not None and self._safe:
+            self.told.status = route.static.status
+            self.told.client_gets = f"{route.static.status}, the static reply of {route.prefix.decode()}"
+        self.told.client_gets += f", marked X-Home-Cell-Degraded: {errors.CELL_DOWN.slug}"
+        return False
+
+    def _settled(self, resolution: Resolution) -> bool:
+        if resolution.state != State.MOVING or self._safe:
+            return True
+        rule = f"{self._question.method} is not safe, so it waits for the end of the move"
+        self.told.ends("move", "the user is being moved", rule, errors.MOVING)
+        return False
+
+
+def _epoch(epoch: int) -> str:
+    return "no epoch" if epoch == NO_EPOCH else f"epoch {epoch}"
+
+
+def _flag_rule(record: FlagRecord | None, now_s: float) -> str:
+    if record is None:
+        return "nobody ever flagged this cell"
+    said = f"flagged {record.flag} by {record.author} at {moment(record.set_at_s)}"
+    reason = f": {record.reason}" if record.reason else ""
+    if record.expires_at_s is None:
+        return said + reason
+    ended = "expired" if record.expires_at_s <= now_s else "until"
+    return f"{said}, {ended} {moment(record.expires_at_s)}{reason}"

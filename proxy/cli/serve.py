@@ -1,0 +1,29 @@
+"""homecell proxy: runs an edge until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from proxy.cli.answers import HELP_SETTINGS, config_option, end, load_settings
+
+
+@click.command("proxy", context_settings=HELP_SETTINGS)
+@config_option
+def command(config_file: Path | None) -> None:
+    """Run an edge proxy.
+
+    It accepts requests and sends each to its user's home cell. It runs in the
+    foreground until SIGTERM or Ctrl-C, then finishes the requests that run (at
+    most `limits.drain_timeout_s`) and exits.
+
+    \b
+    Examples:
+      homecell proxy --config configs/demo.yaml
+      HOMECELL_CONFIG=edge.yaml homecell proxy
+    """
+    settings = load_settings(config_file, warn=True)
+    from proxy import workers
+
+    end(workers.run(settings))
