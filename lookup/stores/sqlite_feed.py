@@ -110,15 +110,16 @@ def raise_covers_since(connection: sqlite3.Connection, time_s: float) -> None:
 
 def trim(connection: sqlite3.Connection, bounds: FeedBounds, last_sequence: int, now_s: float) -> None:
     """Drop a few of the oldest rows when too old or too many, and note how far the history still reaches."""
-    oldest: list[tuple[int, float, str | None]] = connection.execute(
-        f"SELECT sequence, at_s, key FROM feed ORDER BY sequence LIMIT {_TRIM_AT_ONCE}"
+    oldest: list[tuple[int, float, bool]] = connection.execute(
+        "SELECT sequence, at_s, key IS NOT NULL AND version > 1 FROM feed "
+        f"ORDER BY sequence LIMIT {_TRIM_AT_ONCE}"
     ).fetchall()
     trimmed = 0
-    for sequence, at_s, key in oldest:
+    for sequence, at_s, is_move in oldest:
         if at_s >= now_s - bounds.keep_s and sequence > last_sequence - bounds.keep_rows:
             break
         trimmed = sequence
-        if key is not None:
+        if is_move:
             raise_covers_since(connection, at_s)
     if trimmed:
         connection.execute("DELETE FROM feed WHERE sequence <= ?", (trimmed,))

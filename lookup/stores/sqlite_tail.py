@@ -134,11 +134,11 @@ class Tail:
                 stands = sqlite_feed.head(connection)
                 after = self._sequence if stands.generation == self._generation else 0
                 changes = sqlite_feed.changes_after(connection, after, stands.generation)
-            self._generation = stands.generation
-            self._sequence = changes[-1].sequence if changes else stands.last_sequence
+            position = (stands.generation, changes[-1].sequence if changes else stands.last_sequence)
+            if position != (self._generation, self._sequence):
+                self._generation, self._sequence = position
+                self._send(changes or [self._heartbeat()])
             more = self._sequence < stands.last_sequence
-            if changes:
-                self._send(changes)
 
     def _send(self, changes: list[Change]) -> None:
         self._heartbeat_due_s = monotonic() + _HEARTBEAT_S

@@ -1,0 +1,256 @@
+"""Following the feed: what is applied, what counts as missed, and when claims are believed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+from lookup.assignment import Assignment
+from lookup.changes import FRESH_FOR_S, ChangeFollower, FlagListener
+from lookup.flags import Flag, FlagRecord
+from lookup.ports import Change, ChangeFeed, KeyMove, Store, StoreUnavailableError
+from lookup.resolution import Hint, Tier
+from lookup.resolver import Resolver, build_resolver
+from lookup.settings import LookupSettings
+from lookup.stores.sqlite import SqliteStore
+from tests.lookup.asynchronous import asynchronous, until
+from tests.lookup.fakes import NOW_S, FakeFeed, FakeStore, home
+
+
+class Board(FlagListener):
+    """Remembers the flags and how they came."""
+
+    def __init__(self) -> None:
+        self.flags: dict[str, Flag] = {}
+        self.replacements = 0
+        self.changes: list[FlagRecord] = []
+
+    def replaced(self, flags: Mapping[str, FlagRecord]) -> None:
+        self.replacements += 1
+        self.flags = {cell: record.flag for cell, record in flags.items()}
+
+    def changed(self, record: FlagRecord) -> None:
+        self.changes.append(record)
+        self.flags[record.cell] = record.flag
+
+
+class Worker:
+    """What one worker has: resolver, flags, follower; `now_s` is its clock, `pauses_s` what it waited."""
+
+    def __init__(self, store: Store, feed: ChangeFeed) -> None:
+        self.now_s = NOW_S
+        self.pauses_s: list[float] = []
+        self.board = Board()
+        self.resolver: Resolver = build_resolver(store, LookupSettings(deadline_s=10.0), Random(1))
+        self.follower = ChangeFollower(
+            feed, store, self.resolver, self.board, 3600.0, lambda: self.now_s, Random(2), self.pause
+        )
+
+    async def pause(self, pause_s: float) -> None:
+        self.pauses_s.append(pause_s)
+        await asyncio.sleep(0)
+
+    def believes(self, key: str, hint: Hint) -> bool:
+        found = self.resolver.recall(key, hint, self.now_s, safe=False)
+        return found is not None and found.tier is Tier.CLAIM
+
+
+@asynccontextmanager
+async def following(store: Store, feed: ChangeFeed) -> AsyncIterator[Worker]:
+    worker = Worker(store, feed)
+    task = asyncio.create_task(worker.follower.run())
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await worker.resolver.close()
+
+
+def beat(sequence: int, generation: str = "g1") -> Change:
+    return Change(generation, sequence)
+
+
+def moved(sequence: int, record: Assignment, left_cell: str = "cell-a") -> Change:
+    return Change("g1", sequence, assignment=record, left_cell=left_cell)
+
+
+def flagged(sequence: int, version: int, flag: Flag) -> Change:
+    return Change("g1", sequence, flag=FlagRecord("cell-a", flag, version, "", "ann", NOW_S))
+
+
+def claim() -> Hint:
+    return Hint("cell-a", 1, NOW_S - 100)
+
+
+@asynchronous
+async def test_claims_are_believed_from_the_first_heartbeat_on_and_not_before() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(home("user:1")), feed) as worker:
+        assert not worker.believes("user:1", claim())
+        assert worker.follower.fresh_as_of_s < 0
+        feed.send(beat(7))
+        await until(lambda: worker.believes("user:1", claim()))
+        assert worker.follower.is_caught_up
+        assert worker.follower.gaps == 0
+
+
+@asynchronous
+async def test_the_history_at_the_start_overrules_older_claims() -> None:
+    feed = FakeFeed()
+    feed.moves = [KeyMove("user:1", 2, NOW_S - 50, "cell-a")]
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.believes("user:2", claim()))
+        assert not worker.believes("user:1", claim())
+
+
+@asynchronous
+async def test_a_history_that_is_too_short_leaves_older_claims_to_be_confirmed() -> None:
+    feed = FakeFeed()
+    feed.covers_since_s = NOW_S - 50
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.believes("user:1", Hint("cell-a", 1, NOW_S)))
+        assert not worker.believes("user:1", claim())
+
+
+@asynchronous
+async def test_a_silent_feed_ends_the_belief_in_claims() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.follower.is_caught_up)
+        assert worker.follower.fresh_as_of_s == NOW_S
+        worker.now_s += FRESH_FOR_S
+        assert not worker.believes("user:1", claim())
+        assert not worker.follower.is_caught_up
+        feed.send(beat(7))
+        await until(lambda: worker.believes("user:1", claim()))
+
+
+@asynchronous
+async def test_a_change_updates_memory_and_overrules_claims() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(home("user:1")), feed) as worker:
+        await worker.resolver.resolve("user:1", None, NOW_S, safe=True)
+        feed.send(beat(7), moved(8, home("user:1", "cell-b", 2)))
+        await until(lambda: worker.follower.is_caught_up)
+
+        def cell() -> str:
+            found = worker.resolver.recall("user:1", claim(), NOW_S, safe=False)
+            return "" if found is None else found.cell
+
+        await until(lambda: cell() == "cell-b")
+        assert worker.follower.gaps == 0
+
+
+@asynchronous
+async def test_a_hole_makes_memory_due_and_reads_history_and_flags_again() -> None:
+    feed, store = FakeFeed(), FakeStore(home("user:1"))
+    async with following(store, feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.follower.is_caught_up)
+        await worker.resolver.resolve("user:1", None, NOW_S, safe=True)
+        feed.moves = [KeyMove("user:1", 2, NOW_S - 10, "cell-a")]
+        await store.set_flag("cell-b", Flag.DOWN, reason="", author="ann", now_s=NOW_S)
+        feed.send(moved(9, home("user:5", "cell-c", 3)))
+        await until(lambda: worker.follower.gaps == 1 and worker.follower.is_caught_up)
+        await until(lambda: worker.believes("user:9", claim()))
+        assert worker.resolver.recall("user:1", None, NOW_S, safe=False) is None
+        assert not worker.believes("user:1", claim())
+        assert not worker.believes("user:5", claim()), "the change that showed the hole counts too"
+        assert worker.board.flags == {"cell-b": Flag.DOWN}
+
+
+@asynchronous
+async def test_a_heartbeat_that_is_ahead_shows_a_lost_tail() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7), beat(8))
+        await until(lambda: worker.follower.gaps == 1)
+
+
+@asynchronous
+async def test_another_generation_is_a_gap() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7), beat(7, "g2"))
+        await until(lambda: worker.follower.gaps == 1)
+
+
+@asynchronous
+async def test_a_reconnect_that_missed_nothing_is_no_gap() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7), StoreUnavailableError("broken"), beat(7), moved(8, home("user:1", "cell-b", 2)))
+        await until(lambda: feed.follows == 2 and not worker.believes("user:1", claim()))
+        await until(lambda: worker.believes("user:2", claim()))
+        assert worker.follower.gaps == 0
+        assert worker.board.replacements == 1
+
+
+@asynchronous
+async def test_a_reconnect_that_missed_changes_is_a_gap() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7), StoreUnavailableError("broken"), beat(9))
+        await until(lambda: worker.follower.gaps == 1)
+
+
+@asynchronous
+async def test_it_reconnects_ever_more_patiently_and_quickly_again_after_a_success() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(*[StoreUnavailableError("down")] * 12)
+        await until(lambda: len(worker.pauses_s) == 12)
+        assert worker.pauses_s[0] <= 0.05
+        assert worker.pauses_s[4] > worker.pauses_s[0]
+        assert max(worker.pauses_s) <= 5.0
+        assert len(set(worker.pauses_s)) == 12, "jittered"
+        feed.send(beat(7), StoreUnavailableError("down"))
+        await until(lambda: len(worker.pauses_s) == 13)
+        assert worker.pauses_s[12] <= 0.05
+
+
+@asynchronous
+async def test_when_the_truth_fails_after_a_gap_it_is_asked_again() -> None:
+    feed, store = FakeFeed(), FakeStore()
+    store.failure = StoreUnavailableError("down")
+    async with following(store, feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: len(worker.pauses_s) == 1)
+        assert not worker.follower.is_caught_up
+        store.failure = None
+        feed.send(beat(7))
+        await until(lambda: worker.follower.is_caught_up)
+        assert worker.board.replacements == 1
+
+
+@asynchronous
+async def test_flags_reach_the_listener_in_order_and_never_an_older_one() -> None:
+    feed, store = FakeFeed(), FakeStore()
+    await store.set_flag("cell-a", Flag.DOWN, reason="", author="ann", now_s=NOW_S)
+    await store.set_flag("cell-a", Flag.SERVING, reason="", author="ann", now_s=NOW_S)
+    async with following(store, feed) as worker:
+        feed.send(beat(7), flagged(8, 1, Flag.DOWN), flagged(9, 3, Flag.DOWN))
+        await until(lambda: worker.board.flags == {"cell-a": Flag.DOWN})
+        assert [record.version for record in worker.board.changes] == [3]
+
+
+@asynchronous
+async def test_a_flag_set_through_another_store_object_arrives_through_the_real_feed(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "home.sqlite", create=True)
+    operator = await SqliteStore.open(tmp_path / "home.sqlite")
+    async with following(store, store) as worker:
+        await until(lambda: worker.follower.is_caught_up)
+        for number in range(300):
+            flag = Flag.DOWN if number % 2 else Flag.SERVING
+            await operator.set_flag("cell-a", flag, reason="", author="ann", now_s=NOW_S)
+        await until(lambda: worker.board.flags == {"cell-a": Flag.DOWN} and len(worker.board.changes) == 300)
+        assert worker.follower.gaps == 0
+    await operator.close()
+    await store.close()
