@@ -57,7 +57,7 @@ def problem_reply(problem: Problem, detail: str, own: OwnReply) -> bytes:
     else:
         content_type = "application/problem+json"
         body = json.dumps(_document(problem, detail, own), ensure_ascii=False) + "\n"
-    return plain_reply(problem.status, content_type, body.encode(), lines, own)
+    return plain_reply(problem.status, content_type, body.encode(errors="replace"), lines, own)
 
 
 def _document(problem: Problem, detail: str, own: OwnReply) -> dict[str, str | int]:
