@@ -56,8 +56,8 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     """
     lines = head.split(b"\r\n")
     count = len(lines) - 3
-    if count > f.MAX_FIELDS:
-        return "too many fields"
+    if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
+        return f"more than {f.MAX_FIELDS} fields or {f.MAX_HEAD_BYTES} bytes in the head"
     status_line = _STATUS.fullmatch(lines[0])
     if status_line is None:
         return "malformed status line"
@@ -72,6 +72,8 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
         return problem
     if answers_head or status == 304 or status == 204 or status < 200:
         reply.framing = NO_BODY
+    if reply.framing == UNTIL_CLOSE:
+        reply.keep_alive = False
     del lines[-2:]
     del lines[0]
     return reply
