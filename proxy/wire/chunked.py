@@ -96,11 +96,12 @@ class ChunkedDecoder:
 
     def _take_line(self, data: bytes, position: int) -> int:
         """Take a line if it is complete, else keep its beginning; returns the new position."""
-        limit = 2 if self._state == _DATA_END else _MAX_LINE_BYTES
         end = data.find(b"\n", position)
         stop = len(data) if end < 0 else end + 1
         line = self._line + data[position:stop]
-        if len(line) > limit:
+        if self._state == _DATA_END and line not in (b"\r", b"\r\n"):
+            self._break("chunk data is not followed by CRLF")
+        elif len(line) > _MAX_LINE_BYTES:
             self._break("a line of the chunked coding is too long")
         elif end < 0:
             self._line = line
@@ -113,9 +114,7 @@ class ChunkedDecoder:
 
     def _end_line(self, line: bytes) -> None:
         if self._state == _DATA_END:
-            if line:
-                self._break("chunk data longer than the chunk's size")
-            self._state = _SIZE if not self.problem else _BROKEN
+            self._state = _SIZE
         elif self._state == _SIZE:
             size = _SIZE_LINE.fullmatch(line)
             if size is None:
@@ -135,8 +134,10 @@ class ChunkedDecoder:
             self._break("malformed trailer field")
         elif self._trailer_bytes > _MAX_TRAILER_BYTES:
             self._break("trailer section too large")
-        elif (lower := name.lower()) not in _NEVER_TRAILERS and not lower.startswith(f.OWN_PREFIX):
-            self.trailers.append(line)
+        else:
+            hyphened = name.lower().replace(b"_", b"-")
+            if hyphened not in _NEVER_TRAILERS and not hyphened.startswith(f.OWN_PREFIX):
+                self.trailers.append(line)
 
     def _break(self, problem: str) -> None:
         self.problem = problem
