@@ -33,6 +33,7 @@ FAILURES: Final = (
     WrongPeerError,
     WrongRepliesError,
 )
+PIPED_WIDTH: Final = 130
 USUAL_SECTIONS: Final = frozenset({"table", "tail"})
 
 
@@ -75,7 +76,7 @@ def main(
     python -m bench.peers --bodies --memory
     python -m bench.peers --python one/bin/python --python other/bin/python
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     signal.signal(signal.SIGTERM, _interrupt)
     cores = pick_here()
     if cores is None:

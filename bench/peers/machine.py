@@ -64,7 +64,7 @@ def _version(find: object, option: str) -> str:
     except MissingError:
         return "missing"
     ran = subprocess.run([program, option], capture_output=True, text=True, check=False)
-    found = VERSION.search(re.sub(r"[0-9a-f]{40}", "", ran.stdout + ran.stderr))
+    found = VERSION.search((ran.stdout + ran.stderr).replace(program, ""))
     return found[0] if found else "unknown"
 
 

@@ -17,9 +17,7 @@ from bench.peers.tail import Tail
 
 def show_table(console: Console, table: Sequence[Measured]) -> None:
     """CPU per request of every row."""
-    shown = Table(
-        "proxy, one worker", "CPU µs a request", "lowest – highest", "replies/s", "core in use", "note"
-    )
+    shown = Table("proxy, one worker", "CPU µs a request", "lowest – highest", "replies/s", "core in use")
     for measured in table:
         cpu_us = spread(measured.cpu_us())
         shown.add_row(
@@ -28,9 +26,12 @@ def show_table(console: Console, table: Sequence[Measured]) -> None:
             f"{cpu_us.lowest:.1f} – {cpu_us.highest:.1f}",
             f"{median(sample.replies_per_s for sample in measured.samples):,.0f}",
             f"{median(sample.busy for sample in measured.samples):.0%}",
-            measured.row.note,
         )
     console.print(shown)
+    for note in dict.fromkeys(
+        f"{measured.row.server.split('-')[0]}: {measured.row.note}" for measured in table
+    ):
+        console.print(f"  {note}", highlight=False)
 
 
 def show_ratios(console: Console, found: Sequence[Ratio]) -> None:

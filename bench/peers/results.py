@@ -55,5 +55,5 @@ def as_json(results: Results) -> dict[str, object]:
         "tails": [asdict(tail) for tail in results.tails],
         "bodies": [asdict(bodies) for bodies in results.bodies],
         "memory": [asdict(memory) for memory in results.memory],
-        "missing": results.missing,
+        "missing": sorted(results.missing),
     }

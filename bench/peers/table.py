@@ -13,10 +13,10 @@ from bench.peers.arithmetic import turn
 from bench.peers.launch import Launcher
 from bench.peers.rows import Row
 from bench.peers.servers import Running
-from bench.peers.traffic import Algorithm
+from bench.peers.traffic import ACTIVE_USERS, Algorithm
 
 FIRST_WARM_UP_S: Final = 4
-WARM_UP_S: Final = 1
+WARM_UP_S: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def measure(
 ) -> list[Measured]:
     """Every row once per round, each round beginning with another row; each run after a warm-up of its own.
 
-    The first warm-up passes over all 20,000 users, so that caches that keep something by token or user
-    have it.
+    A warm-up passes over all 20,000 users, so that what is kept by token or user is there, and not due for
+    re-reading in the measured run because another row's turn came in between.
     """
     script = launcher.folder / "varied.lua"
     wrk.write_script(script)
@@ -60,16 +60,23 @@ def measure(
     samples: dict[str, list[Sample]] = {row.key: [] for row in rows}
     for row in rows:
         tell(f"warming up {row.key}")
-        port = running[row.server].port
-        wrk.run(script, requests[row.algorithm], port, launcher.load_core, FIRST_WARM_UP_S)
+        _warm_up(
+            script, requests[row.algorithm], running[row.server].port, launcher.load_core, FIRST_WARM_UP_S
+        )
     for index in range(rounds):
         for key in turn(list(by_key), index):
             tell(f"round {index + 1} of {rounds}: {key}")
             row = by_key[key]
             target = running[row.server]
-            wrk.run(script, requests[row.algorithm], target.port, launcher.load_core, WARM_UP_S)
+            _warm_up(script, requests[row.algorithm], target.port, launcher.load_core, WARM_UP_S)
             samples[key].append(_run(script, requests[row.algorithm], target, launcher.load_core, duration_s))
     return [Measured(row, tuple(samples[row.key])) for row in rows]
+
+
+def _warm_up(script: Path, requests: Path, port: int, core: int, duration_s: int) -> None:
+    """Long enough for one pass over all users; each try begins with the first request again."""
+    while wrk.run(script, requests, port, core, duration_s).replies < ACTIVE_USERS:
+        duration_s *= 2
 
 
 def _run(script: Path, requests: Path, target: Running, load_core: int, duration_s: int) -> Sample:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -92,6 +91,6 @@ def parse(output: str) -> Load | None:
 
 
 def version() -> str:
-    """What wrk calls itself."""
+    """The version that wrk tells."""
     shown = subprocess.run([find(), "-v"], capture_output=True, text=True, check=False).stdout
-    return " ".join(shown.split(os.linesep)[0].split()[:2])
+    return shown.split()[1]
