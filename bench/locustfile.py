@@ -129,7 +129,7 @@ class Person(HttpUser):
         else:
             self._headers["Authorization"] = f"Bearer {token}"
         travelling = random.random() < 0.3
-        at_home = self._home.jurisdiction == campaign.layout.us.tag and not travelling
+        at_home = self._home.jurisdiction == campaign.layout.us.jurisdiction and not travelling
         self._edge = campaign.layout.us if at_home else campaign.layout.eu
 
     def _claimed(self) -> str:

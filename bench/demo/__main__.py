@@ -128,8 +128,9 @@ def _print_guide(guide: Guide, console: Console) -> None:
     for step in guide.steps():
         console.print(f"\n# {step.shows}", style="green")
         console.print(command_line(step, guide.jar, HOMECELL))
-    console.print("\n# why did this user go there, and who else is there to look at", style="green")
-    console.print(guide.explain_line(HOMECELL))
+    for shows, line in guide.more(HOMECELL):
+        console.print(f"\n# {shows}", style="green")
+        console.print(line)
     console.print()
 
 

@@ -34,6 +34,7 @@ class Ask:
     """One request and the summary that its reply must have (see replies.summary).
 
     bearer, session  the credential, in Authorization or in the session cookie
+    found_by         "" or what must have said the home: "claim" (token or cookie) or "lookup"
     jar              "" or "fill" (keep the cookies that the reply sets) or "use" (send those that were kept)
     settles          the answer may take APPLIED_WITHIN_S to become the expected one
     """
@@ -44,6 +45,7 @@ class Ask:
     expected: str
     bearer: Credential | None = None
     session: Credential | None = None
+    found_by: str = ""
     jar: str = ""
     settles: bool = False
 
@@ -81,29 +83,45 @@ class Guide:
     def steps(self) -> list[Step]:
         return [*self._identity(), *self._refusals(), *self._down_and_back()]
 
-    def explain_line(self, homecell: Path) -> str:
-        """A command that says why a user goes where."""
-        config = _short(self._layout.config(self._layout.eu))
-        return shlex.join([_short(homecell), "explain", "--config", config, "user:42"])
+    def more(self, homecell: Path) -> Iterator[tuple[str, str]]:
+        """Further command lines, each after what it shows."""
+        command, config = _short(homecell), _short(self._layout.config(self._layout.eu))
+        yield "why does this user go there?", shlex.join([command, "explain", "user:42", "--config", config])
+        yield "the cells, their flags and how many users each has", f"{command} cells list --config {config}"
+        yield (
+            "each request: cell, tier, epoch, reason",
+            f"tail -f {_short(self._layout.directory / 'access.log')}",
+        )
+        yield "the metrics of all workers, by cell", f"curl {self._layout.eu.admin_url}/metrics"
 
     def _identity(self) -> Iterator[Step]:
         eu, us = self._layout.eu, self._layout.us
         first, second, third = self._cells[0].name, self._cells[1].name, self._cells[2].name
-        yield Ask("the token names the home: no lookup", eu, "/me", f"200 from {first}", bearer=self._claim)
-        yield Ask("the token says who, the lookup where", eu, "/me", f"200 from {second}", bearer=self._plain)
+        yield Ask(
+            "the token names the home: nothing is looked up",
+            eu, "/me", f"200 from {first}", bearer=self._claim, found_by="claim",
+        )  # fmt: skip
+        yield Ask(
+            "the token says who, the lookup says where",
+            eu, "/me", f"200 from {second}", bearer=self._plain, found_by="lookup",
+        )  # fmt: skip
         yield Ask("a user of us, on the edge in us", us, "/me", f"200 from {third}", bearer=self._american)
         yield Ask(
-            "the same user travelling: residency allows it",
+            "the same one travelling",
             eu,
             "/me",
             f"200 from {third}",
             bearer=self._american,
         )
         yield Ask(
-            "a browser: after the lookup it is given a routing cookie",
-            eu, "/me", f"200 from {second}, sets home_cell", session=self._plain, jar="fill",
+            "a browser is looked up, and given a routing cookie",
+            eu, "/me", f"200 from {second}, sets home_cell", session=self._plain, found_by="lookup",
+            jar="fill",
         )  # fmt: skip
-        yield Ask("the routing cookie alone leads home", eu, "/me", f"200 from {second}", jar="use")
+        yield Ask(
+            "with the routing cookie nothing is looked up",
+            eu, "/me", f"200 from {second}", jar="use", found_by="claim",
+        )  # fmt: skip
 
     def _refusals(self) -> Iterator[Step]:
         eu, us = self._layout.eu, self._layout.us
@@ -144,7 +162,7 @@ class Guide:
 
     def _flag(self, cell: str, flag: str) -> tuple[str, ...]:
         config = str(self._layout.config(self._layout.eu))
-        return ("cells", "flag", "--config", config, cell, flag, "--reason", "demo")
+        return ("cells", "flag", cell, flag, "--reason", "demo", "--config", config)
 
     @property
     def _claim(self) -> Credential:

@@ -6,11 +6,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
-
-import yaml
-
-Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | float | bool | None"
+from typing import Final
 
 DEFAULT_PORT: Final = 8080
 """The EU edge's port in configs/demo.yaml; another one moves every port of the demo by the difference."""
@@ -20,21 +16,21 @@ HOMECELL: Final = Path(sys.executable).with_name("homecell")
 
 CONFIGS: Final = Path(__file__).resolve().parents[2] / "configs"
 _DEMO_PATH: Final = "../.demo/"
-_LOOPBACK: Final = re.compile(r"(?<=127\.0\.0\.1:)\d+")
+_LOOPBACK_PORT: Final = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeLayout:
-    """One edge on loopback; `tag` names its files."""
+    """One edge on loopback; `config` is the name of its file, `jurisdiction` whose law it is under."""
 
-    tag: str
+    jurisdiction: str
+    config: str
     port: int
     admin_port: int
-    workers: int
 
     @property
     def name(self) -> str:
-        return f"edge-{self.tag}-1"
+        return f"{self.jurisdiction}-edge"
 
     @property
     def url(self) -> str:
@@ -54,11 +50,11 @@ class Layout:
 
     @property
     def eu(self) -> EdgeLayout:
-        return EdgeLayout("eu", self.port, self.port + 1000, workers=2)
+        return EdgeLayout("eu", "demo.yaml", self.port, self.port + 1000)
 
     @property
     def us(self) -> EdgeLayout:
-        return EdgeLayout("us", self.port + 1, self.port + 1001, workers=1)
+        return EdgeLayout("us", "us-edge.yaml", self.port + 1, self.port + 1001)
 
     @property
     def edges(self) -> tuple[EdgeLayout, ...]:
@@ -73,51 +69,19 @@ class Layout:
         return self.directory / "home.sqlite"
 
     def config(self, edge: EdgeLayout) -> Path:
-        return self.directory / f"edge-{edge.tag}.yaml"
+        return self.directory / edge.config
 
     def log(self, name: str) -> Path:
         return self.directory / "logs" / f"{name}.log"
 
     def write_configs(self) -> None:
-        """Copies of configs/demo.yaml and configs/cells.yaml that fit this directory and these ports."""
-        shift = self.port - DEFAULT_PORT
-        cells = moved(_read("cells.yaml"), shift)
-        (self.directory / "cells.yaml").write_text(_dump("The demo's inventory.", cells), encoding="utf-8")
-        for edge in self.edges:
-            settings = moved(_read("demo.yaml"), shift)
-            text = _dump(f"The demo's {edge.tag} edge.", _for_edge(settings, edge))
-            self.config(edge).write_text(text, encoding="utf-8")
+        """Copies of the demo's configs, comments and all, that fit this directory and these ports."""
+        for name in ("cells.yaml", *(edge.config for edge in self.edges)):
+            text = (CONFIGS / name).read_text(encoding="utf-8")
+            note = f"# A copy of configs/{name}, written anew whenever the demo starts.\n"
+            (self.directory / name).write_text(note + moved(text, self.port - DEFAULT_PORT), encoding="utf-8")
 
 
-def moved(value: Yaml, shift: int) -> Yaml:
-    """The same config for a file in the demo's directory, every loopback port moved by `shift`."""
-    if isinstance(value, dict):
-        return {key: moved(item, shift) for key, item in value.items()}
-    if isinstance(value, list):
-        return [moved(item, shift) for item in value]
-    if isinstance(value, str):
-        return _LOOPBACK.sub(lambda port: str(int(port[0]) + shift), value.removeprefix(_DEMO_PATH))
-    return value
-
-
-def _for_edge(settings: Yaml, edge: EdgeLayout) -> Yaml:
-    if not isinstance(settings, dict):
-        raise TypeError("configs/demo.yaml is not a mapping")
-    listening: Yaml = {
-        "name": edge.name,
-        "jurisdiction": edge.tag,
-        "listen": f"127.0.0.1:{edge.port}",
-        "admin": f"127.0.0.1:{edge.admin_port}",
-        "workers": edge.workers,
-    }
-    return {**settings, "edge": listening, "access_log": f"access-{edge.tag}.log"}
-
-
-def _read(name: str) -> Yaml:
-    loaded: Yaml = yaml.safe_load((CONFIGS / name).read_text(encoding="utf-8"))
-    return loaded
-
-
-def _dump(title: str, value: Yaml) -> str:
-    head = f"# {title} Made by `make demo` from configs/; written anew at each start.\n"
-    return head + yaml.safe_dump(value, sort_keys=False)
+def moved(config: str, shift: int) -> str:
+    """The config for a file inside the demo's directory, with every loopback port moved by `shift`."""
+    return _LOOPBACK_PORT.sub(lambda port: str(int(port[0]) + shift), config.replace(_DEMO_PATH, ""))

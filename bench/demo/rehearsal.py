@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 
 from bench.demo.guide import APPLIED_WITHIN_S, Ask, Guide, Order, Step
 from bench.demo.layout import HOMECELL
-from bench.demo.processes import children
 from bench.demo.replies import summary
-from bench.demo.stage import Stage
+from bench.demo.stage import Stage, Worker
 from bench.demo.tally import Tally, Verdict
 from bench.demo.traffic import CLIENTS
 
 _CONNECTIONS_PER_ASK: Final = 6  # so that every worker is asked, most likely
 _REPLACED_WITHIN_S: Final = 5.0
+_AFTER_KILL_S: Final = 1.0  # for what was in flight to be noticed as lost
 _POLL_S: Final = 0.02
+_LOGGED_WITHIN_S: Final = 1.0
+_LOG_TAIL_BYTES: Final = 65536
+_LOOKED_UP: Final = ("memory", "redis", "store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +72,15 @@ class Rehearsal:
         if isinstance(step, Order):
             self.note(step.shows, "done", await run_order(step))
         else:
-            self.note(step.shows, step.expected, await self._ask(step))
+            expected = f"{step.expected}, by {step.found_by}" if step.found_by else step.expected
+            self.note(step.shows, expected, await self._ask(step, expected))
 
-    async def _ask(self, ask: Ask) -> str:
+    async def _ask(self, ask: Ask, expected: str) -> str:
         """What the replies on several new connections amount to, once they agree or the time is over."""
         deadline_s = time.monotonic() + (APPLIED_WITHIN_S if ask.settles else 0.0)
         while True:
             answers = {await self._ask_once(ask) for _ in range(_CONNECTIONS_PER_ASK)}
-            if answers == {ask.expected} or time.monotonic() >= deadline_s:
+            if answers == {expected} or time.monotonic() >= deadline_s:
                 return " / ".join(sorted(answers))
             await asyncio.sleep(_POLL_S)
 
@@ -91,41 +97,40 @@ class Rehearsal:
                 if ask.jar == "fill":
                     self._cookies.update({name: morsel.value for name, morsel in reply.cookies.items()})
                 name = self._stage.settings.routing_cookie.name
-                return summary(reply.status, reply.headers, await reply.read(), name)
+                said = summary(reply.status, reply.headers, await reply.read(), name)
         except (aiohttp.ClientError, TimeoutError) as error:
             return f"no reply: {type(error).__name__}"
+        if not ask.found_by:
+            return said
+        tier = await logged_tier(self._stage.settings.access_log, reply.headers["X-Request-Id"])
+        return f"{said}, by {'claim' if tier == 'claim' else 'lookup' if tier in _LOOKED_UP else tier}"
 
     async def _kill_a_worker(self) -> None:
-        edge = self._stage.layout.eu
-        supervisor = self._stage.edge(edge).process.pid
-        before = children(supervisor)
+        victim = (await self._stage.workers(self._stage.layout.eu))[0]
         lost_before, replies_before = self._tally.count(Verdict.LOST), self._tally.total()
-        os.kill(min(before), signal.SIGKILL)
+        os.kill(victim.pid, signal.SIGKILL)
         began_s = time.monotonic()
-        replaced = await self._replaced(supervisor, before)
+        replaced = await self._replaced(victim)
         seconds = time.monotonic() - began_s
-        self.note(f"kill -9 {min(before)}: a worker is replaced", "replaced", replaced)
-        await asyncio.sleep(1.0)
+        self.note(f"kill -9 {victim.pid}: the worker is replaced ({seconds:.1f} s)", "replaced", replaced)
+        await asyncio.sleep(_AFTER_KILL_S)
         lost = self._tally.count(Verdict.LOST) - lost_before
         served = self._tally.total() - replies_before - lost
+        self.note("requests lost before the kill", "0", str(lost_before))
         self.note(
-            f"meanwhile ({seconds:.1f} s) traffic goes on: {served} replies, {lost} in flight lost",
-            "yes",
-            "yes"
-            if served > 0 and lost <= CLIENTS and lost_before == 0
-            else f"no ({lost_before} lost before it)",
+            f"requests lost by the kill, of {served + lost}", f"at most {CLIENTS}", _at_most(lost, CLIENTS)
         )
+        self.note("traffic went on meanwhile", "yes", "yes" if served else "no")
 
-    async def _replaced(self, supervisor: int, before: set[int]) -> str:
+    async def _replaced(self, victim: Worker) -> str:
+        """ "replaced" once another process serves in the victim's slot."""
         deadline_s = time.monotonic() + _REPLACED_WITHIN_S
         while time.monotonic() < deadline_s:
-            now = children(supervisor)
-            if len(now) == len(before) and now != before:
+            workers = await self._stage.workers(self._stage.layout.eu)
+            if any(w.slot == victim.slot and w.pid != victim.pid and w.ready for w in workers):
                 return "replaced"
             await asyncio.sleep(_POLL_S)
-        return (
-            f"not within {_REPLACED_WITHIN_S:.0f} s: {sorted(before)} became {sorted(children(supervisor))}"
-        )
+        return f"not within {_REPLACED_WITHIN_S:.0f} s"
 
     async def _judge_traffic(self) -> None:
         tally = self._tally
@@ -146,6 +151,24 @@ class Rehearsal:
             for name, cell in self._tally.cells.items()
             if cell.verdicts[Verdict.ERROR]
         )
+
+
+def _at_most(count: int, limit: int) -> str:
+    return f"at most {limit}" if count <= limit else str(count)
+
+
+async def logged_tier(access_log: Path, request_id: str) -> str:
+    """The tier that the access log names for this request; a line is a quarter of a second late at most."""
+    for _ in range(int(_LOGGED_WITHIN_S / _POLL_S)):
+        for line in _tail(access_log):
+            if request_id.encode() in line:
+                return str(json.loads(line)["tier"])
+        await asyncio.sleep(_POLL_S)
+    return "nothing that the access log knows"
+
+
+def _tail(path: Path) -> list[bytes]:
+    return path.read_bytes()[-_LOG_TAIL_BYTES:].splitlines()
 
 
 async def run_order(order: Order) -> str:

@@ -1,6 +1,6 @@
 """One sample cell: a small HTTP server with records of its own users, loud when asked for anybody else's.
 
-python -m bench.demo.sample_cell --config .demo/edge-eu.yaml --cell eu-west-1-cell-01
+python -m bench.demo.sample_cell --config .demo/demo.yaml --cell eu-west-1-cell-01
 """
 
 from __future__ import annotations
@@ -60,15 +60,19 @@ class SampleCell:
         if wrong:
             self._tally.wrong += 1
             print(f"WRONG CELL: {wrong}", file=sys.stderr, flush=True)
-            return web.json_response(
-                {"cell": self._cell.name, "error": "wrong-cell", "detail": wrong}, status=500
-            )
-        return web.json_response(
-            self._reply(request, number, body_bytes), headers={ANSWERED_BY: self._cell.name}
-        )
+            return self._json({"cell": self._cell.name, "error": "wrong-cell", "detail": wrong}, 500)
+        return self._json(self._reply(request, number, body_bytes), 200)
 
     async def tally(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"requests": self._tally.requests, "wrong": self._tally.wrong})
+
+    def _json(self, reply: dict[str, object], status: int) -> web.StreamResponse:
+        return web.Response(
+            text=json.dumps(reply, indent=2) + "\n",
+            status=status,
+            content_type="application/json",
+            headers={ANSWERED_BY: self._cell.name},
+        )
 
     def _what_is_wrong(self, request: web.Request, number: int | None) -> str:
         meant_for = request.headers.get("X-Home-Cell", "")

@@ -26,10 +26,20 @@ from proxy.model import Cell
 from proxy.rooms.mint import write_demo_keys
 
 READY_S: Final = 20.0
+_POLL_S: Final = 0.05
 
 _FLAG_SAMPLE: Final = re.compile(
     r'^homecell_cell_flag\{cell="([^"]+)",flag="([^"]+)"\} 1(?:\.0)?$', re.MULTILINE
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker process of an edge."""
+
+    slot: int
+    pid: int
+    ready: bool
 
 
 @dataclass(slots=True)
@@ -48,7 +58,7 @@ class Stage:
         return self.settings.cells
 
     def edge(self, edge: EdgeLayout) -> Running:
-        return next(running for running in self.running if running.name == edge_name(edge))
+        return next(running for running in self.running if running.name == edge.name)
 
     def died(self) -> list[str]:
         """The processes that have ended although nobody asked them to."""
@@ -68,6 +78,12 @@ class Stage:
                 wait.cancel()
         raise DemoError("; ".join(self.died()))
 
+    async def workers(self, edge: EdgeLayout) -> list[Worker]:
+        """The edge's workers, as its admin port shows them."""
+        async with self.session.get(edge.admin_url + "/-/ready") as reply:
+            shown = (await reply.json())["workers"]
+        return [Worker(worker["slot"], worker["pid"], worker["state"] == "ready") for worker in shown]
+
     async def wrong_in_cells(self) -> dict[str, int]:
         """How many requests of somebody else's users each cell was sent, by the cells' own count."""
         wrong: dict[str, int] = {}
@@ -80,10 +96,6 @@ class Stage:
         """The flag of each cell as the EU edge applies it."""
         async with self.session.get(self.layout.eu.admin_url + "/metrics") as reply:
             return dict(_FLAG_SAMPLE.findall(await reply.text()))
-
-
-def edge_name(edge: EdgeLayout) -> str:
-    return f"edge {edge.tag}"
 
 
 def cell_url(cell: Cell) -> str:
@@ -133,8 +145,8 @@ def _write_files(layout: Layout) -> Settings:
 def _ports(layout: Layout, cells: tuple[Cell, ...]) -> dict[str, int]:
     ports: dict[str, int] = {cell.name: cell.endpoints[0].port for cell in cells}
     for edge in layout.edges:
-        ports[edge_name(edge)] = edge.port
-        ports[f"{edge_name(edge)}, admin"] = edge.admin_port
+        ports[edge.name] = edge.port
+        ports[f"{edge.name}, admin"] = edge.admin_port
     return ports
 
 
@@ -160,12 +172,19 @@ async def _start_all(stage: Stage, say: Callable[[str], None]) -> None:
         stage.running.append(await start(cell.name, command, layout.log(cell.name)))
     for edge in layout.edges:
         command = [str(HOMECELL), "proxy", "--config", str(layout.config(edge))]
-        stage.running.append(
-            await start(edge_name(edge), command, layout.log(edge_name(edge).replace(" ", "-")))
-        )
+        stage.running.append(await start(edge.name, command, layout.log(edge.name)))
     for running, cell in zip(stage.running, stage.cells, strict=False):
         await wait_ready(running, cell_url(cell) + TALLY_PATH, stage.session, READY_S)
         say(f"cell {cell.name} ({cell.region}) on {cell_url(cell)}")
     for edge in layout.edges:
         await wait_ready(stage.edge(edge), edge.admin_url + "/-/ready", stage.session, READY_S)
-        say(f"edge {edge.name}, {edge.workers} worker(s), on {edge.url}, admin on {edge.admin_url}")
+        await _all_workers_ready(stage, edge)
+        say(f"{edge.name} on {edge.url}, admin on {edge.admin_url}")
+
+
+async def _all_workers_ready(stage: Stage, edge: EdgeLayout) -> None:
+    for _ in range(int(READY_S / _POLL_S)):
+        if all(worker.ready for worker in await stage.workers(edge)):
+            return
+        await asyncio.sleep(_POLL_S)
+    raise DemoError(f"{edge.name} has workers that are not ready after {READY_S:.0f} s")

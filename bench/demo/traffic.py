@@ -89,7 +89,7 @@ class Trickle:
 
     def _edge(self, home: Cell) -> EdgeLayout:
         """The edge that a client comes to: users of `us` are now and then in Europe, those of `eu` stay."""
-        if home.jurisdiction == self._layout.us.tag and self._random.random() < 0.7:
+        if home.jurisdiction == self._layout.us.jurisdiction and self._random.random() < 0.7:
             return self._layout.us
         return self._layout.eu
 

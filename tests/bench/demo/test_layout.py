@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.demo.layout import Layout, moved
+from proxy.config import load
+from proxy.model import Endpoint
+from proxy.rooms.mint import write_demo_keys
+
+
+def test_loopback_ports_move_and_paths_lose_the_way_into_the_demo() -> None:
+    config = 'listen: "127.0.0.1:8080"\npath: ../.demo/home.sqlite  # 127.0.0.1:9080, and 8080 stays\n'
+    moved_config = 'listen: "127.0.0.1:18080"\npath: home.sqlite  # 127.0.0.1:19080, and 8080 stays\n'
+    assert moved(config, 10_000) == moved_config
+
+
+def test_the_written_configs_are_sound_and_agree_with_the_layout(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, port=28080)
+    write_demo_keys(layout.keys)
+    layout.write_configs()
+    for edge in layout.edges:
+        settings = load(layout.config(edge))
+        assert settings.edge.jurisdiction == edge.jurisdiction
+        assert settings.edge.listen == Endpoint("127.0.0.1", edge.port)
+        assert settings.edge.admin == Endpoint("127.0.0.1", edge.admin_port)
+        assert settings.store.path == layout.store
+        assert [cell.endpoints[0].port for cell in settings.cells] == [28101, 28102, 28103, 28104]
+
+
+def test_no_two_things_of_a_demo_share_a_port() -> None:
+    layout = Layout(Path())
+    ports = [port for edge in layout.edges for port in (edge.port, edge.admin_port)]
+    assert len({*ports, 8101, 8102, 8103, 8104}) == 8

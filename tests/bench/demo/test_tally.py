@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.demo.tally import RECENT_S, CellTally, Verdict, judge
+
+
+@pytest.mark.parametrize(
+    ("status", "degraded", "answered_by", "verdict"),
+    [
+        (200, False, "eu-1", Verdict.RIGHT),
+        (200, False, "eu-2", Verdict.WRONG),
+        (200, True, "eu-2", Verdict.WRONG),
+        (500, False, "eu-1", Verdict.WRONG),  # the right cell says that the user is not its own
+        (200, True, "", Verdict.DEGRADED),
+        (503, True, "", Verdict.DEGRADED),
+        (503, False, "", Verdict.ERROR),
+        (200, False, "", Verdict.ERROR),
+        (404, False, "", Verdict.ERROR),
+    ],
+)
+def test_a_reply_is_right_only_from_the_home_cell(
+    status: int, degraded: bool, answered_by: str, verdict: Verdict
+) -> None:
+    assert judge(status, degraded, answered_by, home="eu-1") is verdict
+
+
+def test_rate_and_latency_are_of_the_latest_seconds_only() -> None:
+    tally = CellTally()
+    for second in range(10):
+        tally.note(Verdict.RIGHT, "200", float(second), latency_s=second / 1000)
+    assert tally.rate(9.0) == pytest.approx(6 / RECENT_S)  # those of seconds 4 to 9
+    assert tally.latency_s(0.0) == 0.004
+    assert tally.latency_s(0.5) == 0.007
+    assert tally.latency_s(1.0) == 0.009
+    assert tally.rate(100.0) == 0.0
+    assert tally.latency_s(0.5) == 0.0
+    assert tally.verdicts[Verdict.RIGHT] == 10
+
+
+def test_only_what_is_not_right_has_its_reason_counted() -> None:
+    tally = CellTally()
+    tally.note(Verdict.RIGHT, "200", 0.0, 0.001)
+    tally.note(Verdict.DEGRADED, "503 cell-down", 0.0, 0.001)
+    assert tally.reasons == {"503 cell-down": 1}
