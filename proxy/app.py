@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import time
-from random import SystemRandom
+from random import Random
 from typing import Final
 
 from lookup.changes import ChangeFollower
@@ -169,7 +169,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     identify.reload(time.time())
     store = await SqliteStore.open(settings.store.path)
     lookup_settings = wiring.lookup_settings(settings)
-    random = SystemRandom()
+    random = Random()
     resolver = build_resolver(store, lookup_settings, random, observer=_MeteredLookups(meters))
     cell_links = wiring.links(settings, addresses, wheel, meters)
     edge = Edge(

@@ -25,7 +25,7 @@ WINDOW_BYTES: Final = 65536
 _LOW_BYTES: Final = 16384
 _LOOKAHEAD_BYTES: Final = 65536
 _LINGER_S: Final = 2.0
-_LINGER_BYTES: Final = 1 << 20
+_ALL_BYTES: Final = 1 << 62
 _RESET: Final = struct.pack("ii", 1, 0)
 
 # Phases of a connection.
@@ -53,10 +53,10 @@ class Downstream(Timed):
         "_ended",
         "_holds",
         "_journey",
-        "_lingered_bytes",
         "_phase",
         "_serving",
         "_transport",
+        "_unsent_bytes",
         "peer",
         "write_paused",
     )
@@ -71,7 +71,7 @@ class Downstream(Timed):
         self._holds = 0
         self._serving = False
         self._ended = False
-        self._lingered_bytes = 0
+        self._unsent_bytes = _ALL_BYTES
         self.peer = Peer("", False)
         self.write_paused = False
 
@@ -99,27 +99,24 @@ class Downstream(Timed):
     def data_received(self, data: bytes) -> None:
         phase = self._phase
         if phase == _HEAD:
-            if self._buffer:
-                data = self._buffer + data
-            else:
-                self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
-            self._buffer = data
+            begun = not self._buffer
+            self._buffer = data if begun else self._buffer + data
             self._serve()
+            if begun and self._buffer and self._phase == _HEAD:
+                self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
         elif phase == _EXCHANGE:
             journey = self._journey
             if journey is not None and journey.body_missing():
                 data = journey.body_arrived(data)
             if data:
                 self._look_ahead(data)
-        elif phase == _LINGER:
-            self._lingered_bytes += len(data)
-            if self._lingered_bytes > _LINGER_BYTES:
-                self.abort()
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read: what is under way is finished, then closed."""
         self._ended = True
-        return self._journey is not None and not self._journey.body_missing()
+        if self._journey is not None:
+            return not self._journey.body_missing()
+        return self._phase == _HEAD and self.write_paused and bool(self._buffer)
 
     def connection_lost(self, _error: Exception | None) -> None:
         edge = self._edge
@@ -150,8 +147,10 @@ class Downstream(Timed):
             self._journey.on_deadline()
         elif self._phase == _HEAD and self._buffer:
             self._refuse(Refusal(errors.REQUEST_TIMEOUT, "the request's head came too slowly"))
-        elif self._phase != _GONE:
-            self.abort()
+        elif self._phase == _HEAD:
+            self.close()
+        elif self._phase == _LINGER:
+            self._linger_on()
 
     # Requests, one after the other.
 
@@ -163,6 +162,8 @@ class Downstream(Timed):
         while self._phase == _HEAD and self._buffer and not self.write_paused and self._take_head():
             pass
         self._serving = False
+        if self._ended and self._phase == _HEAD and not self.write_paused:
+            self.close()  # what there is of a head will never be complete
 
     def _take_head(self) -> bool:
         """Begin the request at the start of the buffer; False if its head is not complete or was refused."""
@@ -198,7 +199,9 @@ class Downstream(Timed):
     def _look_ahead(self, data: bytes) -> None:
         """Keep what came of the next requests; a client that sends too far ahead is read no further."""
         self._buffer += data
-        if len(self._buffer) > _LOOKAHEAD_BYTES and self._phase == _EXCHANGE:
+        if self._phase == _HEAD:
+            self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
+        elif len(self._buffer) > _LOOKAHEAD_BYTES and self._phase == _EXCHANGE:
             self._hold(_LOOKAHEAD)
 
     def exchange_over(self, keep_alive: bool) -> None:
@@ -249,6 +252,21 @@ class Downstream(Timed):
         else:
             transport.write_eof()
         self._edge.wheel.set_deadline(self, _LINGER_S)
+
+    def _linger_on(self) -> None:
+        """The client had its time: close, unless it is still reading; reset if it has stopped to.
+
+        Once all was handed to the kernel, closing loses nothing: a slow client gets the rest all the same.
+        """
+        transport = self._transport
+        left_bytes = transport.get_write_buffer_size() if transport is not None else 0
+        if transport is not None and left_bytes == 0:
+            transport.close()
+        elif left_bytes < self._unsent_bytes:
+            self._unsent_bytes = left_bytes
+            self._edge.wheel.set_deadline(self, self._edge.timeouts.body_s)
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Reset the connection, so that what was sent can't be taken for a whole reply."""

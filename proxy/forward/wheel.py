@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 TICK_S: Final = 0.1
+_SLACK_S: Final = 2 * TICK_S
 NEVER_S: Final = 1e18
 
 
@@ -40,10 +41,13 @@ class DeadlineWheel:
         self._slots: dict[int, list[Timed]] = {}
 
     def set_deadline(self, item: Timed, after_s: float) -> None:
-        """Set the item's deadline to `after_s` from now. Moving it later costs one comparison."""
+        """Set the item's deadline to `after_s` from now; it may be noticed two ticks late.
+
+        Moving it later, or by less than a tick or so, costs one comparison.
+        """
         deadline_s = self.now_s + after_s
         item.deadline_s = deadline_s
-        if deadline_s < item.watched_s:
+        if deadline_s < item.watched_s - _SLACK_S:
             self._watch(item)
 
     def _watch(self, item: Timed) -> None:

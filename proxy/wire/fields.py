@@ -16,6 +16,10 @@ LINE_ENDS: Final = tuple(b"\r\n" * count for count in range(MAX_FIELDS + 3))
 """What is left of a head when TEXT is removed: one CRLF for each line and nothing else. A bare CR or LF,
 a control character or a NUL leaves something else, so that one comparison finds all of them."""
 
+FIELD_NAMES: Final = re.compile(rb"\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):")
+"""Finds the names of well-formed field lines. One that is folded, lacks its colon or whose name is no token is
+not found, so that one comparison of counts finds all of them."""
+
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 
@@ -34,38 +38,32 @@ FORWARDING: Final = 10
 REQUEST_ID: Final = 11
 TRACEPARENT: Final = 12
 KINDS: Final = 13
-UNSEEN: Final = -1
-INVALID: Final = -2
 
 OWN_PREFIX: Final = b"x-home-cell"
 _LEARNED_NAMES: Final = 4096
 
 
-class FieldNames:
-    """Classifies field names; spellings that were validated once are remembered, up to a bound.
+class FieldKinds(dict[bytes, int]):
+    """The kind of each valid field name; spellings that were seen once are remembered, up to a bound.
 
-    `special` maps lower-case names to their kind; every other valid name is PLAIN, and those that start with
+    `special` maps lower-case names to their kind; every other name is PLAIN, and those that start with
     X-Home-Cell are DROP: only the proxy speaks in that name. A special name with underscores for its hyphens
     is DROP too: programs behind CGI-like interfaces can't tell it from the real one.
     """
 
-    __slots__ = ("kinds", "special")
-
     def __init__(self, special: dict[bytes, int]) -> None:
+        super().__init__(special)
         self.special = special
-        self.kinds = dict(special)
 
-    def learn(self, name: bytes) -> int:
-        """The kind of a name that is not in `kinds` yet, or INVALID if it is no token."""
-        if TOKEN.fullmatch(name) is None:
-            return INVALID
+    def __missing__(self, name: bytes) -> int:
+        """The kind of a spelling that was not seen before."""
         lower = name.lower()
         hyphened = lower.replace(b"_", b"-")
         kind = self.special.get(hyphened, PLAIN)
         if hyphened.startswith(OWN_PREFIX) or (kind != PLAIN and hyphened != lower):
             kind = DROP
-        if len(self.kinds) < _LEARNED_NAMES and len(name) <= 64:
-            self.kinds[name] = kind
+        if len(self) < _LEARNED_NAMES and len(name) <= 64:
+            self[name] = kind
         return kind
 
 

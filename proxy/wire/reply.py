@@ -6,12 +6,12 @@ import re
 from typing import Final
 
 from proxy.wire import fields as f
-from proxy.wire.fields import FieldNames, list_members
+from proxy.wire.fields import FieldKinds, list_members
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
 
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
 
-_NAMES: Final = FieldNames(
+_KINDS: Final = FieldKinds(
     {
         b"content-length": f.CONTENT_LENGTH,
         b"transfer-encoding": f.TRANSFER_ENCODING,
@@ -24,6 +24,7 @@ _NAMES: Final = FieldNames(
         b"te": f.DROP,
     }
 )
+_kind_of: Final = _KINDS.__getitem__
 _NO_LINES: Final[list[bytes]] = []
 
 
@@ -66,8 +67,11 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     minor, code, reason = status_line.groups()
     status = int(code)
     start = lines[0] if minor == b"1" and reason is not None else b"HTTP/1.1 %b %b" % (code, reason or b"")
+    names = f.FIELD_NAMES.findall(head)
+    if len(names) != count:
+        return "malformed field line"
     reply = ReplyHead(status, start, lines, minor == b"1")
-    problem = _read_fields(reply, lines, count, minor == b"1")
+    problem = _read_fields(reply, lines, list(map(_kind_of, names)), minor == b"1")
     if problem:
         return problem
     if answers_head or status == 304 or status == 204 or status < 200:
@@ -79,25 +83,23 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     return reply
 
 
-def _read_fields(reply: ReplyHead, lines: list[bytes], count: int, persistent_version: bool) -> str:
+def _read_fields(reply: ReplyHead, lines: list[bytes], kinds: list[int], persistent_version: bool) -> str:
     """Take the fields that mean something to us, remove those that must not pass; returns the problem."""
-    kinds = _NAMES.kinds
     seen = [0] * f.KINDS
     dropped: list[int] = []
     options: list[bytes] = _NO_LINES
-    for index in range(1, count + 1):
-        name, colon, value = lines[index].partition(b":")
-        kind = kinds.get(name, f.UNSEEN)
-        if kind == f.UNSEEN:
-            kind = _NAMES.learn(name)
-        if kind == f.INVALID or not colon:
-            return "malformed field line"
-        if kind != f.PLAIN:
-            seen[kind] += 1
-            if not _read_special(reply, kind, value.strip(b" \t")):
-                dropped.append(index)
-                if kind == f.CONNECTION:
-                    options = options + list_members(value)
+    index = 0
+    for kind in kinds:
+        index += 1
+        if kind == f.PLAIN:
+            continue
+        value = lines[index].partition(b":")[2].strip(b" \t")
+        seen[kind] += 1
+        if kind == f.CONNECTION:
+            dropped.append(index)
+            options = options + list_members(value)
+        elif kind == f.DROP or not _read_special(reply, kind, value):
+            dropped.append(index)
     if seen[f.CONTENT_LENGTH] + seen[f.TRANSFER_ENCODING] > 1:
         return "conflicting framing"
     if seen[f.TRANSFER_ENCODING] and not persistent_version:

@@ -14,7 +14,7 @@ from proxy.errors import (
     Refusal,
 )
 from proxy.wire import fields as f
-from proxy.wire.fields import FieldNames, list_members
+from proxy.wire.fields import FieldKinds, list_members
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
 from proxy.wire.start_line import START_LINE, diagnose_start
 
@@ -26,7 +26,7 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/-]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
-_NAMES: Final = FieldNames(
+_KINDS: Final = FieldKinds(
     {
         b"host": f.HOST,
         b"content-length": f.CONTENT_LENGTH,
@@ -48,6 +48,7 @@ _NAMES: Final = FieldNames(
         b"te": f.DROP,
     }
 )
+_kind_of: Final = _KINDS.__getitem__
 _RELIED_ON: Final = frozenset(
     (
         f.HOST,
@@ -140,22 +141,10 @@ def parse_request_head(head: bytes) -> RequestHead | Refusal:
     if len(target) > f.MAX_TARGET_BYTES:
         return Refusal(TARGET_TOO_LONG, f"the target has more than {f.MAX_TARGET_BYTES} bytes")
     request = RequestHead(method, target, 1 if minor == b"1" else 0, lines)
-    kinds = _NAMES.kinds
-    special: list[int] = []
-    for index in range(1, count + 1):
-        name, colon, _ = lines[index].partition(b":")
-        kind = kinds.get(name, f.UNSEEN)
-        if kind == f.UNSEEN:
-            kind = _NAMES.learn(name)
-            if kind == f.INVALID:
-                return Refusal(
-                    BAD_REQUEST, "a field name is empty, folded, followed by white space or no token"
-                )
-        if not colon:
-            return Refusal(BAD_REQUEST, "a field line has no colon")
-        if kind != f.PLAIN:
-            special.append(index)
-    problem = _read_special(request, lines, special) or _check_whole(request)
+    names = f.FIELD_NAMES.findall(head)
+    if len(names) != count:
+        return Refusal(BAD_REQUEST, "a field line is folded, has no colon, or its name is no token")
+    problem = _read_fields(request, lines, list(map(_kind_of, names))) or _check_whole(request)
     if problem is not None:
         return problem
     del lines[-2:]
@@ -163,18 +152,18 @@ def parse_request_head(head: bytes) -> RequestHead | Refusal:
     return request
 
 
-def _read_special(request: RequestHead, lines: list[bytes], special: list[int]) -> Refusal | None:
+def _read_fields(request: RequestHead, lines: list[bytes], kinds: list[int]) -> Refusal | None:
     """Take the meaning of the fields that have one for us, and remove those that must not pass."""
-    kinds = _NAMES.kinds
     seen = [0] * f.KINDS
     dropped: list[int] = []
     options: list[bytes] = _NO_LINES
-    for index in special:
-        name, _, raw = lines[index].partition(b":")
-        value = raw.strip(b" \t")
-        kind = kinds.get(name, f.UNSEEN)
-        if kind == f.UNSEEN:
-            kind = _NAMES.learn(name)
+    index = 0
+    for kind in kinds:
+        index += 1
+        if kind == f.PLAIN:
+            continue
+        line = lines[index]
+        value = line.partition(b":")[2].strip(b" \t")
         seen[kind] += 1
         if kind == f.HOST:
             request.host = value
@@ -190,7 +179,7 @@ def _read_special(request: RequestHead, lines: list[bytes], special: list[int]) 
                 request.request_id = value
             else:
                 dropped.append(index)
-        elif not _read_rare(request, kind, value, lines[index], seen[kind] == 1):
+        elif not _read_rare(request, kind, value, line, seen[kind] == 1):
             dropped.append(index)
     problem = _check_counts(request, seen)
     if problem is not None:
@@ -267,10 +256,9 @@ def _apply_connection(request: RequestHead, lines: list[bytes], options: list[by
         elif option == b"keep-alive":
             request.keep_alive = request.keep_alive or request.minor == 0
         elif option != b"upgrade":
-            kind = _NAMES.learn(option)
-            if kind == f.INVALID:
+            if f.TOKEN.fullmatch(option) is None:
                 return Refusal(BAD_REQUEST, "Connection holds something that is no token")
-            if kind in _RELIED_ON or option.startswith(f.OWN_PREFIX) or option == b"via":
+            if _KINDS[option] in _RELIED_ON or option.startswith(f.OWN_PREFIX) or option == b"via":
                 return Refusal(BAD_REQUEST, "Connection names a field that must not be removed")
             for index in range(len(lines) - 3, 0, -1):
                 if lines[index].partition(b":")[0].lower() == option:
