@@ -18,7 +18,7 @@ from proxy.workers.supervisor import Supervisor
 _log = logging.getLogger("homecell")
 
 
-def serve(settings: Settings, command: Sequence[str] = COMMAND, timing: Timing | None = None) -> int:
+def run(settings: Settings, command: Sequence[str] = COMMAND, timing: Timing | None = None) -> int:
     """Run the edge until it is told to stop (SIGTERM, SIGINT); the process's exit status.
 
     Standard error tells what happens to the workers, and why the edge can't start if it can't (status 1).
