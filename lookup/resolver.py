@@ -46,6 +46,7 @@ class Resolver:
         self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._refresh_s = memory.lifetimes.refresh_s
+        self._earliest_age_s = -memory.lifetimes.refresh_s  # a clock set back by more makes ages doubtful
         self._expiry_s = memory.lifetimes.expiry_s
         self._hard_stale_s = memory.lifetimes.hard_stale_s
         self._unknown_s = memory.lifetimes.unknown_s
@@ -65,7 +66,7 @@ class Resolver:
         if hint is not None and hint.epoch > entry.epoch:
             return None
         age_s = now_s - entry.loaded_at_s
-        if -self._refresh_s < age_s < self._refresh_s and entry.generation == self._memory.generation:
+        if self._earliest_age_s < age_s < self._refresh_s and entry.generation == self._memory.generation:
             entry.referenced = True
             return entry
         return self._recall_due(entry, age_s, now_s, safe)

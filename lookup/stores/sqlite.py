@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from lookup.assignment import Assignment
 from lookup.flags import Flag, FlagRecord
@@ -37,9 +37,7 @@ class SqliteStore:
         )
 
     @classmethod
-    async def open(
-        cls, path: Path, *, create: bool = False, feed_bounds: FeedBounds | None = None
-    ) -> SqliteStore:
+    async def open(cls, path: Path, *, create: bool = False, feed_bounds: FeedBounds | None = None) -> Self:
         """Open the file, with `create` also one that is missing or empty.
 
         Raises StoreUnusableError, which names the path and the mend, or StoreUnavailableError when busy.
