@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.peers.servers import MissingError
+from bench.peers.traffic import read_requests
 
 MARK: Final = "bench-wrk "
 CONNECTIONS: Final = 64
@@ -78,8 +80,20 @@ def run(
     ran = subprocess.run(command, capture_output=True, text=True, timeout=duration_s + 60, check=False)
     load = parse(ran.stdout)
     if load is None or load.not_2xx or load.broken or not load.replies:
-        raise WrongRepliesError(f"wrk against port {port}: {ran.stdout}{ran.stderr}")
+        raise WrongRepliesError(
+            f"wrk against port {port}: {ran.stdout}{ran.stderr}{_one_reply(requests, port)}"
+        )
     return load
+
+
+def _one_reply(requests: Path, port: int) -> str:
+    """What the first request gets now: wrk counts wrong replies, but shows none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(read_requests(requests)[0])
+            return connection.recv(2_000).decode("latin-1")
+    except OSError as error:
+        return str(error)
 
 
 def parse(output: str) -> Load | None:

@@ -68,8 +68,9 @@ def _cells(world: World) -> dict[str, object]:
 
 def _settings(world: World, folder: Path, port: int, admin_port: int) -> dict[str, object]:
     secret, cookie = folder / "keys" / "hs256.secret", folder / "keys" / "cookie.secret"
-    secret.write_text(world.keys.secret)
-    cookie.write_text(world.keys.secret[::-1])
+    for file, text in ((secret, world.keys.secret), (cookie, world.keys.secret[::-1])):
+        file.touch(mode=0o600)
+        file.write_text(text)
     keys = [{"id": Algorithm.HS256.key_id, "algorithm": "HS256", "secret_file": str(secret)}]
     for algorithm in (Algorithm.RS256, Algorithm.ES256):
         public = folder / "keys" / f"{algorithm.lower()}.pub.pem"
