@@ -17,8 +17,8 @@ LINE_ENDS: Final = tuple(b"\r\n" * count for count in range(MAX_FIELDS + 3))
 a control character or a NUL leaves something else, so that one comparison finds all of them."""
 
 FIELD_NAMES: Final = re.compile(rb"\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):")
-"""Finds the names of well-formed field lines. One that is folded, lacks its colon or whose name is no token is
-not found, so that one comparison of counts finds all of them."""
+"""Finds the names of well-formed field lines. One that is folded, lacks its colon or whose name is no token
+is not found, so that one comparison of counts finds all of them."""
 
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 DIGITS: Final = re.compile(rb"[0-9]{1,18}")
