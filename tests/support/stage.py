@@ -189,9 +189,9 @@ class Stage:
         return end
 
     def pass_time(self, seconds: float) -> None:
-        """Let the proxy's time go on by this much, a little more so that the wheel's next tick is in it."""
+        """Let the proxy's time go on by this much, a little more, for the wheel notices late."""
         wheel = self.edge.wheel
-        wheel.advance(wheel.now_s + seconds + 0.2)
+        wheel.advance(wheel.now_s + seconds + 0.4)
 
     def flag(self, cell: str, flag: Flag) -> None:
         """An operator's word on a cell; requests that begin from now on see it."""
