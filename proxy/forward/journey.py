@@ -149,6 +149,8 @@ class Journey(Exchange):
         return [b"Set-Cookie: " + cookie]
 
     def refuse(self, problem: Problem, detail: str) -> None:
+        if problem.closes:
+            self.keep_alive = False
         own = self._own()
         if problem.status == 401:
             own.fields.append(b"WWW-Authenticate: " + challenge(Refusal(problem, detail)))
@@ -182,8 +184,6 @@ class Journey(Exchange):
     def _say(self, problem: Problem, reply: bytes) -> None:
         self.status = problem.status
         self.edge.meters.refused(problem.slug)
-        if problem.closes:
-            self.keep_alive = False
         self._write_own(reply)
         self.finish(problem.slug)
 

@@ -126,10 +126,14 @@ class End(asyncio.Protocol):
         del self.received[:count]
         return taken
 
+    async def take_to(self, ending: bytes) -> bytes:
+        """Everything up to and with the next occurrence of `ending`."""
+        await self._until(lambda: ending in self.received, lambda: f"waited for {ending!r}")
+        return await self.take(self.received.find(ending) + len(ending))
+
     async def take_head(self) -> bytes:
         """Everything up to the end of the next head."""
-        await self._until(lambda: b"\r\n\r\n" in self.received, lambda: "waited for a head")
-        return await self.take(self.received.find(b"\r\n\r\n") + 4)
+        return await self.take_to(b"\r\n\r\n")
 
     async def rest(self) -> bytes:
         """What comes until FIN; fails when the connection is reset instead."""
