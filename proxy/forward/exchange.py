@@ -11,6 +11,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
+from lookup.assignment import NO_EPOCH
 from proxy import errors
 from proxy.errors import Problem
 from proxy.forward.edge import MAX_ATTEMPTS, Edge
@@ -51,6 +52,8 @@ class Exchange:
     """One request's state while it moves.
 
     pending         bytes of the request's body, coded for the cell, that no connection took yet
+    epoch           what the cell is told; NO_EPOCH while it isn't known
+    cookie_due      the reply shall carry a routing cookie
     attempts        how often the request was given to a connection
     status          of the reply that the client got or is getting, 0 before
     """
@@ -58,8 +61,10 @@ class Exchange:
     __slots__ = (
         "attempts",
         "body",
+        "cookie_due",
         "down",
         "edge",
+        "epoch",
         "head",
         "keep_alive",
         "link",
@@ -93,6 +98,8 @@ class Exchange:
         self.reply_chunked = False
         self.retrying = False
         self.keep_alive = head.keep_alive
+        self.epoch = NO_EPOCH
+        self.cookie_due = False
 
     # What Journey fills in.
 
@@ -108,13 +115,9 @@ class Exchange:
         """The exchange is over, as `reason` says ("" for well): count it, log it, free the connection."""
         raise NotImplementedError(type(self))
 
-    def epoch(self) -> int:
-        """The epoch that the cell is told."""
+    def cookie_lines(self) -> list[bytes]:
+        """The Set-Cookie line of the reply's head, asked for when `cookie_due`."""
         raise NotImplementedError(type(self))
-
-    def more_lines(self) -> list[bytes]:
-        """Further lines of the reply's head."""
-        return _NO_LINES
 
     def move_to(self, state: int) -> None:
         """Take the next state."""
@@ -157,7 +160,7 @@ class Exchange:
         self.move_to(SENT)
         self.upstream = upstream
         if not self.wire_head:
-            self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch(), self.edge.ids)
+            self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch, self.edge.ids)
         body = self.body
         timeouts = self.edge.timeouts
         if body is None:
@@ -219,8 +222,15 @@ class Exchange:
         self.down.release_congested()
 
     def on_interim(self, reply: ReplyHead) -> None:
-        """A 1xx came: passed on, unless the client can't understand it or didn't ask for a 100."""
-        if self.head.minor == 1 and (reply.status != 100 or self.head.expects_continue):
+        """A 1xx came: passed on, unless the client can't understand it or isn't waiting for a 100."""
+        head = self.head
+        if reply.status == 100:
+            if not head.expects_continue:
+                return
+            head.expects_continue = False  # from now on it is the client that is waited for
+            if self.body_missing():
+                self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
+        if head.minor == 1:
             self.down.write(b"\r\n".join([reply.start, *reply.fields, b"", b""]))
 
     def on_reply(self, reply: ReplyHead, data: bytes, done: bool, trailers: list[bytes]) -> None:
@@ -240,7 +250,13 @@ class Exchange:
         self.reply_bytes = len(data)
         self.down.write(
             head_for_client(
-                reply, head.request_id, chunked, self.keep_alive, head.minor, self.more_lines(), first
+                reply,
+                head.request_id,
+                chunked,
+                self.keep_alive,
+                head.minor,
+                self.cookie_lines() if self.cookie_due else _NO_LINES,
+                first,
             )
         )
         if done:
