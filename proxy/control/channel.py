@@ -7,6 +7,7 @@ there is nothing to reassemble. It closes with either process, however that ends
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from typing import Final, NamedTuple
 
@@ -47,11 +48,11 @@ class Channel:
     def receive(self) -> Received | None:
         """The next message; None at the end. Raises BlockingIOError when there is none now."""
         try:
-            message, descriptors, _, _ = socket.recv_fds(
-                self._end, _MESSAGE_LIMIT, 1, socket.MSG_CMSG_CLOEXEC
-            )
+            message, descriptors, _, _ = socket.recv_fds(self._end, _MESSAGE_LIMIT, 1)
         except ConnectionError:
             return None
+        for descriptor in descriptors:  # recv_fds ignores its flags, so MSG_CMSG_CLOEXEC can't be asked for
+            os.set_inheritable(descriptor, False)
         return Received(message, descriptors[0] if descriptors else -1) if message else None
 
     def close(self) -> None:

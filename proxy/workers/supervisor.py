@@ -135,7 +135,8 @@ class Supervisor:
         elif self._phase is not Phase.STOPPING and self._slots[worker.slot].worker is worker:
             _log.info("worker %d (pid %d) was told to end; starting another", worker.slot, worker.pid)
             self._leaving.add(worker)
-            self._vacate(worker, delay_s=0.0)
+            self._slots[worker.slot].worker = None
+            self._replace(worker.slot, delay_s=0.0)
         self._arrange_stand_ins()
 
     def ended(self, worker: WorkerProcess) -> None:
@@ -143,10 +144,10 @@ class Supervisor:
         self._bank.retire(worker.row)
         if worker in self._leaving:
             self._leaving.remove(worker)
-        elif self._phase is Phase.STOPPING:
-            self._slots[worker.slot].worker = None
         else:
-            self._lost(worker)
+            self._slots[worker.slot].worker = None
+            if self._phase is not Phase.STOPPING:
+                self._lost(worker)
         self._arrange_stand_ins()
         self._end_if_alone()
 
@@ -162,17 +163,16 @@ class Supervisor:
             return
         when = f"in {delay_s:g} s" if delay_s else "at once"
         _log.warning("worker %d (pid %d) %s; replaced %s", worker.slot, worker.pid, _ending(worker), when)
-        self._vacate(worker, delay_s)
+        self._replace(worker.slot, delay_s)
 
     def _show_once(self, errors: bytes) -> None:
         if errors and errors != self._shown:
             self._shown = errors
             sys.stderr.write(errors.decode(errors="replace"))
 
-    def _vacate(self, worker: WorkerProcess, delay_s: float) -> None:
-        self._slots[worker.slot].worker = None
+    def _replace(self, slot: int, delay_s: float) -> None:
         self._restarts += 1
-        asyncio.get_running_loop().call_later(delay_s, self._spawn, worker.slot)
+        asyncio.get_running_loop().call_later(delay_s, self._spawn, slot)
 
     def _spawn(self, number: int) -> None:
         if self._phase is Phase.STOPPING:

@@ -1,0 +1,115 @@
+"""The admin endpoint as its callers see it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from proxy.control.admin import Admin, AdminError
+from proxy.control.messages import WorkerState
+from proxy.control.status import EdgeStatus, WorkerStatus
+from proxy.model import Endpoint
+from proxy.observe.exporter import Reading
+from proxy.observe.layout import row_length
+from tests.proxy.workers.stage import free_port
+
+
+class OneWorker:
+    """An edge with one worker in a given state."""
+
+    def __init__(self, state: WorkerState) -> None:
+        self._state = state
+
+    def status(self) -> EdgeStatus:
+        return EdgeStatus("edge-1", False, [WorkerStatus(0, 42, self._state, {"eu-1": 2}, 5, 0.5)])
+
+    def reading(self) -> Reading:
+        return Reading(["eu-1"], [0] * row_length(1), [frozenset()], 0.5, 1, 0, ())
+
+
+Answer = tuple[int, str, str]
+
+
+def ask(
+    path: str,
+    *,
+    method: str = "GET",
+    accept: str = "*/*",
+    state: WorkerState = WorkerState.READY,
+) -> Answer:
+    """Status, content type and body of the answer."""
+
+    async def scenario() -> Answer:
+        admin, at = Admin(OneWorker(state)), Endpoint("127.0.0.1", free_port())
+        await admin.start(at)
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.request(
+                    method, f"http://{at.host}:{at.port}{path}", headers={"Accept": accept}
+                ) as reply,
+            ):
+                return reply.status, reply.headers["Content-Type"], await reply.text()
+        finally:
+            await admin.close()
+
+    return asyncio.run(scenario())
+
+
+def test_live_says_that_the_supervisor_runs() -> None:
+    assert ask("/-/live", state=WorkerState.STARTING)[0] == 200
+
+
+def test_ready_is_200_while_a_worker_serves_and_503_else() -> None:
+    status, content_type, body = ask("/-/ready")
+    assert (status, content_type) == (200, "application/json; charset=utf-8")
+    assert '"ready": true' in body
+    status, _, body = ask("/-/ready", state=WorkerState.STARTING)
+    assert status == 503
+    assert '"state": "starting"' in body
+
+
+def test_flags_tells_the_versions() -> None:
+    assert '"flags": {"eu-1": 2}' in ask("/-/flags")[2]
+
+
+def test_metrics_are_text_for_prometheus_and_openmetrics_for_who_asks() -> None:
+    status, content_type, body = ask("/metrics")
+    assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert "homecell_workers 1.0\n" in body
+    status, content_type, body = ask("/metrics", accept="application/openmetrics-text; version=nonsense")
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert body.endswith("# EOF\n")
+
+
+def test_the_index_lists_every_path() -> None:
+    status, _, body = ask("/")
+    assert status == 200
+    for path in ("/-/live", "/-/ready", "/-/flags", "/metrics"):
+        assert f"\n{path}" in body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/-/nothing", 404), ("POST", "/-/ready", 405), ("DELETE", "/", 405)],
+)
+def test_what_it_does_not_offer_is_a_problem(method: str, path: str, status: int) -> None:
+    found, content_type, body = ask(path, method=method)
+    assert (found, content_type.partition(";")[0]) == (status, "application/problem+json")
+    assert '"type": "https://homecell.example/problems/' in body
+
+
+def test_an_address_in_use_is_named() -> None:
+    async def scenario() -> None:
+        at = Endpoint("127.0.0.1", free_port())
+        first, second = (Admin(OneWorker(WorkerState.READY)) for _ in range(2))
+        await first.start(at)
+        try:
+            with pytest.raises(AdminError, match=rf"edge\.admin 127\.0\.0\.1:{at.port}: .*in use"):
+                await second.start(at)
+        finally:
+            await first.close()
+
+    asyncio.run(scenario())

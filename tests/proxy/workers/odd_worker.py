@@ -1,0 +1,64 @@
+"""A worker that misbehaves as its first argument says, at the start or at the end.
+
+refuses        can't start, and says why
+refuses-twice  the same, for the first two starts of each slot
+hangs          never becomes ready
+never-drains   serves nothing, and does not end when told to drain
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+from proxy import worker
+from proxy.config import Settings
+
+
+class Idle:
+    """A data plane that serves nothing."""
+
+    def __init__(self, drain_s: float) -> None:
+        self._drain_s = drain_s
+
+    def flag_versions(self) -> dict[str, int]:
+        return {"eu-west-1-cell-01": 4}
+
+    def reopen_logs(self) -> None:
+        return
+
+    async def adopt(self, listener: socket.socket) -> int:
+        return listener.fileno()
+
+    def release(self, number: int) -> None:
+        return
+
+    async def drain(self, timeout_s: float) -> None:
+        await asyncio.sleep(max(self._drain_s, timeout_s))
+
+
+def _starts(settings: Settings, slot: int) -> int:
+    """How often this slot's worker was started, this time included."""
+    file = Path(settings.path).with_name(f"starts-{slot}")
+    count = (int(file.read_text()) if file.exists() else 0) + 1
+    file.write_text(str(count))
+    return count
+
+
+def _start(manner: str) -> worker.Start:
+    async def start(settings: Settings, slot: int, listener: socket.socket, row: memoryview) -> Idle:
+        del listener, row
+        starts = _starts(settings, slot)
+        if manner == "refuses" or (manner == "refuses-twice" and starts <= 2):
+            raise OSError("the key cabinet is locked")
+        if manner == "hangs":
+            await asyncio.sleep(3600)
+        return Idle(3600.0 if manner == "never-drains" else 0.0)
+
+    return start
+
+
+if __name__ == "__main__":
+    sys.exit(worker.main(sys.argv[2:], _start(sys.argv[1])))

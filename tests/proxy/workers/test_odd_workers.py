@@ -1,0 +1,67 @@
+"""Workers that can't start, never get ready, or do not end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.workers.stage import Stage, running, until
+
+pytestmark = pytest.mark.slow
+
+ODD = "tests.proxy.workers.odd_worker"
+
+
+def test_when_no_worker_can_start_the_edge_ends_and_says_why_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "refuses"), first_delay_s=0.1) as stage:
+            assert await stage.ended() == 1
+            said = "".join(stage.said)
+            assert said.count("the key cabinet is locked") == 1
+            assert "cannot start (ended with status 1)" in said
+            assert "Traceback" not in said
+
+    asyncio.run(scenario())
+
+
+def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "refuses-twice"), first_delay_s=0.1) as stage:
+            await until(lambda: _serving(stage), "both workers are ready")
+            assert (tmp_path / "starts-0").read_text() == "3"
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_is_still_starting_ends_when_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "hangs")) as stage:
+            await until(lambda: _both_started(tmp_path), "both workers have begun to start")
+            assert (await stage.admin("/-/ready")).status == 503
+            stage.process.terminate()
+            assert await stage.ended() == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "never-drains"), drain_timeout_s=0.2) as stage:
+            await until(lambda: _serving(stage), "both workers are ready")
+            stage.process.terminate()
+            assert await stage.ended() == 0
+
+    asyncio.run(scenario())
+
+
+async def _serving(stage: Stage) -> bool:
+    with suppress(OSError, EOFError):
+        return [state for _, state in (await stage.workers()).values()] == ["ready", "ready"]
+    return False
+
+
+async def _both_started(folder: Path) -> bool:
+    return all((folder / f"starts-{slot}").exists() for slot in (0, 1))
