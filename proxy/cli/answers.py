@@ -66,7 +66,9 @@ class ConfigMistakesError(CommandError):
 
 def show_finding(finding: Finding, file: IO[Any] | None = None, label: str = "") -> None:
     """One mistake or warning on standard error: place, key and fault on one line, the mend below."""
-    place = f"{short(finding.file)}:{finding.line}" if finding.line else short(finding.file)
+    from proxy.config.findings import printable
+
+    place = printable(short(finding.file)) + (f":{finding.line}" if finding.line else "")
     subject = f"{finding.key} " if finding.key else ""
     click.echo(f"{click.style(place, bold=True)}: {label}{subject}{finding.what}", file=file, err=True)
     click.echo(f"    {finding.mend}", file=file, err=True)

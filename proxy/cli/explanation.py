@@ -190,7 +190,8 @@ class Walk:
             listed = f"not in {self._settings.cells_file.name}"
             self.told.ends("lookup", says, f"tier {tier}; {listed}", errors.HOME_NOT_LISTED)
             return None
-        self.told.passes("lookup", says, f"tier {tier}")
+        disagrees = resolution.tier == Tier.CLAIM and (record is None or record.cell != resolution.cell)
+        self.told.passes("lookup", says, f"tier {tier}{', and the store disagrees' if disagrees else ''}")
         return cell
 
     def _tell_claim(self, resolution: Resolution, hint: Hint) -> None:

@@ -46,7 +46,7 @@ def address(endpoint: Endpoint) -> str:
 
 def moment(time_s: float) -> str:
     """Unix seconds as the local time of day that people compare with their clocks."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_s))
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(time_s))
 
 
 def span(duration_s: float) -> str:

@@ -84,7 +84,8 @@ def parse_document(file: Path, text: str) -> tuple[Node, list[Finding]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
-        raise UnreadableError(_syntax_finding(file, line, error)) from error
+        written = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
+        raise UnreadableError(_syntax_finding(file, line, written, error)) from error
     except yaml.YAMLError as error:
         what = "is not YAML: it holds a character that YAML does not allow"
         raise UnreadableError(Finding(file, 0, "", what, "remove control characters")) from error
@@ -120,10 +121,10 @@ def _read_text(file: Path) -> str:
     return text
 
 
-def _syntax_finding(file: Path, line: int, error: yaml.MarkedYAMLError) -> Finding:
+def _syntax_finding(file: Path, line: int, written: str, error: yaml.MarkedYAMLError) -> Finding:
     problem = error.problem or "cannot be read"
     context = f" {error.context}" if error.context else ""
-    if "'\\t'" in problem or "tab" in problem.lower():
+    if "\t" in written[: len(written) - len(written.lstrip())]:
         mend = "indent with spaces, not tabs"
     elif "mapping values are not allowed" in problem:
         mend = 'put the value into quotes if it holds ": ", or mend the indentation'
@@ -247,4 +248,4 @@ def key_text(path: KeyPath) -> str:
             text += f"[{key}]"
         else:
             text += f".{key}" if text else key
-    return text if text.isprintable() and len(text) <= 200 else repr(text[:200])
+    return text if len(text) <= 200 else text[:200] + "..."

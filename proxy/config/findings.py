@@ -17,6 +17,8 @@ class Finding:
     key   path of the key, e.g. `routes[0].static.status`; "" when the whole file is meant
     what  what is wrong, to be read after the key
     mend  what to write instead
+
+    The texts quote the file, so what a terminal could take for a command is escaped.
     """
 
     file: Path
@@ -25,10 +27,19 @@ class Finding:
     what: str
     mend: str
 
+    def __post_init__(self) -> None:
+        for name in ("key", "what", "mend"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        place = printable(f"{self.file}:{self.line}" if self.line else str(self.file))
         subject = f"{self.key} " if self.key else ""
         return f"{place}: {subject}{self.what}; {self.mend}"
+
+
+def printable(text: str) -> str:
+    """The text with control characters and the like escaped."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class ConfigError(Exception):
@@ -44,6 +55,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was most likely meant to be, or None when nothing is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    if not close:  # short words: two letters in the wrong order are half of them
+        close = [candidate for candidate in by_lower if sorted(candidate) == sorted(word.lower())]
     return by_lower[close[0]] if close else None
 
 

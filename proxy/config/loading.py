@@ -38,7 +38,7 @@ def load_with_warnings(path: Path) -> Loaded:
     mistakes: list[Finding] = []
     config = _shape(ConfigFile, path, mistakes)
     cells_file = config.path(("cells_file",)) if config else None
-    inventory = _shape(Inventory, cells_file, mistakes) if cells_file else None
+    inventory = _inventory(config, cells_file, mistakes) if config and cells_file else None
     warnings: list[Finding] = []
     if config is not None:
         found = check_values(config, inventory)
@@ -48,6 +48,17 @@ def load_with_warnings(path: Path) -> Loaded:
         raise ConfigError(_ordered(mistakes, path), warnings)
     sections = {name: getattr(config.model, name) for name in ConfigFile.model_fields}
     return Loaded(Settings(**sections, path=path, cells=_cells(inventory.model)), tuple(warnings))
+
+
+def _inventory(
+    config: Shape[ConfigFile], cells_file: Path, mistakes: list[Finding]
+) -> Shape[Inventory] | None:
+    """A file that is not there is the fault of the line that names it."""
+    if cells_file.exists():
+        return _shape(Inventory, cells_file, mistakes)
+    what = f"is {cells_file}, which does not exist"
+    mistakes.append(config.finding(("cells_file",), what, "make it, or correct the path"))
+    return None
 
 
 def _shape(model: type[ModelT], file: Path, mistakes: list[Finding]) -> Shape[ModelT] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from proxy.config.document import Key, KeyPath
 from proxy.config.findings import Finding, choose
 from proxy.config.models import ConfigFile, Inventory
@@ -22,10 +24,10 @@ def check_residency(
     rules = _rules(config)
     if not rules:
         return
-    mistakes += _unknown_names(config, inventory, rules)
-    mistakes += _contradicting_urls(config, rules)
-    if inventory is None or config.mistakes or inventory.mistakes or mistakes:
-        return  # who is reachable can be said only of a config that is otherwise sound
+    unknown = _unknown_names(config, inventory, rules)
+    mistakes += [*unknown, *_contradicting_urls(config, rules)]
+    if inventory is None or unknown or _is_doubtful((*config.mistakes, *inventory.mistakes)):
+        return
     mistakes += _unreachable_cells(inventory, rules)
     cells = {text for path in inventory.keys(("cells",)) if (text := inventory.text((*path, "jurisdiction")))}
     mistakes += _idle_edge(config, rules, cells)
@@ -33,6 +35,11 @@ def check_residency(
         if not allowed & cells:
             what = "allows no jurisdiction that has a cell: its users cannot be served"
             warnings.append(config.finding(("residency", name), what, "add a cell, or remove the rule"))
+
+
+def _is_doubtful(mistakes: Iterable[Finding]) -> bool:
+    """Whether a mistake leaves open who may reach whom."""
+    return any(mistake.key.startswith(("residency", "edge.jurisdiction", "cells")) for mistake in mistakes)
 
 
 def _rules(config: Shape[ConfigFile]) -> Rules:

@@ -163,14 +163,20 @@ def _complaint(detail: Mapping[str, Any]) -> tuple[str, str]:
         return "is too long", f"use at most {context['max_length']} characters"
     for bound, phrase in (("gt", "more than"), ("ge", "at least"), ("lt", "less than"), ("le", "at most")):
         if bound in context:
-            return f"is {shown(value)}", f"it must be {phrase} {context[bound]:,}"
+            return f"is {shown(value)}", f"it must be {phrase} {_plain_number(context[bound])}"
     return f"is wrong: {detail['msg']}", "see the reference of the config"
 
 
 def _choice_mend(value: object, options: Sequence[str]) -> str:
     near = nearest(value, options) if isinstance(value, str) else None
     listed = ", ".join(options)
-    return f"did you mean `{near}`? Known: {listed}" if near else f"known: {listed}"
+    if near is None:
+        return f"known: {listed}"
+    return f"did you mean `{near}`?" + (f" Known: {listed}" if len(options) > 1 else "")
+
+
+def _plain_number(number: float) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{number}"
 
 
 def _kind_of(value: object) -> str:

@@ -40,17 +40,17 @@ def parse_endpoint(text: str) -> Endpoint:
     """`host:port` with an IPv4 literal, a name, or an IPv6 literal in brackets. Raises ValueError."""
     host, colon, port_text = text.rpartition(":")
     if not colon or not host:
-        raise ValueError("has no port")
+        raise ValueError("it has no port")
     if not port_text.isascii() or not port_text.isdigit() or not 1 <= int(port_text[:6]) <= 65535:
-        raise ValueError(f"has the port {shown(port_text)}, which is not 1 to 65535")
+        raise ValueError("its port is not 1 to 65535")
     if host.startswith("[") and host.endswith("]"):
         return Endpoint(_ipv6(host[1:-1]), int(port_text))
     if ":" in host:
-        raise ValueError("has an IPv6 address without brackets")
+        raise ValueError("its IPv6 address has no brackets")
     if host.replace(".", "").isdigit():
         _ipv4(host)
     elif len(host) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in host.split(".")):
-        raise ValueError(f"has {shown(host)}, which is no host name")
+        raise ValueError(f"{shown(host)} is no host name")
     return Endpoint(host, int(port_text))
 
 
@@ -58,9 +58,9 @@ def _ipv6(text: str) -> str:
     try:
         address = ip_address(text)
     except ValueError as error:
-        raise ValueError(f"has {shown(text)}, which is no IPv6 address") from error
+        raise ValueError(f"{shown(text)} is no IPv6 address") from error
     if address.version != 6:
-        raise ValueError("has an IPv4 address in brackets")
+        raise ValueError("its brackets hold an IPv4 address")
     return str(address)
 
 
@@ -68,7 +68,7 @@ def _ipv4(text: str) -> None:
     try:
         ip_address(text)
     except ValueError as error:
-        raise ValueError(f"has {shown(text)}, which is no IPv4 address") from error
+        raise ValueError(f"{shown(text)} is no IPv4 address") from error
 
 
 def is_address(host: str) -> bool:
@@ -89,13 +89,13 @@ def _endpoint(value: object) -> Endpoint:
     try:
         return parse_endpoint(value)
     except ValueError as error:
-        raise mistake(f"is {shown(value)}, which {error}", mend) from error
+        raise mistake(f"is {shown(value)}: {error}", mend) from error
 
 
 def _listen(value: Endpoint) -> Endpoint:
     if not is_address(value.host):
         mend = 'write the address to listen on, e.g. "127.0.0.1:8080", or "0.0.0.0:8080" for all of them'
-        raise mistake(f"has the name {shown(value.host)} for an address", mend)
+        raise mistake(f"names {shown(value.host)}, not an address", mend)
     return value
 
 
