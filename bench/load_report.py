@@ -96,7 +96,7 @@ class LoadReport:
             "failures": self.failures(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _row(name: str, load: CellLoad, seconds: float) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ class Campaign:
         self.tokens = Tokens(layout.keys, settings)
         self.flagged = self.cells[1].name
         self.report = LoadReport([cell.name for cell in self.cells], self.flagged)
-        self.began_s = time.monotonic()
+        self._began_s = time.monotonic()
+        self._took_s = 0.0
         self._lasting_s = lasting_s
         self._down_s = float("inf")
         self._back_s = float("inf")
@@ -64,6 +65,19 @@ class Campaign:
         """Whether a request for that cell, asked then and answered now, may get a degraded reply."""
         now_s = time.monotonic()
         return home == self.flagged and now_s >= self._down_s and asked_s <= self._back_s + _APPLIED_WITHIN_S
+
+    def end(self) -> None:
+        """Write the report for scripts."""
+        self._took_s = time.monotonic() - self._began_s
+        self.report.write(self.layout.directory / "load" / "by-cell.json", self._took_s)
+
+    def summary(self) -> str:
+        """The report for people, after `end`."""
+        failures = self.report.failures()
+        verdict = ["FAILED:", *failures] if failures else ["Every reply came from the right cell."]
+        share = f"{DOWN_UNTIL - DOWN_FROM:.0%}"
+        title = f"By home cell, over {self._took_s:.0f} s; {self.flagged} was down for {share} of it:"
+        return "\n".join(["", title, "", self.report.table(self._took_s), "", *verdict])
 
     def _flag(self, flag: str) -> None:
         command = [str(HOMECELL), "cells", "flag", "--config", str(self._config), self.flagged, flag]
@@ -199,12 +213,15 @@ def _begin(environment: Environment, **_: object) -> None:
 
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]  # locust's hooks have no types
-def _report(environment: Environment, **_: object) -> None:
+def _judge(environment: Environment, **_: object) -> None:
     campaign = Person.campaign
-    seconds = time.monotonic() - campaign.began_s
-    failures = campaign.report.failures()
-    campaign.report.write(campaign.layout.directory / "load" / "by-cell.json", seconds)
-    print(f"\nBy home cell, over {seconds:.0f} s; {campaign.flagged} was down for a fifth of it:\n")
-    print(campaign.report.table(seconds))
-    print("\n".join(["", "FAILED:", *failures]) if failures else "\nEvery reply came from the right cell.")
-    environment.process_exit_code = 1 if failures else 0
+    campaign.end()
+    environment.process_exit_code = 1 if campaign.report.failures() else 0
+    if environment.web_ui is not None:
+        print(campaign.summary())
+
+
+@events.quit.add_listener  # type: ignore[untyped-decorator]  # locust's hooks have no types
+def _print_last(**_: object) -> None:
+    """Below what locust prints of its own."""
+    print(Person.campaign.summary())

@@ -80,7 +80,7 @@ async def _show(stage: Stage, console: Console, no_traffic: bool) -> None:
     guide.write_tokens()
     if no_traffic:
         console.print("ready, without traffic; Ctrl-C ends everything")
-        await stage.until_a_process_ends()
+        await stage.until_an_edge_ends()
         return
     _print_guide(guide, console)
     console.print("Ctrl-C ends everything")
@@ -90,7 +90,7 @@ async def _show(stage: Stage, console: Console, no_traffic: bool) -> None:
         Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
         flags.follow(),
         Board(console, tally, flags.current).run(),
-        stage.until_a_process_ends(),
+        stage.until_an_edge_ends(),
     )
 
 
@@ -104,7 +104,7 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
         Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
         flags.follow(),
         rehearsal.perform(lasting_s),
-        stage.until_a_process_ends(),
+        stage.until_an_edge_ends(),
     )
     Board(console, tally, flags.current).print_once()
     return rehearsal.all_right

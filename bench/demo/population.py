@@ -7,13 +7,12 @@ from typing import Final
 
 from lookup.assignment import Assignment
 from lookup.keys import user_key
+from lookup.writer import spread
 from proxy.model import Cell
 
 USERS: Final = 100_000
 UNKNOWN_USER: Final = USERS + 1
 """A number that no user has."""
-
-FIRST_EPOCH: Final = 1
 
 
 def home_of(number: int, cells: Sequence[Cell]) -> Cell:
@@ -28,8 +27,5 @@ def resident(cell: Cell, cells: Sequence[Cell], nth: int = 0) -> int:
 
 def assignments(cells: Sequence[Cell], now_s: float) -> Iterator[Assignment]:
     """The record of every user, as the store is seeded with it."""
-    for number in range(USERS):
-        home = home_of(number, cells)
-        yield Assignment(
-            user_key(str(number)), home.name, home.jurisdiction, epoch=FIRST_EPOCH, updated_at_s=now_s
-        )
+    homes = [(cell.name, cell.jurisdiction) for cell in cells]
+    return spread((user_key(str(number)) for number in range(USERS)), homes, now_s)

@@ -68,9 +68,10 @@ class Stage:
             if r.process.returncode is not None
         ]
 
-    async def until_a_process_ends(self) -> None:
-        """Raises DemoError as soon as a process ends by itself."""
-        waits = [asyncio.create_task(running.process.wait()) for running in self.running]
+    async def until_an_edge_ends(self) -> None:
+        """Raises DemoError as soon as an edge ends by itself. A cell may: that is worth watching."""
+        edges = [self.edge(edge) for edge in self.layout.edges]
+        waits = [asyncio.create_task(edge.process.wait()) for edge in edges]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.demo.population import FIRST_EPOCH
 from lookup.assignment import NO_EPOCH
+from lookup.writer import FIRST_EPOCH
 from proxy.config import Settings
 from proxy.rooms.mint import DEMO_KEYS, SigningKey, load_signing_key, mint_token
 

@@ -16,6 +16,7 @@ def test_every_user_has_one_home_and_the_cells_share_them_evenly() -> None:
     assert len({record.key for record in records}) == USERS
     assert Counter(record.cell for record in records) == {cell.name: USERS // 4 for cell in CELLS}
     assert all(record.jurisdiction == record.cell[:2] for record in records)
+    assert all(record.cell == home_of(int(record.key[5:]), CELLS).name for record in records)
     assert f"user:{UNKNOWN_USER}" not in {record.key for record in records}
 
 
