@@ -77,20 +77,21 @@ def measure(
         requests.write_bytes(_request(servers.world, direction))
         script = launcher.folder / f"{direction}.lua"
         wrk.write_script(script, body_bytes=MIB if direction == "upload" else 0)
+        load = wrk.Wrk(script, launcher.load_core, CONNECTIONS)
         for index in range(rounds):
             for key in turn(list(servers.running), index):
                 tell(f"1 MiB bodies, {direction}, round {index + 1} of {rounds}: {key}")
-                figure = _run(launcher, script, requests, servers.running[key], duration_s)
+                figure = _run(load, requests, servers.running[key], duration_s)
                 found.setdefault((key, direction), []).append(figure)
     return [Bodies(key, direction, tuple(figures)) for (key, direction), figures in found.items()]
 
 
-def _run(launcher: Launcher, script: Path, requests: Path, target: Running, duration_s: int) -> float:
-    wrk.run(script, requests, target.port, launcher.load_core, 1, CONNECTIONS)
+def _run(load: wrk.Wrk, requests: Path, target: Running, duration_s: int) -> float:
+    load.run(requests, target.port, 1)
     pids = proc.tree(target.root_pid)
     before_s = proc.cpu_s(pids)
-    load = wrk.run(script, requests, target.port, launcher.load_core, duration_s, CONNECTIONS)
-    return load.replies * MIB / (proc.cpu_s(pids) - before_s)
+    got = load.run_well(requests, target.port, duration_s)
+    return got.replies * MIB / (proc.cpu_s(pids) - before_s)
 
 
 def _request(world: World, direction: str) -> bytes:

@@ -32,6 +32,10 @@ def show_table(console: Console, table: Sequence[Measured]) -> None:
         f"{measured.row.server.split('-')[0]}: {measured.row.note}" for measured in table
     ):
         console.print(f"  {note}", highlight=False)
+    for measured in table:
+        wrong = sum(sample.wrong for sample in measured.samples)
+        if wrong:
+            console.print(f"[yellow]  {measured.row.key}: {wrong} wrong replies[/]", highlight=False)
 
 
 def show_ratios(console: Console, found: Sequence[Ratio]) -> None:

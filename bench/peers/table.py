@@ -14,18 +14,24 @@ from bench.peers.launch import Launcher
 from bench.peers.rows import Row
 from bench.peers.servers import Running
 from bench.peers.traffic import ACTIVE_USERS, Algorithm
+from bench.peers.wrk import Wrk
 
 FIRST_WARM_UP_S: Final = 4
 WARM_UP_S: Final = 2
+WARM_UP_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One run: CPU of all the proxy's processes per reply, replies per second, share of its core in use."""
+    """One run: CPU of all the proxy's processes per reply, replies per second, share of its core in use.
+
+    wrong  replies other than 2xx and broken connections
+    """
 
     cpu_us: float
     replies_per_s: float
     busy: float
+    wrong: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +62,34 @@ def measure(
     """
     script = launcher.folder / "varied.lua"
     wrk.write_script(script)
+    load = Wrk(script, launcher.load_core)
     by_key = {row.key: row for row in rows}
     samples: dict[str, list[Sample]] = {row.key: [] for row in rows}
     for row in rows:
         tell(f"warming up {row.key}")
-        _warm_up(
-            script, requests[row.algorithm], running[row.server].port, launcher.load_core, FIRST_WARM_UP_S
-        )
+        _warm_up(load, requests[row.algorithm], running[row.server].port, FIRST_WARM_UP_S)
     for index in range(rounds):
         for key in turn(list(by_key), index):
             tell(f"round {index + 1} of {rounds}: {key}")
             row = by_key[key]
             target = running[row.server]
-            _warm_up(script, requests[row.algorithm], target.port, launcher.load_core, WARM_UP_S)
-            samples[key].append(_run(script, requests[row.algorithm], target, launcher.load_core, duration_s))
+            _warm_up(load, requests[row.algorithm], target.port, WARM_UP_S)
+            samples[key].append(_run(load, requests[row.algorithm], target, duration_s))
     return [Measured(row, tuple(samples[row.key])) for row in rows]
 
 
-def _warm_up(script: Path, requests: Path, port: int, core: int, duration_s: int) -> None:
-    """Long enough for one pass over all users; each try begins with the first request again."""
-    while wrk.run(script, requests, port, core, duration_s).replies < ACTIVE_USERS:
-        duration_s *= 2
+def _warm_up(load: Wrk, requests: Path, port: int, duration_s: int) -> None:
+    """Until one try (each begins with the first request) passed over all users without a wrong reply."""
+    for attempt in range(WARM_UP_TRIES):
+        got = load.run(requests, port, duration_s << attempt)
+        if got.replies >= ACTIVE_USERS and not got.wrong:
+            return
+    load.run_well(requests, port, duration_s)
 
 
-def _run(script: Path, requests: Path, target: Running, load_core: int, duration_s: int) -> Sample:
+def _run(load: Wrk, requests: Path, target: Running, duration_s: int) -> Sample:
     pids = proc.tree(target.root_pid)
     cpu_before_s, start_s = proc.cpu_s(pids), time.monotonic()
-    load = wrk.run(script, requests, target.port, load_core, duration_s)
+    got = load.run_well(requests, target.port, duration_s)
     cpu_s, elapsed_s = proc.cpu_s(pids) - cpu_before_s, time.monotonic() - start_s
-    return Sample(cpu_s / load.replies * 1e6, load.replies / load.duration_s, cpu_s / elapsed_s)
+    return Sample(cpu_s / got.replies * 1e6, got.replies / got.duration_s, cpu_s / elapsed_s, got.wrong)

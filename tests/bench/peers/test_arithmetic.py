@@ -12,7 +12,7 @@ def test_a_ratio_is_made_within_its_round_not_of_the_medians() -> None:
 
 
 def test_rounds_of_different_number_are_not_compared() -> None:
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="longer"):
         ratios([1.0], [1.0, 2.0])
 
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from array import array
+from itertools import pairwise
 
 import pytest
 
@@ -16,7 +17,7 @@ REPLY = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody"
 
 def test_arrivals_come_at_the_rate_and_as_irregularly_as_a_poisson_process() -> None:
     times = arrivals(1000, 20, seed=3)
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
     assert len(times) == pytest.approx(20_000, rel=0.03)

@@ -12,8 +12,8 @@ from bench.peers import proc
 
 
 def test_a_command_name_with_spaces_and_parentheses_does_not_shift_the_fields() -> None:
-    numbers = " ".join(str(number) for number in range(5, 53))
-    assert proc.stat_fields(f"42 (a) S 9 (b) R 7 {numbers}\n") == (7, 14 + 1, 15 + 1)
+    numbered = " ".join(str(number) for number in range(5, 53))  # each field's value is its number in proc(5)
+    assert proc.stat_fields(f"42 (a) S 9 (b) R 4 {numbered}\n") == (4, 14, 15)
 
 
 def test_the_tree_holds_a_child_of_a_child() -> None:

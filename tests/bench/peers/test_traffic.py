@@ -1,4 +1,4 @@
-"""The varied traffic: no two requests alike, every user's home the same for all proxies, bodies of 107 bytes."""
+"""The varied traffic: no two requests alike, the same homes for all proxies, bodies of 107 bytes."""
 
 from __future__ import annotations
 
