@@ -76,8 +76,11 @@ def request_heads(draw: st.DrawFn) -> bytes:
     elif method == b"OPTIONS" and draw(st.booleans()):
         target = b"*"
     lines = [b"Host: " + host, *draw(st.lists(st.one_of(plain_lines, known_lines), max_size=6))]
-    lines += draw(framing_lines)
-    return head(method + b" " + target + b" HTTP/1.1", *draw(st.permutations(lines)))
+    framing = draw(framing_lines)
+    lines += framing
+    chunked = any(b"ransfer" in line for line in framing)
+    version = b" HTTP/1.1" if chunked else draw(st.sampled_from((b" HTTP/1.1", b" HTTP/1.1", b" HTTP/1.0")))
+    return head(method + b" " + target + version, *draw(st.permutations(lines)))
 
 
 _REPLY_FRAMING: Final = st.sampled_from(
