@@ -14,7 +14,7 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 # COMPILED=1 runs a target on the wheel that mypyc compiled, in build/compiled, instead of on the sources.
 COMPILED ?=
 TREE := $(if $(COMPILED),$(CURDIR)/build/compiled,$(CURDIR))
-RUN := cd $(TREE) && PYTHONPATH=$(TREE) $(PY)
+RUN := cd $(TREE) && HOMECELL_COMPILED=$(COMPILED) PYTHONPATH=$(TREE) $(PY)
 READY := $(if $(COMPILED),build/compiled/.ready,.venv/.test-ready)
 
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet
@@ -96,12 +96,14 @@ $(PY):
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The wheel as anybody would build it, installed beside copies of what is not in it: tests, bench, configs, docs.
 SOURCES := $(shell find proxy lookup -name '*.py')
-AROUND := tests bench configs docs README.md CHANGELOG.md Makefile pyproject.toml requirements .ci .github docker-compose.yml
-build/compiled/.ready: $(SOURCES) $(PACKAGE) $(shell find tests bench configs -type f -not -path '*/__pycache__/*') | .venv/.test-ready
+AROUND := $(filter-out proxy lookup build dist %.egg-info,$(wildcard * .ci .github))
+build/compiled/.ready: $(SOURCES) $(PACKAGE) $(shell find $(AROUND) -type f -not -path '*/__pycache__/*') | .venv/.test-ready
 	@command -v cc >/dev/null || { echo "make compiled needs a C compiler (Debian: apt install gcc python3-dev)." >&2; exit 1; }
 	@rm -rf build
 	@echo "Compiling the hot modules ..."
 	@HOMECELL_COMPILE=1 $(PIP) --no-deps --no-build-isolation --target build/compiled .
+	@ls build/compiled/homecell__mypyc*.so >/dev/null || { echo "mypyc or the C compiler failed: HOMECELL_COMPILE=1 pip install -v . says why." >&2; exit 1; }
 	@cp -r $(AROUND) build/compiled/
 	@touch $@

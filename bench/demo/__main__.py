@@ -107,6 +107,7 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
         stage.until_an_edge_ends(),
     )
     Board(console, tally, flags.current).print_once()
+    console.print(rehearsal.verdict(), style="bold")
     return rehearsal.all_right
 
 

@@ -52,11 +52,20 @@ class Rehearsal:
         self._tally = tally
         self._report = report
         self._cookies: dict[str, str] = {}
-        self.all_right = True
+        self._findings: list[Finding] = []
+
+    @property
+    def all_right(self) -> bool:
+        return all(finding.right for finding in self._findings)
+
+    def verdict(self) -> str:
+        """In one line."""
+        right = sum(finding.right for finding in self._findings)
+        return f"{right} of {len(self._findings)} findings are right"
 
     def note(self, what: str, expected: str, actual: str) -> None:
         finding = Finding(what, expected, actual)
-        self.all_right = self.all_right and finding.right
+        self._findings.append(finding)
         self._report(finding)
 
     async def perform(self, lasting_s: float) -> None:
