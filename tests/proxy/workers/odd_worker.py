@@ -33,7 +33,7 @@ class Idle:
         return listener.fileno()
 
     def release(self, number: int) -> None:
-        return
+        del number
 
     async def drain(self, timeout_s: float) -> None:
         await asyncio.sleep(max(self._drain_s, timeout_s))
