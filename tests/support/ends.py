@@ -69,18 +69,19 @@ class End(asyncio.Protocol):
     # What a test says.
 
     def send(self, *pieces: bytes) -> None:
-        """Send all of it in one go."""
-        self.transport.write(b"".join(pieces))
+        """Send all of it in one go; into the void when the connection was reset meanwhile."""
+        if not self.gone:
+            self.transport.write(b"".join(pieces))
 
     async def send_in_bytes(self, data: bytes) -> None:
         """Send it octet by octet, the loop running after each, so that they arrive one at a time."""
         for index in range(len(data)):
-            self.transport.write(data[index : index + 1])
+            self.send(data[index : index + 1])
             await asyncio.sleep(0)
 
     async def flow(self, data: bytes) -> None:
         """Send more, waiting while the other side takes nothing."""
-        self.transport.write(data)
+        self.send(data)
         await self._writable.wait()
 
     def finish(self) -> None:
