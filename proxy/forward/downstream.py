@@ -217,7 +217,8 @@ class Downstream(Timed):
             return
         timeouts = self._edge.timeouts
         self._edge.wheel.set_deadline(self, timeouts.head_s if self._buffer else timeouts.idle_s)
-        self._serve()
+        if self._buffer:
+            self._serve()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what never became a request; its framing is not known, so the connection ends."""

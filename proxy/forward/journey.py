@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _NO_LINES: Final[list[bytes]] = []
 _NO_TIER: Final = -1
+_NO_COOKIE_TIERS: Final = (Tier.CLAIM, Tier.STALE)
 
 
 class Journey(Exchange):
@@ -72,6 +73,7 @@ class Journey(Exchange):
                 self.refuse(identity.problem, identity.detail)
             return
         self.identity = identity
+        self.cookie_due = identity.wants_cookie or identity.holds_cookie
         resolution = self.edge.resolver.recall(identity.key, identity.hint, now_s, head.safe)
         if resolution is None:
             self.move_to(LOOKUP)
@@ -117,6 +119,7 @@ class Journey(Exchange):
             self._wrong_edge(resolution.jurisdiction or link.jurisdiction)
             return
         self.link = link
+        self.epoch = resolution.epoch
         link.meter.enter()
         if link.name in snapshot.down:
             self.degrade(errors.CELL_DOWN, "")
@@ -135,17 +138,12 @@ class Journey(Exchange):
 
     # What the exchange asks for.
 
-    def epoch(self) -> int:
-        return self.resolution.epoch if self.resolution is not None else NO_EPOCH
-
-    def more_lines(self) -> list[bytes]:
+    def cookie_lines(self) -> list[bytes]:
         """A routing cookie for clients that keep cookies, when their home had to be looked up."""
-        identity, resolution = self.identity, self.resolution
-        if identity is None or resolution is None or not (identity.wants_cookie or identity.holds_cookie):
+        resolution = self.resolution
+        if resolution is None or resolution.tier in _NO_COOKIE_TIERS or resolution.epoch == NO_EPOCH:
             return _NO_LINES
-        if resolution.tier == Tier.CLAIM or resolution.tier == Tier.STALE or resolution.epoch == NO_EPOCH:
-            return _NO_LINES
-        cookie = self.edge.cookies.set_cookie(identity.key, resolution.cell, resolution.epoch, time.time())
+        cookie = self.edge.cookies.set_cookie(resolution.key, resolution.cell, resolution.epoch, time.time())
         return [b"Set-Cookie: " + cookie]
 
     def refuse(self, problem: Problem, detail: str) -> None:
@@ -173,7 +171,7 @@ class Journey(Exchange):
         head = self.head
         if not head.request_id:
             head.request_id = self.edge.ids.take(REQUEST_ID_DIGITS)
-        if self.body_missing() or self.edge.stopping:
+        if self.body_missing() or self.edge.stopping or head.minor == 0:
             self.keep_alive = False
         own = OwnReply(head.request_id, self.keep_alive)
         own.answers_head = head.method == b"HEAD"

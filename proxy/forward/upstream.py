@@ -28,7 +28,6 @@ _GONE: Final = 3
 class Upstream:
     """An asyncio protocol on a connection to a cell. Carries one exchange at a time.
 
-    usable          idle and, as far as is known, open
     idle_since_s    the pool's
     """
 
@@ -75,7 +74,8 @@ class Upstream:
 
     @property
     def usable(self) -> bool:
-        return self._phase == _IDLE and self._transport is not None and not self._transport.is_closing()
+        """Whether it is idle and, as far as is known, open."""
+        return self._phase == _IDLE
 
     # What the exchange asks for.
 
@@ -83,24 +83,26 @@ class Upstream:
         """Begin an exchange: `data` is the head and what there is of the body."""
         self._exchange = exchange
         self._phase = _AWAIT_HEAD
-        self._transport_now().write(data)
+        transport = self._transport
+        if transport is not None:
+            transport.write(data)
 
     def send_body(self, data: bytes) -> None:
         """More of the request's body."""
-        if self._phase != _GONE:
-            self._transport_now().write(data)
+        if self._transport is not None and self._phase != _GONE:
+            self._transport.write(data)
 
     def pause(self) -> None:
         """Stop reading: the client takes no more for now."""
-        if self._phase != _GONE and not self._read_paused:
+        if self._transport is not None and self._phase != _GONE and not self._read_paused:
             self._read_paused = True
-            self._transport_now().pause_reading()
+            self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self._phase != _GONE and self._read_paused:
+        if self._transport is not None and self._phase != _GONE and self._read_paused:
             self._read_paused = False
-            self._transport_now().resume_reading()
+            self._transport.resume_reading()
 
     def abort(self) -> None:
         """End the connection at once; its exchange, if any, hears nothing more of it."""
@@ -108,12 +110,6 @@ class Upstream:
         self._phase = _GONE
         if self._transport is not None:
             self._transport.abort()
-
-    def _transport_now(self) -> asyncio.Transport:
-        transport = self._transport
-        if transport is None:
-            raise RuntimeError("the connection to the cell was never made")
-        return transport
 
     # What asyncio tells.
 
@@ -140,6 +136,8 @@ class Upstream:
             self.abort()  # nobody asked: whatever this is, it must not answer the next request
 
     def eof_received(self) -> bool:
+        if self._phase == _IDLE:
+            self._phase = _GONE
         return False  # close; connection_lost says the rest
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -187,6 +185,9 @@ class Upstream:
         """The final head is there, with the beginning of its body or all of it."""
         self._phase = _IN_BODY
         self._reusable = reply.keep_alive
+        if reply.framing == LENGTH and reply.content_length == len(data):
+            exchange.on_reply(reply, data, True, _NO_LINES)
+            return
         self._framing = reply.framing
         self._left = reply.content_length if reply.framing == LENGTH else 0
         self._decoder = ChunkedDecoder() if reply.framing == CHUNKED else None
@@ -237,8 +238,8 @@ class Upstream:
             return
         if self._reusable and request_complete and not self.write_paused:
             self._phase = _IDLE
-            self._decoder = None
-            self.resume()
+            if self._read_paused:
+                self.resume()
             self.reused = True
             self._pool.give_back(self)
         else:

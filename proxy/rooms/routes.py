@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import unquote_to_bytes
+
+_ENDS: Final = b"/?"
 
 
 class StaticReply:
@@ -54,12 +57,12 @@ class Routes:
         """The route of a target in origin form (or `*`), None if none holds."""
         if not self._routes:
             return self._default
-        path = target.partition(b"?")[0]
+        path = target
         if b"%" in path or b"/." in path or b"//" in path:
-            path = _normal(path)
+            path = _normal(path.partition(b"?")[0])
         for route in self._routes:
             prefix = route.prefix
-            if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == 0x2F):
+            if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] in _ENDS):
                 return route
         return self._default
 

@@ -97,7 +97,8 @@ def _read_fields(reply: ReplyHead, lines: list[bytes], kinds: list[int], persist
         seen[kind] += 1
         if kind == f.CONNECTION:
             dropped.append(index)
-            options = options + list_members(value)
+            if value != b"keep-alive" or not reply.keep_alive:
+                options = options + list_members(value)
         elif kind == f.DROP or not _read_special(reply, kind, value):
             dropped.append(index)
     if seen[f.CONTENT_LENGTH] + seen[f.TRANSFER_ENCODING] > 1:

@@ -144,7 +144,9 @@ def parse_request_head(head: bytes) -> RequestHead | Refusal:
     names = f.FIELD_NAMES.findall(head)
     if len(names) != count:
         return Refusal(BAD_REQUEST, "a field line is folded, has no colon, or its name is no token")
-    problem = _read_fields(request, lines, list(map(_kind_of, names))) or _check_whole(request)
+    problem = _read_fields(request, lines, list(map(_kind_of, names)))
+    if problem is None and (request.upgrade or not target.startswith(b"/")):
+        problem = _check_whole(request)
     if problem is not None:
         return problem
     del lines[-2:]
@@ -173,7 +175,8 @@ def _read_fields(request: RequestHead, lines: list[bytes], kinds: list[int]) -> 
             request.cookie = request.cookie + b"; " + value if request.cookie else value
         elif kind == f.CONNECTION:
             dropped.append(index)
-            options = options + list_members(value)
+            if value != b"keep-alive" or request.minor == 0:
+                options = options + list_members(value)
         elif kind == f.REQUEST_ID:
             if seen[kind] == 1 and _REQUEST_ID.fullmatch(value) is not None:
                 request.request_id = value
