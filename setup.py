@@ -8,11 +8,42 @@ import os
 
 from setuptools import setup
 
-HOT_MODULES: tuple[str, ...] = ()
+HOT_MODULES = (
+    "lookup/assignment.py",
+    "lookup/memory.py",
+    "lookup/moved.py",
+    "lookup/resolution.py",
+    "lookup/resolver.py",
+    "proxy/forward/downstream.py",
+    "proxy/forward/edge.py",
+    "proxy/forward/exchange.py",
+    "proxy/forward/journey.py",
+    "proxy/forward/link.py",
+    "proxy/forward/pool.py",
+    "proxy/forward/request_body.py",
+    "proxy/forward/snapshot.py",
+    "proxy/forward/upstream.py",
+    "proxy/forward/wheel.py",
+    "proxy/observe/access_log.py",
+    "proxy/observe/meters.py",
+    "proxy/rooms/cookies.py",
+    "proxy/rooms/identify.py",
+    "proxy/rooms/identity.py",
+    "proxy/rooms/routes.py",
+    "proxy/rooms/verified.py",
+    "proxy/wire/chunked.py",
+    "proxy/wire/fields.py",
+    "proxy/wire/framing.py",
+    "proxy/wire/ids.py",
+    "proxy/wire/reply.py",
+    "proxy/wire/request.py",
+    "proxy/wire/rewrite.py",
+    "proxy/wire/start_line.py",
+)
 """Source files that are compiled together, in one extension."""
 
 extensions = []
-if os.environ.get("HOMECELL_COMPILE") == "1" and HOT_MODULES:
+if os.environ.get("HOMECELL_COMPILE") == "1":
     from mypyc.build import mypycify
 
     extensions = mypycify(list(HOT_MODULES), opt_level="3", group_name="homecell")
