@@ -18,7 +18,7 @@ from bench.peers.cores import pick_here
 from bench.peers.launch import LaunchError
 from bench.peers.machine import ROOT
 from bench.peers.proc import ProcessGoneError
-from bench.peers.pythons import PythonBuild, distinct, inspect
+from bench.peers.pythons import PythonBuild, distinct, inspect, inspect_compiled
 from bench.peers.rows import catalogue, choose
 from bench.peers.servers import MissingError
 from bench.peers.session import QUICK_DURATION_S, Plan, run
@@ -33,6 +33,7 @@ FAILURES: Final = (
     WrongPeerError,
     WrongRepliesError,
 )
+COMPILED_TREE: Final = ROOT / "build" / "compiled"
 PIPED_WIDTH: Final = 130
 USUAL_SECTIONS: Final = frozenset({"table", "tail"})
 
@@ -49,6 +50,7 @@ USUAL_SECTIONS: Final = frozenset({"table", "tail"})
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Interpreter that Home Cell is installed in; repeat it to compare. Default: the one running this.",
 )
+@click.option("--compiled", is_flag=True, help="Measure what `make compiled` made, too, side by side.")
 @click.option("--table", is_flag=True, help="Section: CPU time per request (on by default).")
 @click.option("--tail", is_flag=True, help="Section: latency at a fixed rate (on by default).")
 @click.option("--bodies", is_flag=True, help="Section: 1 MiB bodies beside nginx.")
@@ -65,6 +67,7 @@ def main(
     quick: bool,
     only: tuple[str, ...],
     pythons: tuple[Path, ...],
+    compiled: bool,
     out: Path,
     **sections: bool,
 ) -> None:
@@ -84,7 +87,7 @@ def main(
     wanted = frozenset(name for name, on in sections.items() if on) or USUAL_SECTIONS
     plan = Plan(1, QUICK_DURATION_S, True, wanted) if quick else Plan(rounds, seconds, False, wanted)
     missing: dict[str, str] = {}
-    builds = _builds(pythons or (Path(sys.executable),), missing)
+    builds = _builds(pythons or (Path(sys.executable),), compiled, missing)
     try:
         rows = choose(catalogue(builds), only)
     except ValueError as error:
@@ -100,11 +103,13 @@ def main(
     _keep(console, found, out)
 
 
-def _builds(pythons: Sequence[Path], missing: dict[str, str]) -> list[PythonBuild]:
+def _builds(pythons: Sequence[Path], compiled: bool, missing: dict[str, str]) -> list[PythonBuild]:
     builds = []
-    for executable in pythons:
+    for executable in (python.absolute() for python in pythons):
         try:
-            builds.append(inspect(executable.absolute()))
+            builds.append(inspect(executable, None))
+            if compiled:
+                builds.append(inspect_compiled(executable, COMPILED_TREE))
         except MissingError as error:
             missing["homecell"] = str(error)
     return distinct(builds)

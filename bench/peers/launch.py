@@ -35,6 +35,11 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def environment(python_path: Path | None) -> dict[str, str]:
+    """This process's environment; with a path, Python looks for modules there first."""
+    return {**os.environ, **({} if python_path is None else {"PYTHONPATH": str(python_path)})}
+
+
 class Launcher:
     """Owns a temporary folder and the processes started in it; leaving the `with` block ends and deletes all.
 
@@ -64,6 +69,7 @@ class Launcher:
         core: int,
         ports: Sequence[int],
         timeout_s: float = 15.0,
+        python_path: Path | None = None,
     ) -> int:
         """Start `command` on `core`, wait until it listens on every port, and return its pid.
 
@@ -77,6 +83,7 @@ class Launcher:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
+                env=environment(python_path),
                 start_new_session=True,
             )
         self._running.append(process)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from bench.peers.launch import environment
 from bench.peers.servers import MissingError
 
 ASK: Final = """
@@ -28,9 +29,13 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class PythonBuild:
-    """One interpreter with Home Cell installed; `name` is unique within a run."""
+    """One interpreter with Home Cell installed; `name` is unique within a run.
+
+    tree  where Home Cell's modules are, when not where the interpreter finds them by itself
+    """
 
     executable: Path
+    tree: Path | None
     name: str
     version: str
     compiled: bool
@@ -53,10 +58,10 @@ def is_optimised(config_args: str, base_prefix: str, dpkg_built: bool) -> bool:
     return "--enable-optimizations" in config_args or (base_prefix == "/usr" and dpkg_built)
 
 
-def inspect(executable: Path) -> PythonBuild:
+def inspect(executable: Path, tree: Path | None) -> PythonBuild:
     """Ask one interpreter; raises MissingError when Home Cell cannot be imported by it."""
     ran = subprocess.run(
-        [executable, "-P", "-c", ASK], capture_output=True, text=True, cwd=executable.parent, check=False
+        [executable, "-P", "-c", ASK], capture_output=True, text=True, env=environment(tree), check=False
     )
     if ran.returncode:
         last = ran.stderr.strip().splitlines()[-1:]
@@ -65,11 +70,22 @@ def inspect(executable: Path) -> PythonBuild:
     compiled = bool(found["compiled"])
     return PythonBuild(
         executable=executable,
+        tree=tree,
         name="compiled" if compiled else "interpreted",
         version=found["version"],
         compiled=compiled,
         optimised=is_optimised(found["config_args"], found["base_prefix"], found["dpkg_built"]),
     )
+
+
+def inspect_compiled(executable: Path, tree: Path) -> PythonBuild:
+    """Ask one interpreter about the compiled tree; raises MissingError when it is missing or not compiled."""
+    if not tree.is_dir():
+        raise MissingError("make compiled")
+    build = inspect(executable, tree)
+    if not build.compiled:
+        raise MissingError(f"make compiled, by Python {build.version} and with a C compiler")
+    return build
 
 
 def distinct(builds: Sequence[PythonBuild]) -> list[PythonBuild]:

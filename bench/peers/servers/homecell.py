@@ -34,9 +34,12 @@ def start(launcher: Launcher, world: World, build: PythonBuild) -> Running:
     (folder / "cells.yaml").write_text(yaml.safe_dump(_cells(world), sort_keys=False))
     config = folder / "edge.yaml"
     config.write_text(yaml.safe_dump(_settings(world, folder, port, admin_port), sort_keys=False))
-    name = f"homecell-{build.name}"
     pid = launcher.start(
-        name, [command, "proxy", "--config", config], launcher.proxy_core, [port, admin_port]
+        f"homecell-{build.name}",
+        [command, "proxy", "--config", config],
+        launcher.proxy_core,
+        [port, admin_port],
+        python_path=build.tree,
     )
     return Running(port, pid)
 

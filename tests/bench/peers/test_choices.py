@@ -13,8 +13,10 @@ from bench.peers.pythons import PythonBuild, distinct, is_optimised
 from bench.peers.rows import catalogue, choose
 from bench.peers.table import Measured, Sample
 
-INTERPRETED = PythonBuild(Path("/a/bin/python"), "interpreted", "3.11.2", compiled=False, optimised=True)
-COMPILED = PythonBuild(Path("/b/bin/python"), "compiled", "3.11.2", compiled=True, optimised=True)
+INTERPRETED = PythonBuild(
+    Path("/a/bin/python"), None, "interpreted", "3.11.2", compiled=False, optimised=True
+)
+COMPILED = PythonBuild(Path("/b/bin/python"), None, "compiled", "3.11.2", compiled=True, optimised=True)
 
 
 def test_a_word_chooses_the_rows_that_begin_with_it() -> None:
