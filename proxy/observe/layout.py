@@ -21,7 +21,7 @@ SLUGS: Final = (
 
 # Statuses counted one by one; any other is counted by its class, so that the label's values stay few.
 # fmt: off
-EXACT_STATUSES: Final = (
+EXACT_STATUSES: Final[tuple[int, ...]] = (
     101, 200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308,
     400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 429, 431, 451,
     499, 500, 501, 502, 503, 504, 505,
@@ -31,10 +31,10 @@ CODES: Final = (*(str(status) for status in EXACT_STATUSES), "1xx", "2xx", "3xx"
 
 # Upper bounds; a last bucket without a bound follows.
 # fmt: off
-REQUEST_BOUNDS_S: Final = (
+REQUEST_BOUNDS_S: Final[tuple[float, ...]] = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )
-LOOKUP_BOUNDS_S: Final = (
+LOOKUP_BOUNDS_S: Final[tuple[float, ...]] = (
     2e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25,
 )
 # fmt: on
