@@ -54,6 +54,8 @@ class Exchange:
     pending         bytes of the request's body, coded for the cell, that no connection took yet
     epoch           what the cell is told; NO_EPOCH while it isn't known
     cookie_due      the reply shall carry a routing cookie
+    reply_by_s      when the reply is due, on the wheel's clock, however often the cell is asked; 0.0 before
+                    a fresh connection was needed
     attempts        how often the request was given to a connection
     status          of the reply that the client got or is getting, 0 before
     """
@@ -70,6 +72,7 @@ class Exchange:
         "link",
         "opening",
         "pending",
+        "reply_by_s",
         "reply_bytes",
         "reply_chunked",
         "retrying",
@@ -94,6 +97,7 @@ class Exchange:
         self.wire_head = b""
         self.attempts = 0
         self.status = 0
+        self.reply_by_s = 0.0
         self.reply_bytes = 0
         self.reply_chunked = False
         self.retrying = False
@@ -141,7 +145,9 @@ class Exchange:
             self.degrade(errors.CELL_BUSY, "")
         else:
             self.move_to(CONNECT)
-            self.edge.wheel.set_deadline(self.down, link.pool.connect_timeout_s + 1.0)
+            if self.reply_by_s == 0.0:
+                self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
+                self.reply_by_s = self.down.deadline_s
             self.opening = self.edge.loop.create_task(self._open(link))
 
     async def _open(self, link: CellLink) -> None:
@@ -151,10 +157,12 @@ class Exchange:
             if self.state == CONNECT:
                 self._attempt_failed(errors.CELL_UNREACHABLE, True)
             return
-        if self.state == CONNECT:
-            self._send(link, upstream)
-        else:
+        if self.state != CONNECT:
             link.pool.give_back(upstream)
+        elif upstream.usable:
+            self._send(link, upstream)
+        else:  # accepted and closed at once
+            self._attempt_failed(errors.CELL_UNREACHABLE, True)
 
     def _send(self, link: CellLink, upstream: Upstream) -> None:
         self.move_to(SENT)
@@ -163,14 +171,16 @@ class Exchange:
             self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch, self.edge.ids)
         body = self.body
         timeouts = self.edge.timeouts
+        wheel = self.edge.wheel
+        late_s = timeouts.request_s if self.reply_by_s == 0.0 else self.reply_by_s - wheel.now_s
         if body is None:
             upstream.send(self, self.wire_head)
-            self.edge.wheel.set_deadline(self.down, timeouts.request_s)
+            wheel.set_deadline(self.down, late_s)
             return
         data = self.wire_head + self.pending
         self.pending = b""
         upstream.send(self, data)
-        self.edge.wheel.set_deadline(self.down, timeouts.request_s if body.done else timeouts.body_s)
+        wheel.set_deadline(self.down, late_s if body.done else timeouts.body_s)
         self.down.release_pending()
 
     def body_arrived(self, data: bytes) -> bytes:
@@ -330,10 +340,11 @@ class Exchange:
             self.retrying = True
             self.edge.retrying += 1
         link.meter.retry()
+        if self.reply_by_s == 0.0:
+            self.reply_by_s = self.down.deadline_s
         self.move_to(CONNECT)
         if wait:
             pause_s = _BACKOFF_S * 2 ** (self.attempts - 1) * (0.5 + random.random())
-            self.edge.wheel.set_deadline(self.down, pause_s + link.pool.connect_timeout_s + 1.0)
             self.edge.loop.call_later(pause_s, self._depart_again)
         else:
             self.depart(link, True)

@@ -113,7 +113,7 @@ class End(asyncio.Protocol):
         wanted = b"".join(pieces)
         await self._until(lambda: self._is_or_differs(wanted), lambda: f"waited for {wanted!r}")
         got = bytes(self.received[: len(wanted)])
-        assert got == wanted, f"\n     got {bytes(self.received[:4096])!r}\nexpected {wanted[:4096]!r}"
+        assert got == wanted, f"\n     got {bytes(self.received[:1000])!r}\nexpected {wanted[:1000]!r}"
         del self.received[: len(wanted)]
 
     def _is_or_differs(self, wanted: bytes) -> bool:
@@ -139,7 +139,7 @@ class End(asyncio.Protocol):
     async def rest(self) -> bytes:
         """What comes until FIN; fails when the connection is reset instead."""
         await self._until(lambda: self.at_end or self.gone, lambda: "waited for the end")
-        assert not self.reset, f"reset after {bytes(self.received[:4096])!r}"
+        assert not self.reset, f"reset after {bytes(self.received[:1000])!r}"
         return self._take_all()
 
     async def expect_end(self) -> None:
@@ -154,7 +154,7 @@ class End(asyncio.Protocol):
     async def until_reset(self) -> bytes:
         """What came before the reset; fails when the connection ends cleanly."""
         await self._until(lambda: self.at_end or self.gone, lambda: "waited for a reset")
-        assert self.reset, f"ended cleanly after {bytes(self.received[:4096])!r}"
+        assert self.reset, f"ended cleanly after {bytes(self.received[:1000])!r}"
         return self._take_all()
 
     def _take_all(self) -> bytes:
@@ -173,9 +173,9 @@ class End(asyncio.Protocol):
         except TimeoutError:
             pass
         if not condition():
-            came = bytes(self.received[:4096])
+            came = bytes(self.received[:400])
             state = "gone" if self.gone else "ended" if self.at_end else "open"
-            raise AssertionError(f"{what()[:4096]}; the connection is {state}; came: {came!r}")
+            raise AssertionError(f"{what()[:400]}; the connection is {state}; came: {came!r}")
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

@@ -1,0 +1,277 @@
+"""Each wait has its limit, each limit its own answer. The proxy's time is the test's to move."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from proxy.model import Endpoint
+from proxy.observe import layout
+from tests.support.cells import HOST
+from tests.support.ends import End, until
+from tests.support.messages import (
+    Problem,
+    answer,
+    answered,
+    ask,
+    asked,
+    chunk,
+    get,
+    got,
+    lines,
+    unchunk,
+)
+from tests.support.stage import BODY_S, HEAD_S, REQUEST_S, Stage, staged
+
+CHUNKED = b"Transfer-Encoding: chunked"
+
+
+async def problem_of(client: End) -> Problem:
+    """The problem document that comes next."""
+    return Problem(await client.take_head() + await client.take_to(b"}\n"))
+
+
+async def exchange(stage: Stage, request: bytes = b"") -> tuple[End, End]:
+    """A request has reached the cell; it is the cell's turn."""
+    client = await stage.client()
+    client.send(request or get())
+    cell = await stage.cell.connection()
+    await cell.take_head()
+    return client, cell
+
+
+def listen_deaf() -> tuple[socket.socket, list[socket.socket]]:
+    """A listener whose queue is full: further connections get no answer, as from a dropping firewall."""
+    listener = socket.socket()
+    listener.bind((HOST, 0))
+    listener.listen(0)
+    waiting = []
+    for _ in range(3):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(listener.getsockname())
+        waiting.append(client)
+    return listener, waiting
+
+
+@staged
+async def test_a_cell_that_does_not_answer_the_connection_is_unreachable(stage: Stage) -> None:
+    listener, waiting = listen_deaf()
+    pool = stage.pool()
+    pool._endpoints = (Endpoint(HOST, listener.getsockname()[1]),)
+    pool.connect_timeout_s = 0.02
+    client = await stage.client()
+    client.send(get())
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug) == (503, "cell-unreachable")
+    assert (await stage.logged())["attempts"] == 3
+    await until(lambda: pool.open_count == 0, "no attempt is left")
+    for sock in (listener, *waiting):
+        sock.close()
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@staged
+async def test_a_cell_that_does_not_reply_in_time_is_504(stage: Stage, method: bytes) -> None:
+    client, cell = await exchange(stage, ask(method + b" / HTTP/1.1"))
+    stage.pass_time(REQUEST_S - 1)
+    assert not client.received
+    stage.pass_time(1)
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug, problem.closes) == (504, "cell-timeout", False)
+    assert problem.fields[b"retry-after"] == b"5"
+    await cell.until_cut()
+    assert stage.counted(layout.ATTEMPT_FAILURES, "eu-1") == 1
+    client.send(get(b"/after"))
+    await (await stage.cell.connection()).expect(got(b"/after"))
+
+
+@staged
+async def test_a_late_reply_is_given_to_nobody(stage: Stage) -> None:
+    client, cell = await exchange(stage)
+    stage.pass_time(REQUEST_S)
+    await problem_of(client)
+    cell.send(answer(b"late"))
+    client.send(get(b"/after"))
+    fresh = await stage.cell.connection()
+    await fresh.expect(got(b"/after"))
+    fresh.send(answer(b"right"))
+    await client.expect(answered(b"right"))
+
+
+@staged
+async def test_the_beginning_of_a_head_is_no_reply(stage: Stage) -> None:
+    client, cell = await exchange(stage)
+    cell.send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    stage.pass_time(REQUEST_S)
+    assert (await problem_of(client)).status == 504
+
+
+@staged
+async def test_the_time_for_the_reply_begins_when_the_request_is_complete(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: 10") + b"01234")
+    await cell.expect(b"01234")
+    stage.pass_time(REQUEST_S * 2)
+    client.send(b"56789")
+    await cell.expect(b"56789")
+    stage.pass_time(REQUEST_S - 1)
+    assert not client.received
+    stage.pass_time(1)
+    assert (await problem_of(client)).slug == "cell-timeout"
+
+
+@staged
+async def test_a_body_that_stalls_is_408(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", CHUNKED) + chunk(b"some"))
+    await cell.expect(chunk(b"some"))
+    stage.pass_time(BODY_S - 1)
+    client.send(chunk(b"more"))
+    await cell.expect(chunk(b"more"))
+    stage.pass_time(BODY_S - 1)
+    assert not client.received
+    stage.pass_time(1)
+    problem = Problem(await client.rest())
+    assert (problem.status, problem.slug, problem.closes) == (408, "request-timeout", True)
+    assert "body" in problem.detail
+    assert await cell.until_cut() == b""
+
+
+@staged
+async def test_a_body_that_never_begins_is_408(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: 5"))
+    stage.pass_time(BODY_S)
+    assert Problem(await client.rest()).status == 408
+    await cell.until_cut()
+
+
+@staged
+async def test_a_reply_that_stalls_is_broken_off(stage: Stage) -> None:
+    client, cell = await exchange(stage)
+    cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: 9"), b"one")
+    await client.take_to(b"one")
+    stage.pass_time(BODY_S - 1)
+    cell.send(b"two")
+    await client.expect(b"two")
+    stage.pass_time(BODY_S - 1)
+    assert not client.gone
+    stage.pass_time(1)
+    assert await client.until_reset() == b""
+    await cell.until_cut()
+    assert (await stage.logged())["reason"] == "cell-timeout"
+
+
+@staged
+async def test_a_client_that_does_not_read_its_reply_is_cut_off(stage: Stage) -> None:
+    client, cell = await exchange(stage)
+    client.stop_reading()
+    cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: %d" % (64 << 20)))
+    block = bytes(1 << 20)
+    while not any(connection.write_paused for connection in stage.edge.connections):
+        cell.send(block)
+        await asyncio.sleep(0.001)
+    stage.pass_time(BODY_S)
+    await cell.until_cut()
+    assert (await stage.logged())["reason"] == "client-too-slow"
+
+
+@staged
+async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: %d" % (64 << 20)))
+    cell.stop_reading()
+    while not any(connection._holds for connection in stage.edge.connections):
+        client.send(bytes(1 << 20))
+        await asyncio.sleep(0.001)
+    stage.pass_time(BODY_S)
+    assert Problem(await client.rest()).slug == "cell-timeout"
+
+
+@staged
+async def test_a_lookup_does_not_count_as_the_clients_slowness(stage: Stage) -> None:
+    stage.store.open_gate.clear()
+    client = await stage.client()
+    client.send(ask(b"POST / HTTP/1.1", b"Content-Length: 5"))
+    await until(lambda: stage.edge.in_flight == 1, "the request is under way")
+    stage.pass_time(HEAD_S + BODY_S)
+    stage.store.open_gate.set()
+    cell = await stage.cell.connection()
+    await cell.expect(asked(b"POST / HTTP/1.1", b"Content-Length: 5"))
+    client.send(b"hello")
+    await cell.expect(b"hello")
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+
+
+@staged
+async def test_on_a_static_route_a_slow_cell_degrades(stage: Stage) -> None:
+    client, _ = await exchange(stage, get(b"/static"))
+    stage.pass_time(REQUEST_S)
+    head = await client.take_head()
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nX-Home-Cell-Degraded: cell-timeout\r\n" in head
+    await client.expect(b"come back later")
+
+
+@staged
+async def test_attempts_share_one_time_for_the_reply(stage: Stage) -> None:
+    client, cell = await exchange(stage)
+    stage.pass_time(REQUEST_S - 1)
+    cell.close()
+    again = await stage.cell.connection()
+    await again.expect(got())
+    stage.pass_time(1)
+    assert (await problem_of(client)).status == 504
+
+
+@staged
+async def test_a_client_that_reads_slowly_gets_the_end_of_a_closing_reply(stage: Stage) -> None:
+    """The request is over for the proxy, but megabytes are still on their way: they must not be lost."""
+    client, cell = await exchange(stage, ask(b"GET / HTTP/1.1", b"Connection: close"))
+    client.stop_reading()
+    cell.send(lines(b"HTTP/1.1 200 OK"))
+    size = 0
+    while not any(connection.write_paused for connection in stage.edge.connections):
+        cell.send(bytes(100_000))
+        size += 100_000
+        await asyncio.sleep(0.001)
+    cell.close()
+    client.go_on_reading()
+    await stage.settled()
+    client.stop_reading()
+    stage.pass_time(2)
+    for _ in range(8):
+        stage.pass_time(BODY_S / 2)
+        client.go_on_reading()
+        await asyncio.sleep(0.001)
+        client.stop_reading()
+    client.go_on_reading()
+    body = (await client.rest()).partition(b"\r\n\r\n")[2]
+    assert len(unchunk(body)) == size
+
+
+@staged
+async def test_a_client_that_keeps_a_closed_connection_open_loses_it(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"GET / HTTP/1.1", b"Connection: close"))
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x", b"Connection: close"))
+    await client.expect_end()
+    assert stage.edge.connections
+    stage.pass_time(2)
+    await until(lambda: not stage.edge.connections, "the proxy has closed it")
+
+
+@staged
+async def test_a_client_that_never_reads_the_end_of_a_closing_reply_is_reset(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"GET / HTTP/1.0"))
+    client.stop_reading()
+    cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: 20000000"))
+    sent = 0
+    while not any(connection.write_paused for connection in stage.edge.connections):
+        cell.send(bytes(100_000))
+        sent += 100_000
+        await asyncio.sleep(0.001)
+    stage.pass_time(BODY_S)
+    await until(lambda: not stage.edge.connections, "the proxy has given it up")
+    client.go_on_reading()
+    await client.until_reset()
