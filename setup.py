@@ -8,7 +8,7 @@ import os
 
 from setuptools import setup
 
-HOT_MODULES = (
+HOT_MODULES: tuple[str, ...] = (
     "lookup/assignment.py",
     "lookup/memory.py",
     "lookup/moved.py",
