@@ -22,6 +22,12 @@ def command(config_file: Path | None) -> None:
     Examples:
       homecell proxy --config configs/demo.yaml
       HOMECELL_CONFIG=edge.yaml homecell proxy
+
+    \b
+    Exit codes:
+      0  stopped as it was told
+      1  it could not start (a port is taken, say), or its workers keep failing
+      2  a mistake in the config
     """
     settings = load_settings(config_file, warn=True)
     from proxy import workers

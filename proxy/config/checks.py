@@ -11,7 +11,8 @@ from typing import Final
 
 from proxy.config.document import KeyPath
 from proxy.config.findings import Finding
-from proxy.config.models import ConfigFile, Inventory
+from proxy.config.inventory import Inventory
+from proxy.config.models import ConfigFile
 from proxy.config.residency_checks import check_residency
 from proxy.config.secret_checks import check_keys
 from proxy.config.shape import Shape

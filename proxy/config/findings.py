@@ -55,8 +55,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was most likely meant to be, or None when nothing is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    if not close:  # short words: two letters in the wrong order are half of them
-        close = [candidate for candidate in by_lower if sorted(candidate) == sorted(word.lower())]
+    if not close and len(word) > 1:  # a beginning; or a short word, of which two wrong letters are half
+        typed = word.lower()
+        close = [known for known in by_lower if known.startswith(typed) or sorted(known) == sorted(typed)]
     return by_lower[close[0]] if close else None
 
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from proxy.config.checks import check_values
 from proxy.config.document import UnreadableError, read_document
 from proxy.config.findings import ConfigError, Finding
-from proxy.config.models import ConfigFile, Inventory, Settings
+from proxy.config.inventory import Inventory
+from proxy.config.models import ConfigFile, Settings
 from proxy.config.shape import Shape
 from proxy.model import Cell, CellName, Jurisdiction
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from proxy.config.values import (
     Bytes,
-    CellEndpoint,
     CookieKeyId,
     Count,
     EdgeUrl,
@@ -281,31 +280,6 @@ class Limits(Section):
         default=20_000,
         description="Client connections of this edge; each worker takes its equal share. A connection "
         "needs up to two file descriptors.",
-    )
-
-
-class CellEntry(Section):
-    """One cell of the cells file."""
-
-    name: Name = Field(
-        description="Stable readable name; it stands in tokens, cookies and the store, so never rename."
-    )
-    jurisdiction: Name = Field(description="Whose law the cell is under; one of the names below `residency`.")
-    region: Name = Field(description="Where it stands, for people.")
-    endpoints: tuple[CellEndpoint, ...] = Field(
-        min_length=1,
-        max_length=16,
-        description="Where it listens, `host:port`. All of them serve the same users; connections are "
-        "opened "
-        "to each in turn.",
-    )
-
-
-class Inventory(Section):
-    """The cells file."""
-
-    cells: tuple[CellEntry, ...] = Field(
-        min_length=1, description="Every cell of the platform. Order does not matter."
     )
 
 

@@ -10,8 +10,9 @@ from typing import Final, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from proxy.config.inventory import Inventory
 from proxy.config.location import FALLBACK, VARIABLE
-from proxy.config.models import ConfigFile, Inventory
+from proxy.config.models import ConfigFile
 from proxy.config.shape import model_in
 
 _HEAD: Final = f"""# Config reference

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from proxy.config.document import Key, KeyPath
 from proxy.config.findings import Finding, choose
-from proxy.config.models import ConfigFile, Inventory
+from proxy.config.inventory import Inventory
+from proxy.config.models import ConfigFile
 from proxy.config.shape import Shape
 from proxy.config.values import split_url
 

@@ -1,0 +1,67 @@
+"""A flag set from the command line reaches the workers of a real edge, which say so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.cli.acknowledgement import AdminUnreachableError, ask_workers
+from proxy.model import Endpoint
+from tests.proxy.cli.conftest import Homecell
+from tests.proxy.cli.test_process import HOMECELL
+from tests.proxy.config.site import Site
+
+START_S = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def edge(site: Site) -> Iterator[Endpoint]:
+    """The admin port of a running edge with two workers."""
+    listen, admin = free_port(), free_port()
+    site.spoil(
+        ('listen: "127.0.0.1:8080"', f'listen: "127.0.0.1:{listen}"'),
+        ('admin: "127.0.0.1:1"', f'admin: "127.0.0.1:{admin}"'),
+    )
+    process = subprocess.Popen([HOMECELL, "proxy", "--config", site.edge], stderr=subprocess.DEVNULL)
+    try:
+        endpoint = Endpoint("127.0.0.1", admin)
+        wait_until_ready(endpoint, process)
+        yield endpoint
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(START_S) == 0
+
+
+def wait_until_ready(admin: Endpoint, process: subprocess.Popen[bytes]) -> None:
+    until_s = time.monotonic() + START_S
+    while time.monotonic() < until_s and process.poll() is None:
+        try:
+            if [worker.ready for worker in ask_workers(admin)] == [True, True]:
+                return
+        except AdminUnreachableError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the edge did not become ready")
+
+
+@pytest.mark.slow
+def test_a_flag_is_acknowledged_by_every_worker_of_a_running_edge(homecell: Homecell, edge: Endpoint) -> None:
+    for flag in ("down", "serving"):
+        result = homecell("cells", "flag", "eu-1", flag, "--reason", "drill", "--author", "anna")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "applied on 2 of 2 workers, slowest " in result.stdout
+    versions = [worker.flags["eu-1"] for worker in ask_workers(edge)]
+    assert versions == [2, 2]
