@@ -243,7 +243,10 @@ class Limits(Section):
         "bad mobile line.",
     )
     body_timeout_s: Seconds = Field(
-        default=30, description="Longest pause inside a body, in either direction, else 408 or 504."
+        default=30,
+        description="Longest pause inside a body, in either direction; then 408, or the connection is "
+        "ended where a "
+        "reply has begun. Default: longer than a phone's change from one network to another.",
     )
     idle_timeout_s: Seconds = Field(
         default=75,
