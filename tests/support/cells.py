@@ -66,10 +66,13 @@ class ScriptedCell:
         before = self._handed_out
         _, probe = await asyncio.get_running_loop().create_connection(End, HOST, self.port)
         ours = probe.transport.get_extra_info("sockname")
-        while (await self.connection()).transport.get_extra_info("peername") != ours:
+        while (end := await self.connection()).transport.get_extra_info("peername") != ours:
             pass
         probe.close()
-        unexpected = self._handed_out - before - 1
+        end.close()
+        self.accepted.remove(end)
+        self._handed_out -= 1
+        unexpected = self._handed_out - before
         assert unexpected == 0, f"{unexpected} connections came to {self.name} that nobody expected"
 
     def description(self) -> Cell:

@@ -1,0 +1,335 @@
+"""Requests reach the home cell and no other; where none is known or permitted, nothing is forwarded."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lookup.assignment import Assignment
+from proxy.observe import layout
+from proxy.rooms.routes import Route
+from tests.support.credentials import new_routing_cookies, token
+from tests.support.ends import End, until
+from tests.support.messages import (
+    HOST_LINE,
+    Problem,
+    answer,
+    answered,
+    ask,
+    asked,
+    bearer,
+    get,
+    got,
+    lines,
+    post,
+)
+from tests.support.stage import Stage, staged
+
+
+async def problem_of(client: End) -> Problem:
+    """The problem document that comes next."""
+    return Problem(await client.take_head() + await client.take_to(b"}\n"))
+
+
+def with_session(user: int, *cookies: bytes) -> bytes:
+    """A GET of a browser: a session cookie, and perhaps others."""
+    return lines(
+        b"GET / HTTP/1.1", HOST_LINE, b"Cookie: " + b"; ".join([b"session=" + token(user), *cookies])
+    )
+
+
+async def serve(stage: Stage, client: End, request: bytes, cell: str = "eu-1") -> tuple[bytes, bytes]:
+    """One exchange; returns the heads that the cell and the client got."""
+    known = stage.cells[cell].accepted
+    client.send(request)
+    end = known[-1] if known and not known[-1].gone else await stage.cells[cell].connection()
+    seen = await end.take_head()
+    end.send(answer(b""))
+    return seen, await client.take_head()
+
+
+def cookie_in(head: bytes) -> bytes:
+    """The routing cookie that a reply gives, name and value; b"" for none."""
+    return head.partition(b"\r\nSet-Cookie: ")[2].partition(b";")[0]
+
+
+# Where is home?
+
+
+@staged
+async def test_the_first_lookup_asks_the_store_and_the_next_one_memory(stage: Stage) -> None:
+    client = await stage.client()
+    for tier in ("store", "memory"):
+        await serve(stage, client, get())
+        await stage.settled()
+        line = stage.log()[-1]
+        assert (line["tier"], line["cell"], line["epoch"], line["source"]) == (tier, "eu-1", 3, "bearer")
+    assert stage.store.readings == 1
+
+
+@staged
+async def test_a_claim_needs_no_lookup(stage: Stage) -> None:
+    client = await stage.client()
+    claim = b"Authorization: Bearer " + token(1, "eu-2", 9)
+    seen, _ = await serve(stage, client, lines(b"GET / HTTP/1.1", HOST_LINE, claim), "eu-2")
+    assert b"\r\nX-Home-Cell: eu-2\r\nX-Home-Cell-Epoch: 9\r\n" in seen
+    await stage.settled()
+    assert stage.log()[-1]["tier"] == "claim"
+    assert stage.store.readings == 0
+
+
+@staged
+async def test_a_claim_overruled_by_a_move_is_looked_up(stage: Stage) -> None:
+    moved = Assignment("user:1", "eu-1", "eu", 10, updated_at_s=time.time())
+    stage.store.place(moved)
+    stage.resolver.learn_change(moved, "eu-2", time.time())
+    client = await stage.client()
+    claim = b"Authorization: Bearer " + token(1, "eu-2", 9)
+    seen, _ = await serve(stage, client, lines(b"GET / HTTP/1.1", HOST_LINE, claim), "eu-1")
+    assert b"\r\nX-Home-Cell: eu-1\r\nX-Home-Cell-Epoch: 10\r\n" in seen
+
+
+@staged
+async def test_clients_of_one_user_share_one_lookup(stage: Stage) -> None:
+    stage.store.open_gate.clear()
+    clients = [await stage.client() for _ in range(5)]
+    for client in clients:
+        client.send(get())
+    await until(lambda: stage.edge.in_flight == 5, "all are under way")
+    stage.store.open_gate.set()
+    for _ in clients:
+        await (await stage.cell.connection()).expect(got())
+    assert stage.store.readings == 1
+
+
+@staged
+async def test_an_unknown_user_is_404(stage: Stage) -> None:
+    client = await stage.client()
+    for _ in range(2):
+        client.send(post(b"/", b"hello", user=404))
+        problem = await problem_of(client)
+        assert (problem.status, problem.slug, problem.closes) == (404, "unknown-home", False)
+    await stage.insist_untouched()
+    assert [line["reason"] for line in stage.log()] == ["unknown-home"] * 2
+    assert stage.counted(layout.REPLIES + layout.EXACT_STATUSES.index(404), "") == 2
+
+
+@staged
+async def test_a_lookup_that_is_unavailable_is_503_and_soon_tried_again(stage: Stage) -> None:
+    stage.store.available = False
+    client = await stage.client()
+    client.send(get())
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug, problem.closes) == (503, "lookup-unavailable", False)
+    assert problem.fields[b"retry-after"] == b"2"
+    await stage.insist_untouched()
+    stage.store.available = True
+    await serve(stage, client, get())
+
+
+@staged
+async def test_a_home_that_is_not_in_the_inventory_is_503(stage: Stage) -> None:
+    stage.store.place(Assignment("user:3", "eu-99", "eu", 2))
+    client = await stage.client()
+    client.send(get(user=3))
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug, problem.cell) == (503, "home-not-listed", "")
+    await stage.insist_untouched()
+
+
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"DELETE"])
+@staged
+async def test_a_user_being_moved_waits_with_unsafe_methods(stage: Stage, method: bytes) -> None:
+    client = await stage.client()
+    client.send(ask(method + b" / HTTP/1.1", user=8))
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug, problem.cell) == (503, "moving", "eu-1")
+    assert problem.fields[b"retry-after"] == b"2"
+    await stage.insist_untouched()
+
+
+@staged
+async def test_a_user_being_moved_reads_where_he_was(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(get(user=8))
+    cell = await stage.cell.connection()
+    await cell.expect(got(user=8, home=(b"eu-1", 8)))
+
+
+# May it go there?
+
+
+@pytest.mark.parametrize("body", [b"", b"personal data"])
+@staged
+async def test_a_user_of_another_jurisdiction_is_sent_to_the_right_edge(stage: Stage, body: bytes) -> None:
+    client = await stage.client()
+    client.send(post(b"/patients/anna?secret=1", body, user=9))
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug, problem.edge) == (421, "wrong-edge", "https://ch.example")
+    assert (problem.cell, problem.closes) == ("", False)
+    await stage.insist_untouched()
+    line = await stage.logged()
+    assert (line["path"], line["status"], line["reason"], line["cell"]) == ("", 421, "wrong-edge", "")
+    assert "anna" not in stage.log_file.read_text()
+    assert "secret" not in stage.log_file.read_text()
+
+
+@staged
+async def test_the_body_of_a_user_who_belongs_elsewhere_is_not_waited_for(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(ask(b"POST / HTTP/1.1", b"Content-Length: 1000000", user=9))
+    problem = Problem(await client.rest())
+    assert (problem.status, problem.closes) == (421, True)
+    await stage.insist_untouched()
+
+
+@staged
+async def test_a_permitted_user_of_another_jurisdiction_is_served(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(get(user=7))
+    await (await stage.cells["us-1"].connection()).expect(got(user=7, home=(b"us-1", 6)))
+
+
+@staged
+async def test_a_claim_of_a_cell_abroad_is_judged_by_the_cells_own_jurisdiction(stage: Stage) -> None:
+    links = stage.edge.snapshot.links
+    links["us-1"].permitted = frozenset({"ch"})
+    client = await stage.client()
+    claim = b"Authorization: Bearer " + token(1, "us-1", 9)
+    client.send(lines(b"GET / HTTP/1.1", HOST_LINE, claim))
+    assert (await problem_of(client)).status == 421
+    await stage.insist_untouched()
+
+
+# Whom does it go to without a credential?
+
+
+@staged
+async def test_on_an_anonymous_route_any_serving_cell_of_the_edges_jurisdiction_answers(stage: Stage) -> None:
+    request = lines(b"GET /open HTTP/1.1", HOST_LINE, b"Connection: close")
+    for _ in range(4):
+        (await stage.client()).send(request)
+    for name in ("eu-1", "eu-2"):
+        for _ in range(2):
+            head = await (await stage.cells[name].connection()).take_head()
+            assert b"\r\nX-Home-Cell: %b\r\nX-Home-Cell-Epoch: 0\r\n" % name.encode() in head
+    await stage.insist_untouched()
+
+
+@staged
+async def test_on_an_anonymous_route_a_credential_still_decides(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(get(b"/open", user=5))
+    await (await stage.cells["eu-2"].connection()).expect(got(b"/open", user=5, home=(b"eu-2", 5)))
+    client = await stage.client()
+    client.send(lines(b"GET /open HTTP/1.1", HOST_LINE, b"Authorization: Bearer wrong"))
+    assert (await problem_of(client)).status == 401
+
+
+@staged
+async def test_routes_are_judged_as_the_cell_would_understand_them(stage: Stage) -> None:
+    """A detour in the path must not open what needs a credential."""
+    client = await stage.client()
+    for path in (b"/open/../private", b"/open/%2e%2e/private", b"//open/..//private", b"/opening"):
+        client.send(lines(b"GET " + path + b" HTTP/1.1", HOST_LINE))
+        assert (await problem_of(client)).status == 401, path
+    await stage.insist_untouched()
+
+
+@staged
+async def test_without_a_route_it_is_404(stage: Stage) -> None:
+    stage.use_routes(Route(b"/api", False, None, 100))
+    client = await stage.client()
+    client.send(get(b"/other"))
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug, problem.closes) == (404, "no-route", False)
+    await stage.insist_untouched()
+
+
+# The routing cookie.
+
+
+@staged
+async def test_a_browser_gets_a_routing_cookie_after_a_lookup_and_then_needs_none(stage: Stage) -> None:
+    client = await stage.client()
+    _, reply = await serve(stage, client, with_session(1))
+    cookie = cookie_in(reply)
+    assert cookie.startswith(b"home_cell=")
+    _, reply = await serve(stage, client, with_session(1, cookie))
+    assert cookie_in(reply) == b""
+    await stage.settled()
+    first, second = stage.log()
+    assert (first["tier"], second["tier"]) == ("store", "claim")
+    assert (second["epoch"], second["source"]) == (3, "session-cookie")
+    assert stage.store.readings == 1
+
+
+@staged
+async def test_the_cookie_alone_is_enough(stage: Stage) -> None:
+    client = await stage.client()
+    _, reply = await serve(stage, client, with_session(1))
+    request = lines(b"GET / HTTP/1.1", HOST_LINE, b"Cookie: " + cookie_in(reply))
+    seen, _ = await serve(stage, client, request)
+    assert b"\r\nX-Home-Cell: eu-1\r\nX-Home-Cell-Epoch: 3\r\n" in seen
+    await stage.settled()
+    assert stage.log()[-1]["source"] == "routing-cookie"
+
+
+@staged
+async def test_a_program_with_a_token_gets_no_cookie(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(get())
+    cell = await stage.cell.connection()
+    await cell.expect(got())
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+
+
+@staged
+async def test_a_cookie_of_an_older_home_is_replaced(stage: Stage) -> None:
+    old = new_routing_cookies().set_cookie("user:1", "eu-2", 2, time.time()).partition(b";")[0]
+    moved = Assignment("user:1", "eu-1", "eu", 3, updated_at_s=time.time())
+    stage.resolver.learn_change(moved, "eu-2", time.time())
+    client = await stage.client()
+    request = lines(b"GET / HTTP/1.1", HOST_LINE, b"Cookie: " + old)
+    _, reply = await serve(stage, client, request)
+    fresh = cookie_in(reply)
+    assert fresh not in (b"", old)
+    _, reply = await serve(stage, client, request.replace(old, fresh))
+    assert cookie_in(reply) == b""
+
+
+@staged
+async def test_another_users_cookie_moves_nobody(stage: Stage) -> None:
+    foreign = new_routing_cookies().set_cookie("user:5", "eu-2", 5, time.time()).partition(b";")[0]
+    client = await stage.client()
+    seen, reply = await serve(stage, client, with_session(1, foreign))
+    assert b"\r\nX-Home-Cell: eu-1\r\n" in seen
+    assert cookie_in(reply)
+
+
+@staged
+async def test_what_the_cell_needs_of_the_cookies_reaches_it(stage: Stage) -> None:
+    client = await stage.client()
+    request = lines(b"GET / HTTP/1.1", HOST_LINE, bearer(1), b"Cookie: a=b", b"Cookie: c=d")
+    client.send(request)
+    seen = await (await stage.cell.connection()).take_head()
+    assert b"\r\nCookie: a=b\r\nCookie: c=d\r\n" in seen
+
+
+@staged
+async def test_client_fields_in_the_proxys_name_never_reach_the_cell(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(
+        ask(
+            b"GET / HTTP/1.1",
+            b"X-Home-Cell: us-1",
+            b"x-home-cell-epoch: 99",
+            b"X_Home_Cell: us-1",
+            b"X-Home-Cell-Not-Mine: 1",
+            b"X-Other: kept",
+        )
+    )
+    cell = await stage.cell.connection()
+    await cell.expect(asked(b"GET / HTTP/1.1", b"X-Other: kept"))
