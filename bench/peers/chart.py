@@ -18,6 +18,7 @@ BAR_INCHES: Final = 0.42
 def draw(table: Sequence[Measured], subtitle: str, path: Path) -> None:
     """Write an SVG; raises MissingError without matplotlib."""
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingError("pip install matplotlib") from error
@@ -40,4 +41,5 @@ def draw(table: Sequence[Measured], subtitle: str, path: Path) -> None:
     axes.set_xlabel("CPU time of a request, µs (median of the rounds; lines: lowest and highest)")
     axes.set_title(subtitle, fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Date": None})
+    with rc_context({"svg.fonttype": "none"}):  # text as text: a tenth of the size, and searchable
+        figure.savefig(path, metadata={"Date": None})
