@@ -23,7 +23,7 @@ class LookupSettings:
     open_s            for so long
     """
 
-    deadline_s: float = 0.05
+    deadline_s: float = 0.25
     memory_entries: int = 200_000
     refresh_s: float = 60.0
     expiry_s: float = 300.0

@@ -170,9 +170,9 @@ class Lookup(Section):
     """How the home of a key is found and how long an answer is kept."""
 
     deadline_s: Seconds = Field(
-        default=0.05,
-        description="Bound of one whole lookup. Default: ten times the aimed-at p99, so that only trouble "
-        "meets it.",
+        default=0.25,
+        description="Bound of one whole lookup. Default: fifty times the aimed-at p99, so that only trouble "
+        "meets it, not a machine that is busy for a moment.",
     )
     memory_entries: Count = Field(
         default=200_000, description="Homes kept in memory, per worker. Default: about 50 MB when full."

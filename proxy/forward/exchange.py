@@ -390,6 +390,8 @@ class Exchange:
                 self.link.meter.attempt_failed()
             self.drop_upstream()
             self.degrade(errors.CELL_TIMEOUT, "")
+        elif self.state == LOOKUP:
+            self.refuse(errors.LOOKUP_UNAVAILABLE, "")
 
     def _client_owes(self, upstream: Upstream | None) -> bool:
         """Whether it is the client that the exchange waits for, not the cell."""

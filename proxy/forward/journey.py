@@ -77,6 +77,7 @@ class Journey(Exchange):
         resolution = self.edge.resolver.recall(identity.key, identity.hint, now_s, head.safe)
         if resolution is None:
             self.move_to(LOOKUP)
+            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
             self.opening = self.edge.loop.create_task(self._look_up(identity, now_s))
         else:
             self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - self.started_s)

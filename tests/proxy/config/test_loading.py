@@ -28,7 +28,7 @@ def test_a_sound_config_gives_typed_settings_with_its_cells(site: Site) -> None:
 
 def test_what_is_left_out_has_its_default(site: Site) -> None:
     settings = site.load()
-    assert settings.lookup.deadline_s == 0.05
+    assert settings.lookup.deadline_s == 0.25
     assert settings.identity.claims.user == "sub"
     assert settings.routes[1].fallback == "fail"
     site.spoil(("limits:\n  connect_timeout_s: 1\n  request_timeout_s: 3\n", ""))

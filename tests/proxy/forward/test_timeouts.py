@@ -193,7 +193,7 @@ async def test_a_lookup_does_not_count_as_the_clients_slowness(stage: Stage) -> 
     client = await stage.client()
     client.send(ask(b"POST / HTTP/1.1", b"Content-Length: 5"))
     await until(lambda: stage.edge.in_flight == 1, "the request is under way")
-    stage.pass_time(HEAD_S + BODY_S)
+    stage.pass_time(REQUEST_S - 1)
     stage.store.open_gate.set()
     cell = await stage.cell.connection()
     await cell.expect(asked(b"POST / HTTP/1.1", b"Content-Length: 5"))
@@ -201,6 +201,17 @@ async def test_a_lookup_does_not_count_as_the_clients_slowness(stage: Stage) -> 
     await cell.expect(b"hello")
     cell.send(answer(b"x"))
     await client.expect(answered(b"x"))
+
+
+@staged
+async def test_a_lookup_that_never_answers_holds_no_request_for_ever(stage: Stage) -> None:
+    stage.store.open_gate.clear()
+    client = await stage.client()
+    client.send(get())
+    await until(lambda: stage.edge.in_flight == 1, "the request is under way")
+    stage.pass_time(REQUEST_S)
+    assert (await problem_of(client)).status == 503
+    stage.store.open_gate.set()
 
 
 @staged
