@@ -63,8 +63,19 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """For each part of the tree, what it may import of the rest; its own inside is always allowed."""
 
-STORES: Final = "lookup.stores"
-SEE_STORES: Final = (STORES, "proxy.app", "proxy.cli", "proxy.worker", "proxy.workers", "bench", "tests")
+SEEN_ONLY_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "lookup.stores": (
+        "lookup.stores",
+        "proxy.app",
+        "proxy.cli",
+        "proxy.worker",
+        "proxy.workers",
+        "bench",
+        "tests",
+    ),
+    "proxy.rooms.mint": ("proxy.cli", "bench", "tests"),
+}
+"""What is kept from most: concrete stores, and the signing of tokens."""
 
 WORKER_ENTRY: Final = "proxy.worker"
 KEPT_OUT_OF_WORKERS: Final = ("aiohttp", "click", "rich")
@@ -92,23 +103,28 @@ def rule_of(module: str) -> str | None:
 
 def imports(module: str, source: str, known: frozenset[str], is_package: bool = False) -> Iterator[Import]:
     """Every import of the source, `from package import module` resolved to the module."""
-    tree = ast.parse(source)
-    deferred = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _is_type_checking(node)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
+    for node, at_start in _statements(ast.parse(source), at_start=True):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = _absolute(module, node, is_package)
             names = [f"{base}.{a.name}" if f"{base}.{a.name}" in known else base for a in node.names]
-        else:
-            continue
         for name in names:
-            yield Import(name, node.lineno, id(node) not in deferred)
+            yield Import(name, node.lineno, at_start)
+
+
+def _statements(node: ast.AST, at_start: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """The import statements below the node, and whether each runs when the module is imported."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield node, at_start
+    elif not isinstance(node, ast.expr):
+        runs = (
+            at_start
+            and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and not _is_type_checking(node)
+        )
+        for child in ast.iter_child_nodes(node):
+            yield from _statements(child, runs)
 
 
 def _is_type_checking(node: ast.AST) -> bool:
@@ -137,8 +153,9 @@ def violations(tree: Mapping[str, str], packages: frozenset[str] = frozenset()) 
                 continue
             if not any(within(imported.module, allowed) for allowed in (part, *ALLOWED[part])):
                 found.append(f"{module}:{imported.line} must not import {imported.module}")
-            elif within(imported.module, STORES) and not any(within(module, seer) for seer in SEE_STORES):
-                found.append(f"{module}:{imported.line} must not see the store {imported.module}")
+            for kept, seers in SEEN_ONLY_BY.items():
+                if within(imported.module, kept) and not any(within(module, seer) for seer in seers):
+                    found.append(f"{module}:{imported.line} must not see {imported.module}")
     return found
 
 
@@ -206,8 +223,9 @@ def test_a_worker_starts_without_importing_what_only_the_control_plane_needs(unw
         (
             "proxy.control.admin",
             "def start():\n    from lookup.stores import sqlite",
-            "proxy.control.admin:2 must not see the store lookup.stores.sqlite",
+            "proxy.control.admin:2 must not see lookup.stores.sqlite",
         ),
+        ("proxy.app", "import proxy.rooms.mint", "proxy.app:1 must not see proxy.rooms.mint"),
         ("proxy.app", "import bench.demo", "proxy.app:1 must not import bench.demo"),
         ("proxy.cli", "from tests import fakes", "proxy.cli:1 must not import tests"),
         ("proxy.surprise", "", "proxy.surprise has no rule: give it a place in ALLOWED"),
