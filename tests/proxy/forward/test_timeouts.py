@@ -23,7 +23,7 @@ from tests.support.messages import (
     lines,
     unchunk,
 )
-from tests.support.stage import BODY_S, HEAD_S, REQUEST_S, Stage, staged
+from tests.support.stage import BODY_S, REQUEST_S, Stage, staged
 
 CHUNKED = b"Transfer-Encoding: chunked"
 

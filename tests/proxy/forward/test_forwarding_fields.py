@@ -1,0 +1,233 @@
+"""What a cell is told of the client, and what a client is told of its request."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+
+import pytest
+
+from tests.support.messages import (
+    HOST_LINE,
+    Problem,
+    answer,
+    answered,
+    ask,
+    asked,
+    bearer,
+    get,
+    got,
+    lines,
+)
+from tests.support.stage import Stage, staged
+
+FORGED = (
+    b"Forwarded: for=10.0.0.1;proto=https",
+    b"X-Forwarded-For: 10.0.0.1",
+    b"X-Forwarded-Proto: https",
+    b"X-Forwarded-Host: evil.example",
+)
+
+
+async def seen_by_cell(stage: Stage, *more: bytes, start: bytes = b"GET / HTTP/1.1") -> list[bytes]:
+    """The lines that the cell gets of a request with these further lines."""
+    client = await stage.client()
+    client.send(lines(start, HOST_LINE, bearer(1), *more))
+    head = await (await stage.cell.connection()).take_head()
+    return head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+
+
+def value_of(head: list[bytes], name: bytes) -> bytes:
+    """The value of the only field of this name."""
+    found = [line.partition(b": ")[2] for line in head if line.lower().startswith(name.lower() + b":")]
+    assert len(found) == 1, (name, head)
+    return found[0]
+
+
+@staged
+async def test_a_strangers_forwarding_fields_are_replaced(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(ask(b"GET / HTTP/1.1", *FORGED))
+    await (await stage.cell.connection()).expect(got())
+
+
+@staged
+async def test_a_trusted_peers_forwarding_fields_are_extended(stage: Stage) -> None:
+    stage.edge.trusted_networks = (ip_network("127.0.0.0/8"),)
+    head = await seen_by_cell(
+        stage,
+        b"Forwarded: for=10.0.0.1;proto=https",
+        b"X-Forwarded-For: 10.0.0.1",
+        b"x-forwarded-for: 10.0.0.2",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Host: public.example",
+    )
+    assert value_of(head, b"X-Forwarded-For") == b"10.0.0.1, 10.0.0.2, 127.0.0.1"
+    assert value_of(head, b"X-Forwarded-Proto") == b"https"
+    assert value_of(head, b"X-Forwarded-Host") == b"public.example"
+    assert (
+        value_of(head, b"Forwarded") == b'for=10.0.0.1;proto=https, for=127.0.0.1;proto=http;host="a.example"'
+    )
+
+
+@staged
+async def test_a_trusted_peer_that_says_nothing_is_the_first_hop(stage: Stage) -> None:
+    stage.edge.trusted_networks = (ip_network("127.0.0.1/32"),)
+    client = await stage.client()
+    client.send(get())
+    await (await stage.cell.connection()).expect(got())
+
+
+@staged
+async def test_a_peer_outside_the_trusted_networks_is_not_trusted(stage: Stage) -> None:
+    stage.edge.trusted_networks = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    client = await stage.client()
+    client.send(ask(b"GET / HTTP/1.1", *FORGED))
+    await (await stage.cell.connection()).expect(got())
+
+
+@pytest.mark.parametrize("minor", [0, 1])
+@staged
+async def test_via_names_the_version_that_the_client_spoke(stage: Stage, minor: int) -> None:
+    head = await seen_by_cell(stage, b"Via: 1.0 fred", start=b"GET / HTTP/1.%d" % minor)
+    assert [line for line in head if line.startswith(b"Via")] == [
+        b"Via: 1.0 fred",
+        b"Via: 1.%d homecell" % minor,
+    ]
+
+
+@staged
+async def test_an_id_and_a_trace_are_drawn_for_who_has_none(stage: Stage) -> None:
+    client = await stage.client()
+    ids = set()
+    for _ in range(2):
+        client.send(lines(b"GET / HTTP/1.1", HOST_LINE, bearer(1)))
+        cell = stage.cell.accepted[0] if stage.cell.accepted else await stage.cell.connection()
+        head = (await cell.take_head()).split(b"\r\n")
+        drawn = value_of(head, b"X-Request-Id")
+        assert re.fullmatch(rb"[0-9a-f]{32}", drawn)
+        assert re.fullmatch(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", value_of(head, b"traceparent"))
+        cell.send(answer(b""))
+        reply = await client.take_head()
+        assert b"\r\nX-Request-Id: %b\r\n" % drawn in reply
+        await stage.settled()
+        assert stage.log()[-1]["request_id"] == drawn.decode()
+        ids.add(drawn)
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("bad", [b"a b", b'"a"', b"x" * 129, b"", b"\xe9"])
+@staged
+async def test_an_unusable_id_is_replaced(stage: Stage, bad: bytes) -> None:
+    head = await seen_by_cell(stage, b"X-Request-Id: " + bad)
+    assert re.fullmatch(rb"[0-9a-f]{32}", value_of(head, b"X-Request-Id"))
+
+
+@staged
+async def test_of_two_ids_the_first_counts(stage: Stage) -> None:
+    head = await seen_by_cell(stage, b"X-Request-Id: one", b"X-Request-Id: two")
+    assert value_of(head, b"X-Request-Id") == b"one"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        b"00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        b"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01",
+        b"nonsense",
+    ],
+)
+@staged
+async def test_an_unusable_trace_is_replaced(stage: Stage, bad: bytes) -> None:
+    head = await seen_by_cell(stage, b"traceparent: " + bad)
+    assert re.fullmatch(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", value_of(head, b"traceparent"))
+    assert value_of(head, b"traceparent") != bad
+
+
+@staged
+async def test_a_refusal_names_the_id_that_the_client_sent(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(lines(b"GET / HTTP/1.1", HOST_LINE, b"X-Request-Id: mine"))
+    problem = Problem(await client.take_head() + await client.take_to(b"}\n"))
+    assert problem.fields[b"x-request-id"] == b"mine"
+    assert (await stage.logged())["request_id"] == "mine"
+
+
+@staged
+async def test_fields_of_this_connection_are_not_passed_on(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(
+        ask(
+            b"GET / HTTP/1.1",
+            b"Connection: keep-alive, X-Hop",
+            b"X-Hop: 1",
+            b"X-Stays: 1",
+            b"x-hop: 2",
+            b"Keep-Alive: timeout=5",
+            b"TE: trailers",
+            b"Proxy-Connection: keep-alive",
+            b"Proxy-Authorization: Basic YTpi",
+            b"connection: x-other",
+            b"X-Other: 3",
+        )
+    )
+    cell = await stage.cell.connection()
+    await cell.expect(asked(b"GET / HTTP/1.1", b"X-Stays: 1"))
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+
+
+@staged
+async def test_an_upgrade_is_not_asked_of_the_cell(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(ask(b"GET / HTTP/1.1", b"Connection: Upgrade", b"Upgrade: websocket"))
+    cell = await stage.cell.connection()
+    await cell.expect(got())
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+
+
+@staged
+async def test_other_fields_keep_order_spelling_and_number(stage: Stage) -> None:
+    fields = (b"accept:*/*", b"X-A: 1", b"x-a:2 ", b"X-Empty:", b"X-High: \xff\x80", b"Accept: text/plain")
+    client = await stage.client()
+    client.send(ask(b"GET /path?query=%20&x HTTP/1.1", *fields))
+    await (await stage.cell.connection()).expect(asked(b"GET /path?query=%20&x HTTP/1.1", *fields))
+
+
+@pytest.mark.parametrize(
+    ("target", "passed"),
+    [
+        (b"http://a.example/x?y", b"/x?y"),
+        (b"http://a.example", b"/"),
+        (b"HTTP://A.example?x", b"/?x"),
+        (b"/%2e%2e/x//y/../z", b"/%2e%2e/x//y/../z"),
+    ],
+)
+@staged
+async def test_a_target_reaches_the_cell_in_origin_form(stage: Stage, target: bytes, passed: bytes) -> None:
+    client = await stage.client()
+    client.send(ask(b"GET " + target + b" HTTP/1.1"))
+    await (await stage.cell.connection()).expect(asked(b"GET " + passed + b" HTTP/1.1"))
+
+
+@staged
+async def test_options_for_the_server_as_a_whole(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(ask(b"OPTIONS * HTTP/1.1"))
+    await (await stage.cell.connection()).expect(asked(b"OPTIONS * HTTP/1.1"))
+
+
+@staged
+async def test_the_log_holds_the_path_without_its_query(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(get(b"/path?token=secret"))
+    cell = await stage.cell.connection()
+    await cell.expect(got(b"/path?token=secret"))
+    cell.send(answer(b"hello"))
+    await client.expect(answered(b"hello"))
+    line = await stage.logged()
+    assert (line["method"], line["path"], line["status"], line["reply_bytes"]) == ("GET", "/path", 200, 5)
+    assert (line["client"], line["request_id"], line["attempts"]) == ("127.0.0.1", "r-1", 1)
