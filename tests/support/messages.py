@@ -95,17 +95,18 @@ def chunk(data: bytes) -> bytes:
 
 def unchunk(body: bytes) -> bytes:
     """The data of a chunked body that consists of plain chunks and is complete."""
-    data = b""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        count = int(size, 16)
+    pieces: list[bytes] = []
+    position = 0
+    while True:
+        end = body.index(b"\r\n", position)
+        count = int(body[position:end], 16)
+        position = end + 2 + count
+        assert body[position : position + 2] == b"\r\n"
         if count == 0:
-            assert body == b"\r\n", body
-            return data
-        data += body[:count]
-        assert body[count : count + 2] == b"\r\n"
-        body = body[count + 2 :]
-    raise AssertionError("no last chunk")
+            assert len(body) == position + 2, body[position:]
+            return b"".join(pieces)
+        pieces.append(body[end + 2 : position])
+        position += 2
 
 
 class Problem:
