@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from math import inf
 from pathlib import Path
@@ -250,3 +251,12 @@ def staged(
             runner.run(perform(stage, *args, **kwargs))
 
     return run
+
+
+@contextmanager
+def standing(stage: Stage) -> Iterator[Callable[[Coroutine[None, None, None]], None]]:
+    """The stage stays open while one coroutine after the other is run on it: for tests with many examples."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(stage.__aenter__())
+        yield runner.run
+        runner.run(stage.__aexit__(None, None, None))
