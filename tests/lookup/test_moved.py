@@ -80,6 +80,7 @@ def test_beyond_the_bound_older_claims_that_name_the_left_cell_are_looked_up() -
     assert len(moved) == 16
     assert not moved.holds("user:0", claim("cell-a", 1, NOW_S - 60), NOW_S)
     assert not moved.holds("user:99", claim("cell-a", 1, NOW_S - 60), NOW_S), "whoever's claim it is"
+    assert not moved.holds("user:99", claim("cell-a", 1, NOW_S - 50 + SKEW_S), NOW_S)
     assert moved.holds("user:99", claim("cell-a", 1, NOW_S - 50 + SKEW_S + 1), NOW_S)
     assert moved.holds("user:99", claim("cell-c", 1, NOW_S - 60), NOW_S)
 
