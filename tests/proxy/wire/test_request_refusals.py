@@ -159,6 +159,10 @@ HOSTS: Final = {
 TARGETS: Final = {
     "user information in the target": head(b"GET http://me@a.example/ HTTP/1.1", HOST),
     "user and password in the target": head(b"GET http://me:pw@a.example/ HTTP/1.1", HOST),
+    "user information in the target, without a Host": head(b"GET http://me@a.example/ HTTP/1.0"),
+    "markup for an authority, without a Host": head(b"GET http://<script>/ HTTP/1.0"),
+    "an empty authority, without a Host": head(b"GET http:///x HTTP/1.0"),
+    "a port beyond 65535 in the target, without a Host": head(b"GET http://a.example:65536/ HTTP/1.0"),
     "a fragment in the target": head(b"GET /#x HTTP/1.1", HOST),
     "a fragment in an absolute target": head(b"GET http://a.example/#x HTTP/1.1", HOST),
     "a target that is a fragment": head(b"GET # HTTP/1.1", HOST),
