@@ -72,6 +72,6 @@ def _prefix_length(route: Route) -> int:
 
 
 def _normal(path: bytes) -> bytes:
-    """Percent-decoded, without empty and dot segments: /a/%2e%2e//b is /b."""
+    """Percent-decoded, without empty and dot segments: /a/%2e%2e//b is /b. A `%3F` begins no query."""
     normal = posixpath.normpath(unquote_to_bytes(path))
-    return b"/" + normal.lstrip(b"/")
+    return b"/" + normal.lstrip(b"/").replace(b"?", b"%3F")
