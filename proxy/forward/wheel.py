@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 TICK_S: Final = 0.1
 _SLACK_S: Final = 2 * TICK_S
 NEVER_S: Final = 1e18
+
+_log: Final = logging.getLogger("homecell.deadlines")
 
 
 class Timed:
@@ -56,7 +59,7 @@ class DeadlineWheel:
         self._slots.setdefault(tick, []).append(item)
 
     def advance(self, now_s: float) -> None:
-        """Move the clock on and call what is due."""
+        """Move the clock on and call what is due; never raises."""
         self.now_s = now_s
         last = int(now_s / TICK_S)
         while self._tick < last:
@@ -70,6 +73,9 @@ class DeadlineWheel:
         item.watched_s = NEVER_S
         if item.deadline_s <= self.now_s:
             item.deadline_s = NEVER_S
-            item.on_deadline()
+            try:
+                item.on_deadline()
+            except Exception:  # one item's fault must not take the time from all others
+                _log.exception("a deadline was not handled")
         elif item.deadline_s < NEVER_S:
             self._watch(item)

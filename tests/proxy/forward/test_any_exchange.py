@@ -173,4 +173,4 @@ def test_some_exchanges_are_understood_as_they_were_meant(stage: Stage) -> None:
 
 @pytest.mark.slow
 def test_many_exchanges_are_understood_as_they_were_meant(stage: Stage) -> None:
-    check(stage, 3000)
+    check(stage, 1500)
