@@ -1,0 +1,97 @@
+"""A Cassandra ring of one or three nodes on loopback addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from bench.servers.cassandra_config import NodeSettings, java_options, write_config
+from bench.servers.cassandra_jars import cassandra_jars, find_java
+from bench.servers.certificates import CertificateFiles
+from bench.servers.ports import free_port, listens
+from bench.servers.process import ServerError, ServerProcess, poll
+
+USER: Final = "cassandra"
+PASSWORD: Final = "cassandra"
+DATACENTRE: Final = "datacenter1"
+"""What SimpleSnitch calls the one datacentre."""
+
+_READY_S: Final = 120.0
+_GONE_S: Final = 20.0
+_MAIN: Final = "org.apache.cassandra.service.CassandraDaemon"
+
+
+class CassandraNode(ServerProcess):
+    """One node; it can be started again after `kill` and finds its data."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self.address: Final = settings.address
+        self.port: Final = settings.cql_port
+        self._storage_port = settings.storage_port
+        write_config(settings)
+        command = [find_java(), *java_options(settings, cassandra_jars()), _MAIN]
+        super().__init__(
+            f"Cassandra on {self.address}:{self.port}", command, settings.folder, self._listens, _READY_S
+        )
+
+    def start(self) -> None:
+        """Once the ports of a former process are free."""
+        if not poll(lambda: not self._listens() and not listens(self.address, self._storage_port), _GONE_S):
+            raise ServerError(f"something listens already where {self.name} should")
+        super().start()
+
+    def _listens(self) -> bool:
+        return listens(self.address, self.port)
+
+
+class CassandraRing:
+    """`nodes` on 127.0.0.1 and the addresses after it, all serving CQL on `port`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        size: int = 1,
+        port: int = 0,
+        heap_mb: int = 600,
+        authenticates: bool = False,
+        certificates: CertificateFiles | None = None,
+    ) -> None:
+        self.port: Final = port or free_port()
+        storage_port = free_port()
+        self.nodes: Final = [
+            CassandraNode(
+                NodeSettings(
+                    folder / f"node-{number}",
+                    f"127.0.0.{number}",
+                    "127.0.0.1",
+                    self.port,
+                    storage_port,
+                    free_port(),
+                    size,
+                    heap_mb,
+                    authenticates,
+                    certificates,
+                )
+            )
+            for number in range(1, size + 1)
+        ]
+
+    def addresses(self) -> list[str]:
+        """Of the nodes."""
+        return [node.address for node in self.nodes]
+
+    def start(self) -> None:
+        """One node after the other; every one serves when this returns. Raises ServerError."""
+        try:
+            for node in self.nodes:
+                node.start()
+                node.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End every node."""
+        for node in self.nodes:
+            node.stop()

@@ -1,0 +1,79 @@
+"""A master, a replica and three Sentinels that promote the replica when the master is gone."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from bench.servers.ports import free_port
+from bench.servers.process import ServerError, poll
+from bench.servers.redis import RedisServer, start_redis
+
+SERVICE: Final = "home"
+
+_SENTINELS: Final = 3
+_DOWN_AFTER_MS: Final = 500
+_FAILOVER_TIMEOUT_MS: Final = 3000
+_READY_S: Final = 30.0
+
+
+class SentinelGroup:
+    """`servers` are the two Redis; `sentinels` watch them under the name SERVICE."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        first = start_redis(folder / "redis-0", password=password)
+        self.servers: list[RedisServer] = [first]
+        self.sentinels: list[RedisServer] = []
+        try:
+            replica = [f"replicaof {first.host} {first.port}", "repl-diskless-sync-delay 0"]
+            self.servers.append(start_redis(folder / "redis-1", password=password, options=replica))
+            for number in range(_SENTINELS):
+                self.sentinels.append(_start_sentinel(folder / f"sentinel-{number}", first, password))
+            if not poll(self._is_complete, _READY_S):
+                raise ServerError(f"the Sentinels did not find each other within {_READY_S:g} s")
+        except BaseException:
+            self.stop()
+            raise
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """Of the Sentinels."""
+        return [(sentinel.host, sentinel.port) for sentinel in self.sentinels]
+
+    def master(self) -> RedisServer:
+        """Which server the first Sentinel takes for the master now."""
+        with self.sentinels[0].client() as client:
+            _, port = client.sentinel_get_master_addr_by_name(SERVICE)
+        return next(server for server in self.servers if server.port == int(port))
+
+    def stop(self) -> None:
+        """End everything."""
+        for server in (*self.sentinels, *self.servers):
+            server.stop()
+
+    def _is_complete(self) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            return all(_knows_all(sentinel) for sentinel in self.sentinels)
+        return False
+
+
+def _start_sentinel(folder: Path, master: RedisServer, password: str) -> RedisServer:
+    options = [
+        f"sentinel monitor {SERVICE} {master.host} {master.port} 2",
+        f"sentinel down-after-milliseconds {SERVICE} {_DOWN_AFTER_MS}",
+        f"sentinel failover-timeout {SERVICE} {_FAILOVER_TIMEOUT_MS}",
+    ]
+    if password:
+        options.append(f"sentinel auth-pass {SERVICE} {password}")
+    sentinel = RedisServer(folder, port=free_port(), options=options, sentinel=True)
+    sentinel.start()
+    sentinel.wait_ready()
+    return sentinel
+
+
+def _knows_all(sentinel: RedisServer) -> bool:
+    with sentinel.client() as client:
+        state = client.sentinel_master(SERVICE)
+    return int(state["num-slaves"]) == 1 and int(state["num-other-sentinels"]) == _SENTINELS - 1
