@@ -1,0 +1,208 @@
+"""Opens redis-py clients for a server, Sentinels or a Cluster: dials are paced, nothing is retried unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from random import random
+from typing import Any, Final, TypeAlias
+
+from redis.asyncio import Connection, ConnectionPool, Redis, RedisCluster, SSLConnection
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from lookup.ports import StoreUnavailableError
+from lookup.redis_pacing import DialPacer
+
+Pacers: TypeAlias = dict[tuple[str, int], DialPacer]
+Options: TypeAlias = dict[str, Any]
+"""Keyword arguments of redis-py, which names and types them in its own way."""
+
+
+class Topology(Enum):
+    """What the addresses are: ONE Redis, SENTINELS that know the master, or nodes of a CLUSTER."""
+
+    ONE = "one"
+    SENTINELS = "sentinels"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTls:
+    """PEM files. `authority` signs the servers' certificates; certificate and key are ours, if they ask."""
+
+    authority: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """addresses         (host, port) of the server, the Sentinels, or some nodes of the Cluster
+    service           the master's name among the Sentinels
+    connections       most connections to one server
+    connect_timeout_s, reply_timeout_s   after which a connection is given up
+    """
+
+    addresses: tuple[tuple[str, int], ...]
+    topology: Topology = Topology.ONE
+    service: str = "home"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: RedisTls | None = None
+    connections: int = 16
+    connect_timeout_s: float = 0.5
+    reply_timeout_s: float = 0.5
+
+
+class _Paced(Connection):
+    """Dials only when the server's pacer permits."""
+
+    def __init__(self, *, pacers: Pacers, burst: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._pacers = pacers
+        self._burst = burst
+
+    async def connect_check_health(
+        self, check_health: bool = True, retry_socket_connect: bool = True
+    ) -> None:
+        """The one place through which every kind of connection is dialled and greeted."""
+        if self.is_connected:
+            return
+        loop = asyncio.get_running_loop()
+        pacer = self._pacers.setdefault((self.host, self.port), DialPacer(self._burst))
+        if not pacer.permits(loop.time()):
+            raise RedisConnectionError(f"{self.host}:{self.port} failed or was dialled too often just now")
+        try:
+            await super().connect_check_health(check_health, retry_socket_connect)
+        except BaseException:
+            pacer.failed(loop.time(), random())
+            raise
+        pacer.succeeded()
+
+
+class _PacedTls(_Paced, SSLConnection):
+    pass
+
+
+class _PacedSentinel(_Paced, SentinelManagedConnection):
+    pass
+
+
+class _PacedSentinelTls(_Paced, SentinelManagedConnection, SSLConnection):
+    pass
+
+
+RedisClient: TypeAlias = "Redis | RedisCluster"
+
+
+def open_client(settings: RedisSettings, reply_timeout_s: float | None = None) -> RedisClient:
+    """A client that connects when first used. Close it with `aclose`."""
+    timeout_s = settings.reply_timeout_s if reply_timeout_s is None else reply_timeout_s
+    options = _options(settings, timeout_s)
+    if settings.topology is Topology.CLUSTER:
+        return _open_cluster(settings, options)
+    if settings.topology is Topology.SENTINELS:
+        return _open_by_sentinels(settings, options)
+    host, port = settings.addresses[0]
+    pool = ConnectionPool(
+        connection_class=_Paced if settings.tls is None else _PacedTls,
+        max_connections=settings.connections,
+        maint_notifications_config=_NO_MAINTENANCE,
+        host=host,
+        port=port,
+        retry=_never(),
+        pacers={},
+        burst=settings.connections,
+        **options,
+    )
+    return Redis.from_pool(pool)
+
+
+@contextmanager
+def port_errors() -> Iterator[None]:
+    """Turn redis-py's errors, and those of the sockets below, into the port's."""
+    try:
+        yield
+    except (RedisError, RedisClusterException, OSError, asyncio.IncompleteReadError) as error:
+        # Of a pipelined command redis-py repeats the whole, keys included: they must not get into a log.
+        said = str(error).rpartition(" of pipeline caused error: ")[2]
+        raise StoreUnavailableError(f"Redis: {type(error).__name__}: {said}") from error
+
+
+_NO_MAINTENANCE: Final = MaintNotificationsConfig(enabled=False)
+
+
+def _never() -> Retry:
+    """A late answer is of no use: the caller goes to the next tier."""
+    return Retry(NoBackoff(), 0)
+
+
+def _options(settings: RedisSettings, timeout_s: float) -> Options:
+    options: Options = {
+        "username": settings.username,
+        "password": settings.password,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": settings.connect_timeout_s,
+        "protocol": 3,
+    }
+    if settings.tls is not None:
+        options |= {
+            "ssl_ca_certs": str(settings.tls.authority),
+            "ssl_certfile": None if settings.tls.certificate is None else str(settings.tls.certificate),
+            "ssl_keyfile": None if settings.tls.key is None else str(settings.tls.key),
+            "ssl_check_hostname": True,
+        }
+    return options
+
+
+def _open_by_sentinels(settings: RedisSettings, options: Options) -> Redis:
+    asking: Options = {
+        name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "protocol")
+    }
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types there
+        settings.addresses, sentinel_kwargs={**asking, "retry": _never()}
+    )
+    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]  # nor there
+        settings.service,
+        sentinels,
+        connection_class=_PacedSentinel if settings.tls is None else _PacedSentinelTls,
+        max_connections=settings.connections,
+        maint_notifications_config=_NO_MAINTENANCE,
+        retry=_never(),
+        pacers={},
+        burst=settings.connections,
+        **options,
+    )
+    return Redis.from_pool(pool)
+
+
+def _open_cluster(settings: RedisSettings, options: Options) -> RedisCluster:
+    tls: Options = {} if settings.tls is None else {"ssl": True}
+    client = RedisCluster(
+        startup_nodes=[ClusterNode(host, port) for host, port in settings.addresses],
+        max_connections=settings.connections,
+        require_full_coverage=False,
+        reinitialize_steps=1,
+        retry=_never(),
+        maint_notifications_config=_NO_MAINTENANCE,
+        **tls,
+        **options,
+    )
+    # The constructor takes no connection class; nodes found later take theirs from these options.
+    paced: Options = {"pacers": {}, "burst": settings.connections}
+    connection_class = _Paced if settings.tls is None else _PacedTls
+    client.connection_kwargs |= {"connection_class": connection_class, **paced}
+    for node in client.nodes_manager.startup_nodes.values():
+        node.connection_class = connection_class
+        node.connection_kwargs |= paced
+    return client

@@ -1,0 +1,47 @@
+"""How the shared cache spells a record: one line per field, version and epoch first, the key among them.
+
+A reader checks the key: an answer that was meant for another question is then seen to be one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lookup.assignment import Assignment, State
+
+_VERSION: Final = "1"
+_FIELDS: Final = 8
+
+EPOCH_PATTERN: Final = r"^1\n(%d+)\n"
+"""A Lua pattern that finds the epoch in a value."""
+
+
+def encode(record: Assignment) -> bytes:
+    """Raises ValueError when a field has a line break in it, which no valid record has."""
+    text = "\n".join(
+        (
+            _VERSION,
+            str(record.epoch),
+            record.key,
+            record.cell,
+            record.jurisdiction,
+            str(int(record.state)),
+            record.moved_to,
+            repr(record.updated_at_s),
+        )
+    )
+    if text.count("\n") != _FIELDS - 1:
+        raise ValueError(f"{record!r}: a field has a line break")
+    return text.encode()
+
+
+def decode(value: bytes, key: str) -> Assignment | None:
+    """The key's record; None when the value is another key's, of another version, or malformed."""
+    try:
+        version, epoch, named, cell, jurisdiction, state, moved_to, updated = value.decode().split("\n")
+        if version != _VERSION or named != key:
+            return None
+        record = Assignment(key, cell, jurisdiction, int(epoch), State(int(state)), moved_to, float(updated))
+    except ValueError:
+        return None
+    return record if record.epoch > 0 and record.cell else None
