@@ -20,6 +20,7 @@ from proxy.config.models import Settings
 from proxy.flag_switch import FlagSwitch
 from proxy.forward.downstream import Downstream
 from proxy.forward.edge import Edge
+from proxy.forward.outbox import Outbox
 from proxy.forward.wheel import TICK_S, DeadlineWheel
 from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
@@ -162,6 +163,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     loop = asyncio.get_running_loop()
     meters = Meters(row)
     wheel = DeadlineWheel(loop.time())
+    outbox = Outbox(loop)
     addresses = Addresses(endpoint.host for cell in settings.cells for endpoint in cell.endpoints)
     await addresses.refresh()
     cookies = wiring.routing_cookies(settings)
@@ -171,7 +173,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     lookup_settings = wiring.lookup_settings(settings)
     random = Random()
     resolver = build_resolver(store, lookup_settings, random, observer=_MeteredLookups(meters))
-    cell_links = wiring.links(settings, addresses, wheel, meters)
+    cell_links = wiring.links(settings, addresses, wheel, outbox, meters)
     edge = Edge(
         loop=loop,
         jurisdiction=settings.edge.jurisdiction,
@@ -179,6 +181,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
         identify=identify,
         cookies=cookies,
         resolver=resolver,
+        outbox=outbox,
         meters=meters,
         access_log=AccessLog(str(settings.access_log), settings.edge.name, slot, meters),
         wheel=wheel,

@@ -13,6 +13,7 @@ from proxy.config.models import Settings
 from proxy.config.models import TokenKey as TokenKeySettings
 from proxy.forward.edge import Timeouts
 from proxy.forward.link import CellLink
+from proxy.forward.outbox import Outbox
 from proxy.forward.pool import Pool
 from proxy.forward.snapshot import Snapshot
 from proxy.forward.wheel import DeadlineWheel
@@ -79,7 +80,7 @@ def lookup_settings(settings: Settings) -> LookupSettings:
 
 
 def links(
-    settings: Settings, addresses: Addresses, wheel: DeadlineWheel, meters: Meters
+    settings: Settings, addresses: Addresses, wheel: DeadlineWheel, outbox: Outbox, meters: Meters
 ) -> dict[str, CellLink]:
     """One link for each cell of the inventory."""
     limits = settings.limits
@@ -90,6 +91,7 @@ def links(
             cell.endpoints,
             addresses,
             wheel,
+            outbox,
             limits.cell_idle_timeout_s,
             limits.connect_timeout_s,
             limits.cell_connections,

@@ -12,6 +12,7 @@ from proxy import errors
 from proxy.errors import Refusal
 from proxy.forward.edge import Edge
 from proxy.forward.journey import Journey
+from proxy.forward.outbox import Outlet
 from proxy.forward.wheel import NEVER_S, Timed
 from proxy.observe.access_log import AccessRecord
 from proxy.wire.fields import MAX_HEAD_BYTES
@@ -43,6 +44,7 @@ _LOOKAHEAD: Final = 4
 class Downstream(Timed):
     """An asyncio protocol on a connection from a client.
 
+    outlet          takes what goes to the client
     peer            who is there
     write_paused    the client takes no more for now
     """
@@ -57,6 +59,7 @@ class Downstream(Timed):
         "_serving",
         "_transport",
         "_unsent_bytes",
+        "outlet",
         "peer",
         "write_paused",
     )
@@ -65,6 +68,7 @@ class Downstream(Timed):
         super().__init__()
         self._edge = edge
         self._transport: asyncio.Transport | None = None
+        self.outlet = Outlet(edge.outbox)
         self._journey: Journey | None = None
         self._phase = _HEAD
         self._buffer = b""
@@ -86,6 +90,7 @@ class Downstream(Timed):
         edge = self._edge
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WINDOW_BYTES, _LOW_BYTES)
+        self.outlet.attach(self._transport)
         peername = transport.get_extra_info("peername")
         address = peername[0] if isinstance(peername, tuple) else "unix"
         self.peer = Peer(address, edge.trusts(address))
@@ -121,6 +126,7 @@ class Downstream(Timed):
     def connection_lost(self, _error: Exception | None) -> None:
         edge = self._edge
         self._phase = _GONE
+        self.outlet.drop()
         self.deadline_s = NEVER_S
         edge.connections.discard(self)
         edge.meters.disconnected()
@@ -225,18 +231,13 @@ class Downstream(Timed):
         edge = self._edge
         problem = refusal.problem
         own = OwnReply(edge.ids.take(REQUEST_ID_DIGITS), False)
-        self.write(problem_reply(problem, refusal.detail, own))
+        self.outlet.write(problem_reply(problem, refusal.detail, own))
         edge.meters.refused(problem.slug)
         edge.meters.none.reply(problem.status, 0.0)
         edge.access_log.note(_refused_record(self.peer.address, problem.status, problem.slug, own.request_id))
         self.close()
 
     # Output and closing.
-
-    def write(self, data: bytes) -> None:
-        """Send to the client; nothing happens when the connection is gone."""
-        if self._phase != _GONE and self._transport is not None:
-            self._transport.write(data)
 
     def close(self) -> None:
         """End the connection after what was written; input that still comes is read and dropped.
@@ -248,6 +249,7 @@ class Downstream(Timed):
             return
         self._phase = _LINGER
         self._buffer = b""
+        self.outlet.flush()
         if self._ended:
             transport.close()
         else:
@@ -275,6 +277,7 @@ class Downstream(Timed):
         if transport is None or self._phase == _GONE:
             return
         self._phase = _GONE
+        self.outlet.drop()
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

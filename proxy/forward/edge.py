@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 from lookup.resolver import Resolver
+from proxy.forward.outbox import Outbox
 from proxy.forward.snapshot import Snapshot
 from proxy.forward.wheel import DeadlineWheel
 from proxy.observe.access_log import AccessLog
@@ -55,6 +56,7 @@ class Edge:
         "jurisdiction",
         "loop",
         "meters",
+        "outbox",
         "resolver",
         "retrying",
         "snapshot",
@@ -73,6 +75,7 @@ class Edge:
         identify: Identify,
         cookies: RoutingCookies,
         resolver: Resolver,
+        outbox: Outbox,
         meters: Meters,
         access_log: AccessLog,
         wheel: DeadlineWheel,
@@ -86,6 +89,7 @@ class Edge:
         self.identify = identify
         self.cookies = cookies
         self.resolver = resolver
+        self.outbox = outbox
         self.meters = meters
         self.access_log = access_log
         self.wheel = wheel

@@ -241,7 +241,7 @@ class Exchange:
             if self.body_missing():
                 self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
         if head.minor == 1:
-            self.down.write(b"\r\n".join([reply.start, *reply.fields, b"", b""]))
+            self.down.outlet.write(b"\r\n".join([reply.start, *reply.fields, b"", b""]))
 
     def on_reply(self, reply: ReplyHead, data: bytes, done: bool, trailers: list[bytes]) -> None:
         """The final head came, with the beginning of its body or (`done`) all of it."""
@@ -258,7 +258,7 @@ class Exchange:
         else:
             first = data
         self.reply_bytes = len(data)
-        self.down.write(
+        self.down.outlet.write(
             head_for_client(
                 reply,
                 head.request_id,
@@ -280,7 +280,7 @@ class Exchange:
         if self.reply_chunked:
             data = encode_chunk([data]) + (encode_end(trailers) if done else b"")
         if data:
-            self.down.write(data)
+            self.down.outlet.write(data)
         if done:
             self._complete()
         else:
@@ -308,8 +308,12 @@ class Exchange:
         else:
             self.refuse(errors.CELL_BAD_REPLY, detail)
 
-    def on_cell_lost(self, untouched: bool) -> None:
-        """The connection ended before the reply did; `untouched`: not one byte of a reply had come."""
+    def on_cell_lost(self, untouched: bool, unsent: bool) -> None:
+        """The connection ended before the reply did.
+
+        untouched   not one byte of a reply had come
+        unsent      not one byte of the request had gone out
+        """
         reused = self.upstream is not None and self.upstream.reused
         self.upstream = None
         if self.state == REPLY:
@@ -318,7 +322,7 @@ class Exchange:
             self.break_off(errors.CELL_BAD_REPLY.slug)
         elif not untouched:
             self.on_broken_reply("the reply ended inside its head")
-        elif self.head.safe and self.body is None:
+        elif self.body is None and (unsent or self.head.safe):
             self._attempt_failed(errors.CELL_UNREACHABLE, not reused)
         else:
             if self.link is not None:

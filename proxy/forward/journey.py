@@ -188,7 +188,7 @@ class Journey(Exchange):
 
     def _write_own(self, reply: bytes) -> None:
         self.reply_bytes = len(reply) - reply.find(b"\r\n\r\n") - 4
-        self.down.write(reply)
+        self.down.outlet.write(reply)
 
     # Room 10.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from proxy.cells.addresses import Addresses
+from proxy.forward.outbox import Outbox
 from proxy.forward.upstream import Upstream
 from proxy.forward.wheel import DeadlineWheel
 from proxy.model import Endpoint
@@ -28,6 +29,7 @@ class Pool:
         "idle_timeout_s",
         "limit",
         "open_count",
+        "outbox",
     )
 
     def __init__(
@@ -35,6 +37,7 @@ class Pool:
         endpoints: tuple[Endpoint, ...],
         addresses: Addresses,
         wheel: DeadlineWheel,
+        outbox: Outbox,
         idle_timeout_s: float,
         connect_timeout_s: float,
         limit: int,
@@ -42,6 +45,7 @@ class Pool:
         self._endpoints = endpoints
         self._addresses = addresses
         self._wheel = wheel
+        self.outbox = outbox
         self._idle: list[Upstream] = []
         self._next = 0
         self.idle_timeout_s = idle_timeout_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
+from proxy.forward.outbox import Outlet
 from proxy.wire.chunked import ChunkedDecoder
 from proxy.wire.fields import MAX_HEAD_BYTES
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
@@ -38,6 +39,7 @@ class Upstream:
         "_exchange",
         "_framing",
         "_left",
+        "_outlet",
         "_phase",
         "_pool",
         "_problem",
@@ -53,6 +55,7 @@ class Upstream:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._transport: asyncio.Transport | None = None
+        self._outlet = Outlet(pool.outbox)
         self._exchange: Exchange | None = None
         self._phase = _IDLE
         self._buffer = b""
@@ -83,14 +86,12 @@ class Upstream:
         """Begin an exchange: `data` is the head and what there is of the body."""
         self._exchange = exchange
         self._phase = _AWAIT_HEAD
-        transport = self._transport
-        if transport is not None:
-            transport.write(data)
+        self._outlet.begin(data)
 
     def send_body(self, data: bytes) -> None:
         """More of the request's body."""
-        if self._transport is not None and self._phase != _GONE:
-            self._transport.write(data)
+        if self._phase != _GONE:
+            self._outlet.write(data)
 
     def pause(self) -> None:
         """Stop reading: the client takes no more for now."""
@@ -108,6 +109,7 @@ class Upstream:
         """End the connection at once; its exchange, if any, hears nothing more of it."""
         self._exchange = None
         self._phase = _GONE
+        self._outlet.drop()
         if self._transport is not None:
             self._transport.abort()
 
@@ -116,6 +118,7 @@ class Upstream:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WINDOW_BYTES, _LOW_BYTES)
+        self._outlet.attach(self._transport)
 
     def pause_writing(self) -> None:
         self.write_paused = True
@@ -143,15 +146,17 @@ class Upstream:
     def connection_lost(self, error: Exception | None) -> None:
         exchange = self._exchange
         phase = self._phase
+        unsent = self._outlet.untouched
         self._phase = _GONE
         self._exchange = None
+        self._outlet.drop()
         self._pool.closed(self)
         if exchange is None:
             return
         if phase == _IN_BODY and self._framing == UNTIL_CLOSE and error is None:
             exchange.on_reply_body(b"", True, _NO_LINES)
         else:
-            exchange.on_cell_lost(phase == _AWAIT_HEAD and not self._buffer)
+            exchange.on_cell_lost(phase == _AWAIT_HEAD and not self._buffer, unsent)
 
     # The reply.
 

@@ -30,6 +30,7 @@ from proxy.cells.flags import FlagBoard
 from proxy.forward.downstream import Downstream
 from proxy.forward.edge import Edge, Timeouts
 from proxy.forward.link import CellLink
+from proxy.forward.outbox import Outbox
 from proxy.forward.pool import Pool
 from proxy.forward.snapshot import Snapshot
 from proxy.forward.wheel import DeadlineWheel
@@ -120,11 +121,12 @@ class Stage:
     def _new_edge(self, loop: asyncio.AbstractEventLoop) -> Edge:
         meters = Meters(self.row)
         wheel = DeadlineWheel(loop.time())
+        outbox = Outbox(loop)
         self.resolver = build_resolver(self.store, LookupSettings(deadline_s=1.0), Random(1))
         self.resolver.learn_history(History(0.0, ()))
         self.resolver.believe_claims_until(inf)
         cookies = new_routing_cookies()
-        links = {name: self._new_link(cell, wheel, meters) for name, cell in self.cells.items()}
+        links = {name: self._new_link(cell, wheel, outbox, meters) for name, cell in self.cells.items()}
         return Edge(
             loop=loop,
             jurisdiction="eu",
@@ -132,6 +134,7 @@ class Stage:
             identify=new_identify(cookies),
             cookies=cookies,
             resolver=self.resolver,
+            outbox=outbox,
             meters=meters,
             access_log=AccessLog(str(self.log_file), "edge-eu", 0, meters),
             wheel=wheel,
@@ -140,9 +143,9 @@ class Stage:
             trusted_networks=(),
         )
 
-    def _new_link(self, cell: ScriptedCell, wheel: DeadlineWheel, meters: Meters) -> CellLink:
+    def _new_link(self, cell: ScriptedCell, wheel: DeadlineWheel, outbox: Outbox, meters: Meters) -> CellLink:
         described = cell.description()
-        pool = Pool(described.endpoints, Addresses([HOST]), wheel, CELL_IDLE_S, CONNECT_S, 100)
+        pool = Pool(described.endpoints, Addresses([HOST]), wheel, outbox, CELL_IDLE_S, CONNECT_S, 100)
         permitted = permitted_users(ALLOW, "eu", cell.jurisdiction)
         return CellLink(described, permitted, meters.cells[described.index], pool)
 

