@@ -15,7 +15,7 @@ from bench.peers.arithmetic import turn
 from bench.peers.launch import Launcher, free_port
 from bench.peers.pythons import PythonBuild
 from bench.peers.servers import Running, homecell, nginx
-from bench.peers.traffic import Algorithm, World, make_world, token
+from bench.peers.traffic import CELL_NAMES, Algorithm, World, make_world, token
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
@@ -58,11 +58,11 @@ class BodyServers:
 
 
 def start(launcher: Launcher, builds: Sequence[PythonBuild]) -> BodyServers:
-    """Start the origin, nginx and each Home Cell; all four cells are that origin."""
-    port = free_port()
-    launcher.start("sink", [sys.executable, sink.__file__, str(port)], launcher.load_core, [port])
-    world = make_world((port,) * 4)
-    running = {NGINX: nginx.start_peer(launcher, port)}
+    """Start the origin, which is all four cells, and before it nginx and each Home Cell."""
+    ports = tuple(free_port() for _ in CELL_NAMES)
+    launcher.start("sink", [sys.executable, sink.__file__, *map(str, ports)], launcher.load_core, ports)
+    world = make_world(ports)
+    running = {NGINX: nginx.start_peer(launcher, ports[0])}
     running |= {f"homecell-{build.name}": homecell.start(launcher, world, build) for build in builds}
     return BodyServers(world, running)
 

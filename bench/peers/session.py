@@ -125,7 +125,7 @@ def _bodies(
 ) -> None:
     tell("starting proxies for big bodies")
     servers = bodies.start(launcher, builds)
+    if "memory" in plan.sections:  # first: what a fresh worker grows by is seen best
+        found.memory = bodies.transfer(launcher, servers, tell)
     if "bodies" in plan.sections:
         found.bodies = bodies.measure(launcher, servers, plan.rounds, plan.duration_s, tell)
-    if "memory" in plan.sections:
-        found.memory = bodies.transfer(launcher, servers, tell)

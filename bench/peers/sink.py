@@ -1,8 +1,8 @@
-"""An origin for big bodies: GET /bytes/N sends N bytes, a request with a body is read to its end and
-answered.
+"""An origin for big bodies: GET /bytes/N sends N bytes; a request with a body is answered after its last
+byte.
 
-Run as a program of its own (`python sink.py PORT`). Speaks only what the bench needs of HTTP: Content-Length,
-keep-alive, no pipelining.
+Run as a program of its own (`python sink.py PORT ...`). Speaks only the HTTP that the bench needs:
+Content-Length, keep-alive, no pipelining.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from typing import Final
+from typing import Final, cast
 
 import uvloop
 
@@ -30,9 +30,8 @@ class Sink(asyncio.BufferedProtocol):
         self._writable = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """Keep the transport (uvloop's is none of asyncio's classes)."""
+        self._transport = cast("asyncio.WriteTransport", transport)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 (the protocol's signature)
         """Always the same buffer: what was read is thrown away."""
@@ -80,11 +79,12 @@ class Sink(asyncio.BufferedProtocol):
         self._pump()
 
 
-async def serve(port: int) -> None:
+async def serve(ports: list[int]) -> None:
     """Until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port, backlog=1024)
-    await server.serve_forever()
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(Sink, "127.0.0.1", port, backlog=1024) for port in ports]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve([int(port) for port in sys.argv[1:]]))

@@ -59,6 +59,7 @@ def start_peer(launcher: Launcher, origin_port: int) -> Running:
                 proxy_busy_buffers_size 128k;
                 proxy_max_temp_file_size 0;
                 client_max_body_size 0;
+                client_body_buffer_size 64k;
             }}
         }}"""
     config = _write(launcher.folder / "nginx-peer", servers)
