@@ -4,6 +4,7 @@ What our scanner accepts must be read alike by h11 and by httptools: start line,
 body ends, whether the connection goes on. A reader may refuse what we accept only for a reason listed here:
 
 - httptools knows a fixed list of methods, though RFC 9110 section 9.1 leaves them open.
+- httptools lets keep-alive overrule close in HTTP/1.0, though RFC 9112 section 9.3 says otherwise.
 - h11 does not let HTTP/1.0 keep a connection, whatever Connection says.
 - h11 takes a 101 only for the answer to its own Upgrade; httptools can't be told that a HEAD was asked.
 """
@@ -61,7 +62,7 @@ def check_request(data: bytes, request: RequestHead) -> None:
         return
     assert len(by_httptools) == 1
     _check_request_message(data, request, by_httptools[0], body, complete)
-    assert by_httptools[0].keep_alive == request.keep_alive
+    assert request.keep_alive == _keeps(by_httptools[0])
 
 
 def httptools_may_refuse(request: RequestHead) -> bool:
@@ -96,6 +97,18 @@ def _check_request_message(
     assert request.authorization == _joined(message.fields, b"authorization")
 
 
+def _keeps(message: Message) -> bool:
+    """What httptools says about the connection, except where it lets keep-alive overrule close."""
+    return message.keep_alive and not (
+        message.start[2] == b"1.0" and b"close" in _connection_options(message.fields)
+    )
+
+
+def _connection_options(fields: list[tuple[bytes, bytes]]) -> set[bytes]:
+    values = [value for name, value in fields if name == b"connection"]
+    return {option.strip(b" \t").lower() for value in values for option in value.split(b",")}
+
+
 def _joined(fields: list[tuple[bytes, bytes]], name: bytes) -> bytes:
     return b"; ".join(value for field, value in fields if field == name and value)
 
@@ -118,12 +131,7 @@ def _without_unusable(fields: list[tuple[bytes, bytes]], request: RequestHead) -
 
 def _passed(fields: list[tuple[bytes, bytes]], never: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
     """The fields that must pass on, by the rules as they are written and not as they are programmed."""
-    named = {
-        option.strip(b" \t").lower()
-        for name, value in fields
-        if name == b"connection"
-        for option in value.split(b",")
-    }
+    named = _connection_options(fields)
     left = []
     for name, value in fields:
         hyphened = name.replace(b"_", b"-")
@@ -169,7 +177,7 @@ def check_reply(data: bytes, reply: ReplyHead, method: bytes) -> None:
     assert by_httptools is not None, f"only httptools refuses {data!r}"
     _check_reply_message(data, reply, by_httptools[0], body, complete)
     if complete and reply.status >= 200:
-        assert by_httptools[0].keep_alive == reply.keep_alive
+        assert reply.keep_alive == _keeps(by_httptools[0])
 
 
 def _check_reply_message(

@@ -50,8 +50,7 @@ def test_every_change_of_one_octet_is_read_alike_by_all_or_refused_by_us(good: b
                 outcome = parse_request_head(data)
                 if isinstance(outcome, RequestHead):
                     accepted_count += 1
-                    if accepted_count % 7 == 0:  # all of them takes seconds, and finds no more
-                        check_request(data, outcome)
+                    check_request(data, outcome)
     assert accepted_count > 2000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from proxy.wire.ids import REQUEST_ID_DIGITS, SPAN_ID_DIGITS, IdPool
 
@@ -21,11 +22,17 @@ def test_no_id_is_handed_out_twice() -> None:
     assert len(set(taken)) == len(taken)
 
 
-def test_no_digits_are_part_of_two_ids() -> None:
+def test_no_digit_is_part_of_two_ids() -> None:
     pool = IdPool()
-    stream = b"".join(pool.take(48) for _ in range(2000))
-    windows = {stream[start : start + 16] for start in range(len(stream) - 15)}
-    assert len(windows) == len(stream) - 15
+    ids = [pool.take(SPAN_ID_DIGITS) for _ in range(2000)]
+    touching = sum(one[-1] == other[0] for one, other in pairwise(ids))
+    assert touching < len(ids) / 4, "by chance it is one in sixteen"
+
+
+def test_an_id_is_whole_wherever_the_pool_runs_out() -> None:
+    for digits in range(1, 60):
+        pool = IdPool()
+        assert {len(pool.take(digits)) for _ in range(40000 // digits)} == {digits}
 
 
 def test_every_digit_varies() -> None:
