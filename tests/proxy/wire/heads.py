@@ -32,8 +32,8 @@ def received_in(pieces: Iterable[bytes]) -> RequestHead | Refusal | None:
     """What a connection makes of a head that arrives in pieces: accumulate, then parse.
 
     Until the head's end has arrived, its beginning is asked what is already wrong with it. None means that
-    everything has arrived and the connection still waits for more. The one empty line that a connection forgives
-    before a request is not the scanner's business.
+    everything has arrived and the connection still waits for more. The one empty line that a connection
+    forgives before a request is not the scanner's business.
     """
     received = b""
     for piece in pieces:
