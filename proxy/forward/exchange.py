@@ -251,7 +251,11 @@ class Exchange:
         framing = reply.framing
         unframed = framing == CHUNKED or framing == UNTIL_CLOSE
         self.reply_chunked = chunked = unframed and head.minor == 1
-        if self.edge.stopping or self.body_missing() or (unframed and not chunked):
+        if (
+            self.edge.stopping
+            or (self.body is not None and self.body_missing())
+            or (unframed and not chunked)
+        ):
             self.keep_alive = False
         if chunked:
             first = encode_chunk([data]) + (encode_end(trailers) if done else b"")
@@ -295,7 +299,7 @@ class Exchange:
         upstream = self.upstream
         self.upstream = None
         if upstream is not None:
-            upstream.end_exchange(not self.body_missing())
+            upstream.end_exchange(self.body is None or self.body.done)
         self.finish("")
 
     def on_broken_reply(self, detail: str) -> None:

@@ -25,6 +25,10 @@ _KINDS: Final = FieldKinds(
     }
 )
 _kind_of: Final = _KINDS.__getitem__
+_STATUS_LINES: Final[dict[bytes, tuple[int, bool, bytes]]] = {}
+"""Status lines that were read once; there are few, so it is bounded and still always answers."""
+
+_LEARNED_STATUS_LINES: Final = 256
 _NO_LINES: Final[list[bytes]] = []
 
 
@@ -59,19 +63,17 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     count = len(lines) - 3
     if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
         return f"more than {f.MAX_FIELDS} fields or {f.MAX_HEAD_BYTES} bytes in the head"
-    status_line = _STATUS.fullmatch(lines[0])
+    status_line = _STATUS_LINES.get(lines[0]) or _learn_status_line(lines[0])
     if status_line is None:
         return "malformed status line"
     if head.translate(None, f.TEXT) != f.LINE_ENDS[count + 2]:
         return "control character in the head"
-    minor, code, reason = status_line.groups()
-    status = int(code)
-    start = lines[0] if minor == b"1" and reason is not None else b"HTTP/1.1 %b %b" % (code, reason or b"")
+    status, persistent_version, start = status_line
     names = f.FIELD_NAMES.findall(head)
     if len(names) != count:
         return "malformed field line"
-    reply = ReplyHead(status, start, lines, minor == b"1")
-    problem = _read_fields(reply, lines, list(map(_kind_of, names)), minor == b"1")
+    reply = ReplyHead(status, start, lines, persistent_version)
+    problem = _read_fields(reply, lines, list(map(_kind_of, names)), persistent_version)
     if problem:
         return problem
     if answers_head or status == 304 or status == 204 or status < 200:
@@ -81,6 +83,18 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     del lines[-2:]
     del lines[0]
     return reply
+
+
+def _learn_status_line(line: bytes) -> tuple[int, bool, bytes] | None:
+    """What a status line says: status, whether it is HTTP/1.1, the line to send on. None if malformed."""
+    match = _STATUS.fullmatch(line)
+    if match is None:
+        return None
+    minor, code, reason = match.groups()
+    read = (int(code), minor == b"1", b"HTTP/1.1 %b %b" % (code, reason or b""))
+    if len(_STATUS_LINES) < _LEARNED_STATUS_LINES and len(line) <= 64:
+        _STATUS_LINES[line] = read
+    return read
 
 
 def _read_fields(reply: ReplyHead, lines: list[bytes], kinds: list[int], persistent_version: bool) -> str:

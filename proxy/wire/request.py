@@ -22,6 +22,10 @@ SAFE_METHODS: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 
 _PORT: Final = rb"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::" + _PORT + rb")?")
+_HOSTS: Final[set[bytes]] = set()
+"""Hosts that were found well-formed once, up to a bound."""
+
+_LEARNED_HOSTS: Final = 1024
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/-]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -224,7 +228,7 @@ def _check_counts(request: RequestHead, seen: list[int]) -> Refusal | None:
             return Refusal(BAD_REQUEST, "Host is repeated")
         if request.minor == 1:
             return Refusal(BAD_REQUEST, "Host is missing")
-    elif _HOST.fullmatch(request.host) is None:
+    elif request.host not in _HOSTS and not _learn_host(request.host):
         return Refusal(BAD_REQUEST, "Host is not a host name with an optional port")
     if seen[f.AUTHORIZATION] > 1:
         return Refusal(BAD_REQUEST, "Authorization is repeated")
@@ -233,6 +237,15 @@ def _check_counts(request: RequestHead, seen: list[int]) -> Refusal | None:
             return Refusal(UNKNOWN_EXPECTATION, "the only expectation known is 100-continue")
         request.expects_continue = request.minor == 1
     return None if request.framing == NO_BODY else _check_framing(request, seen)
+
+
+def _learn_host(host: bytes) -> bool:
+    """Whether it is a host name or address with an optional port."""
+    if _HOST.fullmatch(host) is None:
+        return False
+    if len(_HOSTS) < _LEARNED_HOSTS and len(host) <= 256:
+        _HOSTS.add(host)
+    return True
 
 
 def _check_framing(request: RequestHead, seen: list[int]) -> Refusal | None:
