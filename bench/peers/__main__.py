@@ -34,6 +34,7 @@ FAILURES: Final = (
     WrongRepliesError,
 )
 COMPILED_TREE: Final = ROOT / "build" / "compiled"
+QUIET_LOAD_AVERAGE: Final = 0.7
 PIPED_WIDTH: Final = 130
 USUAL_SECTIONS: Final = frozenset({"table", "tail"})
 
@@ -139,6 +140,11 @@ def _show(console: Console, found: results.Results, builds: Sequence[PythonBuild
                 f"[yellow]{build.label} costs about 2 µs more a request than a build with "
                 "--enable-optimizations (as Debian's /usr/bin/python3 is): don't quote it.[/]"
             )
+    if around.load_average > QUIET_LOAD_AVERAGE:
+        console.print(
+            f"[yellow]Other programs were busy (load average {around.load_average:.1f} at the start): ratios are "
+            "rougher, and latencies say nothing. Repeat on a quiet machine.[/]"
+        )
     if found.quick:
         console.print("[yellow]One short round: these figures are not to be quoted.[/]")
 

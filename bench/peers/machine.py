@@ -22,13 +22,14 @@ VERSION: Final = re.compile(r"\d+\.\d+(?:\.\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """One run's circumstances."""
+    """One run's circumstances; `load_average` is that of the minute before it began."""
 
     date: str
     commit: str
     processor: str
     cores: int
     kernel: str
+    load_average: float
     programs: dict[str, str]
     pythons: dict[str, str]
 
@@ -43,6 +44,7 @@ def describe(builds: Sequence[PythonBuild]) -> Surroundings:
         processor=processor(Path("/proc/cpuinfo").read_text()),
         cores=os.cpu_count() or 1,
         kernel=platform.release(),
+        load_average=os.getloadavg()[0],
         programs={**programs, "wrk": wrk.version()},
         pythons={build.name: build.label for build in builds},
     )
