@@ -142,8 +142,8 @@ def _show(console: Console, found: results.Results, builds: Sequence[PythonBuild
             )
     if around.load_average > QUIET_LOAD_AVERAGE:
         console.print(
-            f"[yellow]Other programs were busy (load average {around.load_average:.1f} at the start): ratios are "
-            "rougher, and latencies say nothing. Repeat on a quiet machine.[/]"
+            f"[yellow]Other programs were busy (load average {around.load_average:.1f} at the start): ratios "
+            "wander, and latencies say nothing. Repeat on a quiet machine.[/]"
         )
     if found.quick:
         console.print("[yellow]One short round: these figures are not to be quoted.[/]")
