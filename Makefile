@@ -47,8 +47,8 @@ load: $(READY) ## people-like traffic by locust against the demo (UI=1: its web 
 	@$(RUN) -m bench.load $(if $(UI),--ui) $(if $(LOAD_SECONDS),--seconds $(LOAD_SECONDS)) \
 		$(if $(DEMO_PORT),--port $(DEMO_PORT)) --directory $(CURDIR)/.demo
 
-bench: .venv/.bench-ready ## CPU per request beside nginx, HAProxy and Envoy
-	@$(PY) -m bench.peers
+bench: .venv/.bench-ready $(if $(COMPILED),build/compiled/.ready) ## CPU per request beside nginx, HAProxy and Envoy (COMPILED=1: both ways)
+	@$(PY) -m bench.peers $(if $(COMPILED),--compiled)
 
 ##@ Compile
 .PHONY: compiled test-compiled
