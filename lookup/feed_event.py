@@ -1,0 +1,73 @@
+"""One change on its way from the truth to the feed, and how it is spelled: compact JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from lookup.assignment import Assignment, State
+from lookup.flags import Flag, FlagRecord
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """operation    names the write; an event of an operation that the feed has seen is not appended again
+    left_cell    the key's home before, "" for a first placement or when it can't be told
+    Exactly one of `assignment`, `flag` is set.
+    """
+
+    operation: str
+    assignment: Assignment | None = None
+    flag: FlagRecord | None = None
+    left_cell: str = ""
+
+    @property
+    def moved_at_s(self) -> float | None:
+        """When the key's record changed; None for first placements and flags, which no history tells."""
+        record = self.assignment
+        return record.updated_at_s if record is not None and record.epoch > 1 else None
+
+
+def encode(event: FeedEvent) -> str:
+    """What changed, without the operation."""
+    record, flagged = event.assignment, event.flag
+    if record is not None:
+        fields: list[object] = [
+            "home",
+            record.key,
+            record.cell,
+            record.jurisdiction,
+            record.epoch,
+            int(record.state),
+            record.moved_to,
+            record.updated_at_s,
+            event.left_cell,
+        ]
+    else:
+        assert flagged is not None
+        fields = [
+            "flag",
+            flagged.cell,
+            flagged.flag.value,
+            flagged.version,
+            flagged.reason,
+            flagged.author,
+            flagged.set_at_s,
+            flagged.expires_at_s,
+        ]
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(operation: str, text: str) -> FeedEvent:
+    """Raises ValueError when the text is no event that this program knows."""
+    try:
+        match json.loads(text):
+            case ["home", key, cell, jurisdiction, epoch, state, moved_to, at_s, left_cell]:
+                record = Assignment(key, cell, jurisdiction, epoch, State(state), moved_to, at_s)
+                return FeedEvent(operation, assignment=record, left_cell=left_cell)
+            case ["flag", cell, flag, version, reason, author, set_at_s, expires_at_s]:
+                flagged = FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)
+                return FeedEvent(operation, flag=flagged)
+    except RecursionError as error:
+        raise ValueError("too deeply nested") from error
+    raise ValueError(f"not an event of the feed: {text[:40]!r}")

@@ -1,0 +1,187 @@
+"""The feed's stream in Redis: its names, and the scripts that change it, each one atomic step.
+
+A generation lives on one Redis process: `run_id` in the head says which. On any other one, be it restarted or
+promoted, events may be missing, so nothing is appended there until a relay begins a new generation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lookup.outbox import FeedLostError
+from lookup.redis_clients import RedisClient, port_errors
+
+
+@dataclass(frozen=True, slots=True)
+class FeedNames:
+    """Of one feed. The braces keep all of it in one slot of a Cluster."""
+
+    feed: str = "homecell"
+
+    @property
+    def head(self) -> str:
+        """A hash: where the feed stands."""
+        return f"{{{self.feed}:feed}}:head"
+
+    def events(self, generation: str) -> str:
+        """A stream: s = sequence, c = the change, m = when the key moved, if it did."""
+        return f"{{{self.feed}:feed}}:{generation}:events"
+
+    def beats(self, generation: str) -> str:
+        """A stream of one entry, the last heartbeat: s = the last event's sequence then."""
+        return f"{{{self.feed}:feed}}:{generation}:beats"
+
+    def operations(self, generation: str) -> str:
+        """A sorted set of the operations that were appended lately."""
+        return f"{{{self.feed}:feed}}:{generation}:operations"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPosition:
+    """Where the feed stands on the server that was asked.
+
+    last_id      stream id of the last event, "0-0" before the first
+    beat_id      stream id of the last heartbeat, "0-0" before the first
+    beat_age_s   seconds since then, by Redis's own clock
+    is_complete  whether the generation holds every move that its history claims
+    """
+
+    generation: str
+    sequence: int
+    last_id: str
+    beat_id: str
+    beat_age_s: float
+    is_complete: bool
+    covers_since_s: float
+
+
+_HEAD: Final = """
+local head = redis.call('HMGET', KEYS[1], 'generation', 'run_id', 'sequence', 'last_id', 'complete')
+local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local time = redis.call('TIME')
+local now_s = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local lives = head[1] and head[2] == run_id
+"""
+
+POSITION: Final = (
+    _HEAD
+    + """
+if not lives then return false end
+local beat = redis.call('HMGET', KEYS[1], 'beat_id', 'beat_at_s', 'covers_since_s')
+local age_s = beat[2] and (now_s - tonumber(beat[2])) or 1e9
+return {head[1], head[3], head[4], beat[1] or '0-0', tostring(age_s), head[5], beat[3]}
+"""
+)
+"""KEYS: head. Nothing when there is no feed here."""
+
+APPEND: Final = (
+    _HEAD
+    + """
+if not lives or head[1] ~= ARGV[1] then return -1 end
+local sequence, last_id, added = tonumber(head[3]), head[4], 0
+for index = 5, #ARGV, 3 do
+    if redis.call('ZADD', KEYS[3], 'NX', now_s, ARGV[index]) == 1 then
+        sequence = sequence + 1
+        added = added + 1
+        last_id = redis.call('XADD', KEYS[2], '*', 's', sequence, 'c', ARGV[index + 1], 'm', ARGV[index + 2])
+    end
+end
+redis.call('HSET', KEYS[1], 'sequence', sequence, 'last_id', last_id)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now_s - tonumber(ARGV[4]))
+for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', added + 4)) do
+    local fields = entry[2]
+    local old = tonumber(string.match(entry[1], '^%d+')) / 1000 < now_s - tonumber(ARGV[2])
+    if not old and tonumber(fields[2]) > sequence - tonumber(ARGV[3]) then break end
+    local covers_s = tonumber(redis.call('HGET', KEYS[1], 'covers_since_s'))
+    if fields[6] ~= '' and tonumber(fields[6]) > covers_s then
+        redis.call('HSET', KEYS[1], 'covers_since_s', fields[6])
+    end
+    redis.call('XDEL', KEYS[2], entry[1])
+end
+return sequence
+"""
+)
+"""KEYS: head, events, operations. ARGV: generation, keep_s, keep_events, seconds for which an operation is
+remembered; then for each event its operation, change, time of the move or "". -1: the feed is lost."""
+
+BEAT: Final = (
+    _HEAD
+    + """
+if not lives or head[1] ~= ARGV[1] then return -1 end
+if head[5] == '0' then return -2 end
+local id = redis.call('XADD', KEYS[2], 'MAXLEN', '=', '1', '*', 's', head[3])
+redis.call('HSET', KEYS[1], 'beat_id', id, 'beat_at_s', string.format('%.3f', now_s))
+return tonumber(head[3])
+"""
+)
+"""KEYS: head, beats. ARGV: generation. -1: the feed is lost. -2: the generation is not complete."""
+
+BEGIN: Final = (
+    _HEAD
+    + """
+local begun = redis.call('HGET', KEYS[1], 'begun_at_s')
+local has_time = lives and head[1] ~= ARGV[4] and now_s - tonumber(begun) < tonumber(ARGV[3])
+if lives and head[5] == '1' or has_time then return 0 end
+if head[1] then
+    for _, kind in ipairs({'events', 'beats', 'operations'}) do
+        redis.call('DEL', string.gsub(KEYS[1], 'head$', head[1] .. ':' .. kind))
+    end
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'run_id', run_id, 'sequence', 0, 'last_id', '0-0',
+    'complete', 0, 'covers_since_s', ARGV[2], 'begun_at_s', string.format('%.3f', now_s))
+return 1
+"""
+)
+"""KEYS: head. ARGV: new generation, covers_since_s, seconds that another relay has for completing the
+generation that it began, the generation that this relay began last and did not complete.
+0: there is a feed, or another relay is about to complete one."""
+
+COMPLETE: Final = (
+    _HEAD
+    + """
+if not lives or head[1] ~= ARGV[1] then return -1 end
+redis.call('HSET', KEYS[1], 'complete', 1)
+return 0
+"""
+)
+"""KEYS: head. ARGV: generation. -1: the feed is lost."""
+
+COVER: Final = (
+    _HEAD
+    + """
+if not lives or head[1] ~= ARGV[1] then return -1 end
+if tonumber(redis.call('HGET', KEYS[1], 'covers_since_s')) < tonumber(ARGV[2]) then
+    redis.call('HSET', KEYS[1], 'covers_since_s', ARGV[2])
+end
+return 0
+"""
+)
+"""KEYS: head. ARGV: generation, Unix seconds: moves up to then may be missing. -1: the feed is lost."""
+
+
+async def run_script(client: RedisClient, script: str, names: list[str], arguments: list[str]) -> object:
+    """What the script returns. Raises StoreUnavailableError."""
+    with port_errors():
+        answer: object = await client.execute_command("EVAL", script, len(names), *names, *arguments)
+    return answer
+
+
+async def read_position(client: RedisClient, names: FeedNames) -> FeedPosition:
+    """Where the feed stands. Raises FeedLostError or StoreUnavailableError."""
+    answer = await run_script(client, POSITION, [names.head], [])
+    if not isinstance(answer, list):
+        raise FeedLostError("Redis holds no change feed that was begun on this server; is a relay running?")
+    generation, sequence, last_id, beat_id, age_s, is_complete, covers_since_s = (
+        field.decode() for field in answer
+    )
+    return FeedPosition(
+        generation,
+        int(sequence),
+        last_id,
+        beat_id,
+        float(age_s),
+        is_complete == "1",
+        float(covers_since_s),
+    )

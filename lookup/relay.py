@@ -1,0 +1,108 @@
+"""Brings to the feed what was decided in the truth, also after a crash in between, and keeps the feed alive.
+
+Several relays may run at once: what one has published the others' attempts don't repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Final
+
+from lookup.feed_event import FeedEvent
+from lookup.outbox import FeedLostError, GenerationPublisher, Outbox
+from lookup.ports import StoreUnavailableError
+
+_log: Final = logging.getLogger(__name__)
+
+TURN_S: Final = 0.25
+"""Between two looks into the outbox; each ends with a heartbeat. The port promises one per second."""
+
+SETTLE_S: Final = 60.0
+"""An intent older than this whose write isn't in the truth came to nothing. Writers give up much sooner."""
+
+_LONGEST_PAUSE_S: Final = 5.0
+_REBUILD_AT_ONCE: Final = 500
+
+
+class Relay:
+    """`run` works until cancelled.
+
+    finished   intents that this relay brought to their end
+    rebuilt    generations that it began
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        publisher: GenerationPublisher,
+        clock: Callable[[], float],
+        random: Random,
+        keep_s: float = 7 * 86_400.0,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.finished = 0
+        self.rebuilt = 0
+        self._outbox = outbox
+        self._publisher = publisher
+        self._clock = clock
+        self._random = random
+        self._keep_s = keep_s
+        self._pause = pause
+        self._failures = 0
+
+    async def run(self) -> None:
+        """One turn after the other; while they fail, ever more rarely."""
+        while True:
+            try:
+                await self.turn()
+                self._failures = 0
+            except StoreUnavailableError as failure:
+                _log.warning("the relay could not do its work: %s", failure)
+                self._failures = min(self._failures + 1, 30)
+            longest_s = min(_LONGEST_PAUSE_S, TURN_S * 2.0**self._failures)
+            await self._pause(longest_s * (1 if not self._failures else 0.5 + self._random.random() / 2))
+
+    async def turn(self) -> None:
+        """Finish what is pending, then beat. Raises StoreUnavailableError."""
+        try:
+            await self._finish_pending()
+            await self._publisher.beat()
+        except FeedLostError:
+            await self._rebuild()
+
+    async def _finish_pending(self) -> None:
+        now_s = self._clock()
+        for intent in await self._outbox.pending(now_s):
+            is_settled = now_s - intent.noted_at_s > SETTLE_S
+            event = await self._outbox.present(intent.event, surely=is_settled)
+            if event is not None:
+                await self._publisher.publish([event])
+            if event is not None or is_settled:
+                await self._outbox.finish(intent, event)
+                self.finished += 1
+
+    async def _rebuild(self) -> None:
+        """Begin a new generation and tell it the moves that credentials may not know yet.
+
+        The outbox is read before the record of what was published: whoever finishes an intent meanwhile adds
+        it to the second before it leaves the first, so that none falls in between.
+        """
+        now_s = self._clock()
+        covers_since_s = max(now_s - self._keep_s, await self._outbox.covers_since_s())
+        if not await self._publisher.begin(covers_since_s):
+            return
+        _log.warning("the change feed was lost: a new generation begins")
+        await self._finish_pending()
+        moves: list[FeedEvent] = []
+        async for event in self._outbox.moves_since(covers_since_s):
+            moves.append(event)
+            if len(moves) == _REBUILD_AT_ONCE:
+                await self._publisher.publish(moves)
+                moves = []
+        await self._publisher.publish(moves)
+        await self._publisher.complete()
+        await self._publisher.beat()
+        self.rebuilt += 1

@@ -1,0 +1,166 @@
+"""What the relay does with intents that nobody finished, and how it begins the feed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from lookup.feed_event import FeedEvent
+from lookup.outbox import FeedLostError
+from lookup.ports import StoreUnavailableError
+from lookup.relay import SETTLE_S, Relay
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fake_outbox import FakeOutbox, change
+from tests.lookup.fakes import NOW_S, home
+
+
+class FakePublisher:
+    """A feed in memory: `said` is everything in order; `lost` until a generation is complete."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.lost = False
+        self.another_begins = False
+        self.covers_s = -1.0
+
+    async def publish(self, events: Sequence[FeedEvent]) -> None:
+        if self.lost:
+            raise FeedLostError("lost")
+        self.said += [event.operation for event in events]
+
+    async def cover_since(self, time_s: float) -> None:
+        self.covers_s = max(self.covers_s, time_s)
+
+    async def beat(self) -> None:
+        if self.lost:
+            raise FeedLostError("lost")
+        self.said.append("beat")
+
+    async def begin(self, covers_since_s: float) -> bool:
+        if self.another_begins:
+            return False
+        self.said.append("begin")
+        self.covers_s = covers_since_s
+        self.lost = False
+        return True
+
+    async def complete(self) -> None:
+        self.said.append("complete")
+
+
+class Stage:
+    """One relay with everything around it; `now_s` is its clock."""
+
+    def __init__(self) -> None:
+        self.now_s = NOW_S
+        self.outbox = FakeOutbox()
+        self.publisher = FakePublisher()
+        self.relay = Relay(self.outbox, self.publisher, lambda: self.now_s, Random(1), keep_s=1000.0)
+
+
+@asynchronous
+async def test_a_write_whose_writer_died_before_publishing_is_published() -> None:
+    stage = Stage()
+    event = change("op-1", home("user:1", epoch=2), "cell-z")
+    stage.outbox.note(event, NOW_S, committed=True)
+    await stage.relay.turn()
+    assert stage.publisher.said == ["op-1", "beat"]
+    assert stage.outbox.finished == {"op-1": event}
+    await stage.relay.turn()
+    assert stage.publisher.said == ["op-1", "beat", "beat"]
+
+
+@asynchronous
+async def test_a_write_that_was_overtaken_is_told_as_what_the_truth_holds_now() -> None:
+    stage = Stage()
+    stage.outbox.note(change("op-1", home("user:1", "cell-b", 2)), NOW_S, committed=False)
+    stage.outbox.truth["user:1"] = change("op-2", home("user:1", "cell-c", 3), "cell-b")
+    await stage.relay.turn()
+    published = stage.outbox.finished["op-1"]
+    assert published is not None
+    assert published.assignment == home("user:1", "cell-c", 3)
+
+
+@asynchronous
+async def test_a_write_still_on_its_way_is_left_alone_until_it_can_come_no_more() -> None:
+    stage = Stage()
+    stage.outbox.note(change("op-1", home("user:1", epoch=2)), NOW_S, committed=False)
+    await stage.relay.turn()
+    stage.now_s = NOW_S + SETTLE_S - 1
+    await stage.relay.turn()
+    assert stage.outbox.finished == {}
+    assert stage.outbox.asked_surely == []
+    stage.now_s = NOW_S + SETTLE_S + 1
+    await stage.relay.turn()
+    assert stage.outbox.asked_surely == ["op-1"]
+    assert stage.outbox.finished == {"op-1": None}
+    assert "op-1" not in stage.publisher.said
+
+
+@asynchronous
+async def test_without_the_truth_the_feed_does_not_beat() -> None:
+    stage = Stage()
+    stage.outbox.failure = StoreUnavailableError("gone")
+    with pytest.raises(StoreUnavailableError):
+        await stage.relay.turn()
+    assert stage.publisher.said == []
+
+
+@asynchronous
+async def test_a_lost_feed_begins_anew_with_pending_and_published_moves_and_only_then_beats() -> None:
+    stage = Stage()
+    stage.publisher.lost = True
+    stage.outbox.published = [
+        change("old", home("user:9", epoch=2, at_s=NOW_S - 2000)),
+        change("first", home("user:8", epoch=1, at_s=NOW_S - 10)),
+        change("op-1", home("user:1", epoch=2, at_s=NOW_S - 10)),
+    ]
+    stage.outbox.note(change("op-2", home("user:2", epoch=5)), NOW_S, committed=True)
+    await stage.relay.turn()
+    assert stage.publisher.said == ["begin", "op-2", "op-1", "op-2", "complete", "beat"]
+    assert stage.publisher.covers_s == NOW_S - 1000
+    assert stage.relay.rebuilt == 1
+
+
+@asynchronous
+async def test_a_new_generation_claims_no_more_than_the_truth_remembers() -> None:
+    stage = Stage()
+    stage.publisher.lost = True
+    stage.outbox.covers_s = NOW_S - 5
+    await stage.relay.turn()
+    assert stage.publisher.covers_s == NOW_S - 5
+
+
+@asynchronous
+async def test_while_another_relay_begins_the_feed_this_one_waits() -> None:
+    stage = Stage()
+    stage.publisher.lost = stage.publisher.another_begins = True
+    await stage.relay.turn()
+    assert stage.publisher.said == []
+    assert stage.relay.rebuilt == 0
+
+
+@asynchronous
+async def test_failing_turns_come_ever_more_rarely_and_a_good_one_ends_that() -> None:
+    stage = Stage()
+    pauses_s: list[float] = []
+
+    class EnoughError(Exception):
+        pass
+
+    async def pause(seconds: float) -> None:
+        pauses_s.append(seconds)
+        if len(pauses_s) == 6:
+            stage.outbox.failure = None
+        if len(pauses_s) == 8:
+            raise EnoughError
+
+    stage.outbox.failure = StoreUnavailableError("gone")
+    relay = Relay(stage.outbox, stage.publisher, lambda: NOW_S, Random(1), pause=pause)
+    with pytest.raises(EnoughError):
+        await relay.run()
+    assert pauses_s[4] > 2.4
+    assert max(pauses_s) <= 5.0
+    assert pauses_s[6:] == [0.25, 0.25]
