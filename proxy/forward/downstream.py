@@ -119,6 +119,7 @@ class Downstream(Timed):
     def eof_received(self) -> bool:
         """The client sends no more, but may still read: what is under way is finished, then closed."""
         self._ended = True
+        self.outlet.flush()
         if self._journey is not None:
             return not self._journey.body_missing()
         return self._phase == _HEAD and self.write_paused and bool(self._buffer)

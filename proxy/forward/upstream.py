@@ -132,11 +132,21 @@ class Upstream:
 
     def data_received(self, data: bytes) -> None:
         if self._phase == _AWAIT_HEAD:
-            self._take_heads(self._buffer + data if self._buffer else data)
+            if self._outlet.untouched:
+                self._answer_nobody()
+            else:
+                self._take_heads(self._buffer + data if self._buffer else data)
         elif self._phase == _IN_BODY:
             self._take_body(data)
         elif self._phase == _IDLE:
             self.abort()  # nobody asked: whatever this is, it must not answer the next request
+
+    def _answer_nobody(self) -> None:
+        """Something came before the request has left: it can't be its reply, and must not become it."""
+        exchange = self._exchange
+        self.abort()
+        if exchange is not None:
+            exchange.on_cell_lost(True, True)
 
     def eof_received(self) -> bool:
         if self._phase == _IDLE:

@@ -16,6 +16,7 @@ from tests.support.messages import (
     answer,
     answered,
     ask,
+    asked,
     chunk,
     get,
     got,
@@ -193,6 +194,22 @@ async def test_what_comes_on_an_idle_connection_answers_nobody(stage: Stage, ext
     cell.send(extra)
     await until(lambda: stage.pool().open_count == 0, "the pool has thrown the connection away")
     await insist_fresh(stage, client)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@staged
+async def test_what_comes_before_a_request_has_left_is_not_its_reply(stage: Stage, method: bytes) -> None:
+    """It crosses the request on its way, so it can't be an answer to it; nothing of that was sent yet."""
+    client, cell = await exchange(stage)
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+    client.send(ask(method + b" / HTTP/1.1"))
+    cell.send(answer(b"poison"))
+    fresh = await stage.cell.connection()
+    await fresh.expect(asked(method + b" / HTTP/1.1"))
+    fresh.send(answer(b"good"))
+    await client.expect(answered(b"good"))
+    assert await cell.until_cut() == b""
 
 
 @staged

@@ -213,6 +213,31 @@ async def test_a_half_closing_client_that_was_still_to_be_looked_up_is_answered(
 
 
 @staged
+async def test_a_half_closing_client_gets_a_refusal_that_needed_no_waiting(stage: Stage) -> None:
+    for _ in range(20):
+        client = await stage.client()
+        client.send(lines(b"GET / HTTP/1.1", b"Host: a.example"))
+        client.finish()
+        assert (await client.rest()).startswith(b"HTTP/1.1 401 ")
+
+
+@staged
+async def test_a_client_that_half_closes_just_when_the_reply_comes_gets_it(stage: Stage) -> None:
+    client = await stage.client()
+    for turns in range(20):
+        client.send(get())
+        cell = stage.cell.accepted[0] if stage.cell.accepted else await stage.cell.connection()
+        await cell.expect(got())
+        cell.send(answer(b"hello"))
+        for _ in range(turns % 4):
+            await asyncio.sleep(0)
+        client.finish()
+        await client.expect(answered(b"hello"))
+        await client.expect_end()
+        client = await stage.client()
+
+
+@staged
 async def test_a_hundred_clients_leaving_at_once_leave_nothing_behind(stage: Stage) -> None:
     stage.pool().limit = 1000
     clients = [await stage.client() for _ in range(100)]
