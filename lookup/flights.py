@@ -10,6 +10,7 @@ from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.flight import Flight, FlightDeck
+from lookup.lateness import loop_turns
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import OLDER, LookupObserver
@@ -45,6 +46,7 @@ class Flights(FlightDeck):
         self._loop = asyncio.get_running_loop()
         self._flights: dict[str, Flight] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._store = TierReader(Tier.STORE, store.read, settings.store_limits(), self, observer)
         self._shared: TierReader | None = None
         self._fill: SharedFill | None = None
@@ -76,6 +78,8 @@ class Flights(FlightDeck):
         """End every flight without an answer, and the readings."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._ending is not None:
+            self._ending.cancel()
         for flight in list(self._flights.values()):
             self._land(flight, None)
         for part in (self._shared, self._fill, self._store):
@@ -167,6 +171,10 @@ class Flights(FlightDeck):
 
     def _end_overdue(self) -> None:
         """Flights begin in the order of their deadlines, so one timer serves all."""
+        self._ending = self._loop.create_task(self._end_overdue_after_turns())
+
+    async def _end_overdue_after_turns(self) -> None:
+        await loop_turns()
         self._timer = None
         now_s = self._loop.time()
         overdue: list[Flight] = []

@@ -11,6 +11,7 @@ from typing import Final
 from lookup.assignment import Assignment
 from lookup.circuit import Circuit
 from lookup.flight import Flight, FlightDeck
+from lookup.lateness import loop_turns
 from lookup.observer import ERROR, LATE, OPEN, WRONG_KEY, LookupObserver
 from lookup.ports import StoreUnavailableError
 from lookup.resolution import Tier
@@ -112,6 +113,10 @@ class TierReader:
         try:
             done, _ = await asyncio.wait((answer,), timeout=self._limits.timeout_s)
             if done:
+                self._judge(flights, answer)
+                return
+            await loop_turns()
+            if answer.done():
                 self._judge(flights, answer)
                 return
             self._circuit.failed(self._loop.time())

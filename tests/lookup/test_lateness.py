@@ -1,0 +1,51 @@
+"""A loop that was held up must not take answers for late that were there in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from lookup.assignment import Assignment
+from lookup.resolution import Outcome, Tier
+from lookup.resolver import build_resolver
+from lookup.settings import LookupSettings
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fakes import NOW_S, Counts, FakeStore, home
+
+DEADLINE_S = 0.05
+
+
+class ThreadedStore(FakeStore):
+    """Answers from a thread at once, but the loop is held up for three deadlines meanwhile."""
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(None, lambda: {key: self.records[key] for key in keys})
+        loop.call_soon(time.sleep, 3 * DEADLINE_S)
+        return await answer
+
+
+@asynchronous
+async def test_an_answer_that_arrived_while_the_loop_was_held_up_counts() -> None:
+    counts = Counts()
+    store = ThreadedStore(home("user:1", "cell-b"), home("user:2", "cell-c"))
+    lookup = build_resolver(store, LookupSettings(deadline_s=DEADLINE_S), Random(1), None, counts)
+    first, second = await asyncio.gather(
+        lookup.resolve("user:1", None, NOW_S, False), lookup.resolve("user:2", None, NOW_S, False)
+    )
+    assert (first.outcome, first.cell, first.tier) == (Outcome.FOUND, "cell-b", Tier.STORE)
+    assert (second.outcome, second.cell) == (Outcome.FOUND, "cell-c")
+    assert not counts.failures
+
+
+@asynchronous
+async def test_a_store_that_never_answers_is_late_all_the_same() -> None:
+    store = FakeStore(home("user:1"))
+    store.gate.clear()
+    lookup = build_resolver(store, LookupSettings(deadline_s=DEADLINE_S), Random(1), None, Counts())
+    assert (await lookup.resolve("user:1", None, NOW_S, True)).outcome == Outcome.UNAVAILABLE
+    assert (await lookup.resolve("user:2", None, NOW_S, True)).outcome == Outcome.UNAVAILABLE
+    store.gate.set()
+    await lookup.close()
