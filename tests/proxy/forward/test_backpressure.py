@@ -160,6 +160,7 @@ async def test_replies_to_a_client_that_does_not_read_are_not_begun(stage: Stage
         await asyncio.sleep(0)
         scales.weigh()
     assert served < 500
+    assert not cell.received
     assert scales.heaviest < BOUND + 500 * len(get())
     client.go_on_reading()
     for _ in range(served):

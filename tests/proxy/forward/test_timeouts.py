@@ -262,6 +262,22 @@ async def test_a_client_that_reads_slowly_gets_the_end_of_a_closing_reply(stage:
 
 
 @staged
+async def test_what_the_kernel_holds_is_delivered_after_the_proxy_has_closed(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"GET / HTTP/1.1", b"Connection: close"))
+    client.stop_reading()
+    cell.send(answer(bytes(200_000)))
+    await stage.settled()
+    (connection,) = stage.edge.connections
+    transport = connection._transport
+    assert transport is not None
+    await until(lambda: transport.get_write_buffer_size() == 0, "all is in the kernel's hands")
+    stage.pass_time(2)
+    await until(lambda: not stage.edge.connections, "the proxy has closed")
+    client.go_on_reading()
+    assert await client.rest() == answered(bytes(200_000), b"Connection: close")
+
+
+@staged
 async def test_a_client_that_keeps_a_closed_connection_open_loses_it(stage: Stage) -> None:
     client, cell = await exchange(stage, ask(b"GET / HTTP/1.1", b"Connection: close"))
     cell.send(answer(b"x"))
