@@ -1,8 +1,8 @@
 """Tells a late answer from a late loop.
 
-A loop that was held up runs its due timers before it looks at what arrived meanwhile. Judged by those timers
-alone, every answer is late once a turn takes longer than the deadline; and as refusing takes its time too, that
-could go on for as long as the callers come back.
+A loop that was held up runs its due timers before it looks at what arrived meanwhile. Judged by those
+timers alone, every answer is late once a turn takes longer than the deadline; and as refusing takes its time
+too, that could go on for as long as the callers come back.
 """
 
 from __future__ import annotations

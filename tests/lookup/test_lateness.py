@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from random import Random
+
+import pytest
+import uvloop
 
 from lookup.assignment import Assignment
 from lookup.resolution import Outcome, Tier
@@ -27,8 +30,14 @@ class ThreadedStore(FakeStore):
         return await answer
 
 
-@asynchronous
-async def test_an_answer_that_arrived_while_the_loop_was_held_up_counts() -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_an_answer_that_arrived_while_the_loop_was_held_up_counts(
+    run: Callable[[Coroutine[None, None, None]], None],
+) -> None:
+    run(ask_while_the_loop_is_held_up())
+
+
+async def ask_while_the_loop_is_held_up() -> None:
     counts = Counts()
     store = ThreadedStore(home("user:1", "cell-b"), home("user:2", "cell-c"))
     lookup = build_resolver(store, LookupSettings(deadline_s=DEADLINE_S), Random(1), None, counts)
