@@ -219,7 +219,7 @@ class Downstream(Timed):
         self._phase = _HEAD
         if self._holds:
             self._release(_CONGESTED | _PENDING | _LOOKAHEAD)
-        if not keep_alive or (self._ended and not self._buffer):
+        if not keep_alive or (self._ended and not self._buffer and not self._serving):
             self.close()
             return
         timeouts = self._edge.timeouts

@@ -238,6 +238,26 @@ async def test_what_a_half_closing_client_sent_ahead_is_answered(stage: Stage) -
 
 
 @staged
+async def test_a_refusal_does_not_end_what_a_half_closing_client_sent_ahead(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(get(b"/1"), NO_CREDENTIAL, get(b"/3"))
+    client.finish()
+    (connection,) = stage.edge.connections
+    cell = await stage.cell.connection()
+    await cell.expect(got(b"/1"))
+    await until(lambda: connection._ended, "the proxy knows that no more will come")
+    cell.send(answer(b"one"))
+    await client.expect(answered(b"one"))
+    head = await client.take_head()
+    assert head.startswith(b"HTTP/1.1 401 ")
+    await client.take(_length(head))
+    await cell.expect(got(b"/3"))
+    cell.send(answer(b"three"))
+    await client.expect(answered(b"three"))
+    await client.expect_end()
+
+
+@staged
 async def test_a_head_that_will_never_be_complete_is_not_waited_for(stage: Stage) -> None:
     client = await stage.client()
     client.send(get(b"/1"), b"GET /2 HT")
