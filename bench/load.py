@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import click
@@ -32,6 +33,7 @@ _UI_PORT: Final = 8089
 @click.option("--directory", type=click.Path(path_type=Path), default=Path(".demo"), show_default=True)
 def main(ui: bool, seconds: int, people: int, port: int, directory: Path) -> None:
     """People-like traffic over all cells; fails if a reply came from a wrong cell or a healthy one failed."""
+    signal.signal(signal.SIGTERM, _end_by_exit)  # so that the demo is ended too
     layout = Layout(directory.resolve(), port)
     with _demo(layout):
         sys.exit(_locust(layout, ui, seconds, people))
@@ -103,13 +105,19 @@ def _locust(layout: Layout, ui: bool, seconds: int, people: int) -> int:
 
 
 def _run(command: list[str]) -> int:
-    """Ctrl-C reaches locust too, which then stops and reports: wait for it."""
-    locust = subprocess.Popen(command)
-    while True:
+    """In a session of its own: Ctrl-C is passed on once, and then locust stops and reports."""
+    with subprocess.Popen(command, start_new_session=True) as locust:
         try:
             return locust.wait()
         except KeyboardInterrupt:
-            continue
+            locust.send_signal(signal.SIGINT)
+            return locust.wait()
+        finally:
+            locust.terminate()
+
+
+def _end_by_exit(_signum: int, _frame: FrameType | None) -> None:
+    sys.exit(1)
 
 
 if __name__ == "__main__":

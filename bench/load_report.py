@@ -40,12 +40,12 @@ class CellLoad:
 class LoadReport:
     """Fed with each reply; knows the cells from the beginning, so that one without traffic is seen too.
 
-    `flagged` is the cell that is taken down meanwhile. Any complaint fails the test.
+    Any complaint fails the test. `taken_down` is the cell that was taken down meanwhile, "" until then.
     """
 
-    def __init__(self, cells: Sequence[str], flagged: str) -> None:
+    def __init__(self, cells: Sequence[str]) -> None:
         self._cells = {name: CellLoad() for name in cells}
-        self._flagged = flagged
+        self.taken_down = ""
         self._complaints: Counter[str] = Counter()
 
     def note(self, home: str, verdict: Verdict, latency_ms: float, complaint: str) -> None:
@@ -66,8 +66,8 @@ class LoadReport:
         found += [
             f"{name}: no request was sent" for name, load in self._cells.items() if not load.latencies_ms
         ]
-        if not self._cells[self._flagged].verdicts[Verdict.DEGRADED]:
-            found.append(f"{self._flagged}: no degraded reply, although it was taken down")
+        if self.taken_down and not self._cells[self.taken_down].verdicts[Verdict.DEGRADED]:
+            found.append(f"{self.taken_down}: no degraded reply, although it was taken down")
         return found
 
     def table(self, seconds: float) -> str:
@@ -91,7 +91,7 @@ class LoadReport:
         }
         document = {
             "seconds": round(seconds, 1),
-            "flagged": self._flagged,
+            "taken_down": self.taken_down,
             "cells": rows,
             "failures": self.failures(),
         }

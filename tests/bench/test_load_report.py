@@ -8,7 +8,8 @@ from bench.load_report import LoadReport, quantile
 
 
 def all_right() -> LoadReport:
-    report = LoadReport(["eu-1", "eu-2"], flagged="eu-2")
+    report = LoadReport(["eu-1", "eu-2"])
+    report.taken_down = "eu-2"
     for latency_ms in range(1, 101):
         report.note("eu-1", Verdict.RIGHT, float(latency_ms), "")
     report.note("eu-2", Verdict.DEGRADED, 1.0, "")
@@ -27,13 +28,14 @@ def test_a_complaint_fails_the_run_and_is_counted() -> None:
 
 
 def test_a_cell_that_nobody_visited_fails_the_run() -> None:
-    report = LoadReport(["eu-1", "eu-2"], flagged="eu-2")
+    report = LoadReport(["eu-1", "eu-2"])
     report.note("eu-2", Verdict.DEGRADED, 1.0, "")
     assert report.failures() == ["eu-1: no request was sent"]
 
 
 def test_a_cell_taken_down_without_a_degraded_reply_fails_the_run() -> None:
-    report = LoadReport(["eu-1"], flagged="eu-1")
+    report = LoadReport(["eu-1"])
+    report.taken_down = "eu-1"
     report.note("eu-1", Verdict.RIGHT, 1.0, "")
     assert report.failures() == ["eu-1: no degraded reply, although it was taken down"]
 
