@@ -16,12 +16,14 @@ class ScriptedCell:
     """One cell of the inventory, listening on a free port of loopback.
 
     accepted    connections in the order in which they came
+    hangs_up    each connection is closed as soon as it is accepted
     """
 
     def __init__(self, name: str, jurisdiction: str, index: int) -> None:
         self.name = name
         self.jurisdiction = jurisdiction
         self.accepted: list[End] = []
+        self.hangs_up = False
         self._index = index
         self._handed_out = 0
         self._arrived = asyncio.Event()
@@ -39,6 +41,8 @@ class ScriptedCell:
     def _take(self, end: End) -> None:
         self.accepted.append(end)
         self._arrived.set()
+        if self.hangs_up:
+            end.close()
 
     async def shut(self) -> None:
         """Listen no more: connections are refused from now on, those that are open stay."""

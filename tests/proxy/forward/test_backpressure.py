@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.ends import End, until
 from tests.support.messages import answer, answered, ask, chunk, get, got, lines, unchunk
-from tests.support.stage import Stage, staged
+from tests.support.stage import HEAD_S, Stage, staged
 
 SIZE: Final = 64 << 20
 BLOCK: Final = bytes(range(256)) * 256
@@ -166,3 +166,25 @@ async def test_replies_to_a_client_that_does_not_read_are_not_begun(stage: Stage
     for _ in range(served):
         await client.expect(answered(body))
     await cell.expect(got())
+
+
+@staged
+async def test_a_client_that_reads_no_refusals_is_read_no_further(stage: Stage) -> None:
+    client = await stage.client()
+    client.stop_reading()
+    refused = lines(b"GET / HTTP/1.1", b"Host: a.example")
+    (connection,) = stage.edge.connections
+    scales = Scales(stage)
+    sent = 0
+    while client.transport.get_write_buffer_size() < SIZE:  # far more than any buffer of the kernel
+        client.send(refused * 2000)
+        sent += 2000
+        await asyncio.sleep(0)
+        scales.weigh()
+    assert connection.write_paused
+    assert scales.heaviest < BOUND, scales.heaviest
+    stage.pass_time(HEAD_S)  # it is the reading that is slow, and no head
+    client.go_on_reading()
+    received = await client.until_cut()
+    assert b"HTTP/1.1 401 " in received
+    assert b"HTTP/1.1 408 " not in received

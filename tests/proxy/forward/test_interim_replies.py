@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import pytest
 
-from tests.support.ends import End
+from proxy.forward.request_body import RequestBody
+from tests.support.ends import End, until
 from tests.support.messages import (
     REQUEST_ID,
     Problem,
@@ -238,3 +242,39 @@ async def test_interim_replies_do_not_buy_the_cell_time(stage: Stage) -> None:
     await client.expect(HINTS)
     stage.pass_time(REQUEST_S / 2)
     assert Problem(await client.take_head() + await client.take_to(b"}\n")).status == 504
+
+
+def has_come(body: RequestBody, count: int) -> bool:
+    return body.received_bytes == count
+
+
+@staged
+async def test_a_cell_that_answers_without_reading_is_not_asked_again_on_that_connection(
+    stage: Stage,
+) -> None:
+    """The request is complete, but a part of it still waits in the proxy to be taken."""
+    client = await stage.client()
+    client.send(ask(b"PUT / HTTP/1.1", b"Transfer-Encoding: chunked"))
+    cell = await stage.cell.connection()
+    await cell.take_head()
+    cell.stop_reading()
+    (connection,) = stage.edge.connections
+    journey = connection._journey
+    assert journey is not None
+    upstream = journey.upstream
+    assert upstream is not None
+    assert upstream._transport is not None
+    body, block = journey.body, bytes(50_000)
+    assert body is not None
+    sent = 0
+    while not upstream._transport.get_write_buffer_size():
+        client.send(chunk(block))
+        sent += len(block)
+        await until(partial(has_come, body, sent), "the piece has come")
+        await asyncio.sleep(0.002)  # so that the kernel takes what it can
+    client.send(chunk(block + block), b"0\r\n\r\n")
+    await until(lambda: body.done and upstream.write_paused, "all has come and some of it waits")
+    cell.send(answer(b"enough"))
+    await client.expect(answered(b"enough"))
+    client.send(get())
+    await (await stage.cell.connection()).expect(got())

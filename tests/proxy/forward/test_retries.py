@@ -195,6 +195,23 @@ async def test_a_cell_that_always_closes_is_asked_three_times(stage: Stage) -> N
     await stage.insist_untouched()
 
 
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@staged
+async def test_a_cell_that_hangs_up_at_once_is_noticed_at_once(stage: Stage, method: bytes) -> None:
+    """Accepted and closed before or just when the request leaves: nobody waits for a reply."""
+    client = await stage.client()
+    stage.cell.hangs_up = True
+    for _ in range(5):
+        client.send(ask(method + b" / HTTP/1.1"))
+        assert (await problem_of(client)).slug in ("cell-unreachable", "cell-closed")
+    stage.cell.hangs_up = False
+    client.send(get())
+    end = await stage.cell.connection()
+    while end.gone:
+        end = await stage.cell.connection()
+    await end.expect(got())
+
+
 @staged
 async def test_a_cell_flagged_down_between_attempts_is_left_alone(stage: Stage) -> None:
     await stage.cell.shut()

@@ -224,9 +224,15 @@ async def test_on_a_static_route_a_slow_cell_degrades(stage: Stage) -> None:
     await client.expect(b"come back later")
 
 
+@pytest.mark.parametrize("reused", [False, True])
 @staged
-async def test_attempts_share_one_time_for_the_reply(stage: Stage) -> None:
+async def test_attempts_share_one_time_for_the_reply(stage: Stage, reused: bool) -> None:
     client, cell = await exchange(stage)
+    if reused:
+        cell.send(answer(b"x"))
+        await client.expect(answered(b"x"))
+        client.send(get())
+        await cell.expect(got())
     stage.pass_time(REQUEST_S - 1)
     cell.close()
     again = await stage.cell.connection()
