@@ -107,8 +107,11 @@ class Downstream(Timed):
             begun = not self._buffer
             self._buffer = data if begun else self._buffer + data
             self._serve()
-            if begun and self._buffer and self._phase == _HEAD:
-                self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
+            if self._buffer and self._phase == _HEAD:
+                if begun:
+                    self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
+                if self.write_paused and len(self._buffer) > _LOOKAHEAD_BYTES:
+                    self._hold(_LOOKAHEAD)
         elif phase == _EXCHANGE:
             journey = self._journey
             if journey is not None and journey.body_missing():
@@ -146,13 +149,14 @@ class Downstream(Timed):
         if self._journey is not None:
             self._journey.on_client_writable()
         else:
+            self._release(_LOOKAHEAD)
             self._serve()
 
     def on_deadline(self) -> None:
         """A time limit passed: which one depends on what the connection waits for."""
         if self._phase == _EXCHANGE and self._journey is not None:
             self._journey.on_deadline()
-        elif self._phase == _HEAD and self._buffer:
+        elif self._phase == _HEAD and self._buffer and not self.write_paused:
             self._refuse(Refusal(errors.REQUEST_TIMEOUT, "the request's head came too slowly"))
         elif self._phase == _HEAD:
             self.close()
@@ -250,6 +254,8 @@ class Downstream(Timed):
             return
         self._phase = _LINGER
         self._buffer = b""
+        if self._holds:
+            self._release(_CONGESTED | _PENDING | _LOOKAHEAD)
         self.outlet.flush()
         if self._ended:
             transport.close()
