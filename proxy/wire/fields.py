@@ -21,7 +21,6 @@ FIELD_NAMES: Final = re.compile(rb"\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):")
 is not found, so that one comparison of counts finds all of them."""
 
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 
 # What a field means to the proxy. PLAIN fields pass untouched.
 PLAIN: Final = 0
@@ -65,6 +64,11 @@ class FieldKinds(dict[bytes, int]):
         if len(self) < _LEARNED_NAMES and len(name) <= 64:
             self[name] = kind
         return kind
+
+
+def is_length(value: bytes) -> bool:
+    """Whether it is a Content-Length: up to 18 ASCII digits and nothing else."""
+    return value.isdigit() and len(value) <= 18
 
 
 def list_members(value: bytes) -> list[bytes]:

@@ -131,7 +131,7 @@ def _read_fields(reply: ReplyHead, lines: list[bytes], kinds: list[int], persist
 def _read_special(reply: ReplyHead, kind: int, value: bytes) -> bool:
     """Take one field's meaning; returns whether the line passes on. Broken framing becomes NO_BODY here."""
     if kind == f.CONTENT_LENGTH:
-        if f.DIGITS.fullmatch(value) is None:
+        if not f.is_length(value):
             reply.framing = NO_BODY
             return False
         reply.framing = LENGTH

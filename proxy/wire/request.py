@@ -182,7 +182,9 @@ def _read_fields(request: RequestHead, lines: list[bytes], kinds: list[int]) -> 
             if value != b"keep-alive" or request.minor == 0:
                 options = options + list_members(value)
         elif kind == f.REQUEST_ID:
-            if seen[kind] == 1 and _REQUEST_ID.fullmatch(value) is not None:
+            if seen[kind] == 1 and (
+                (value.isalnum() and len(value) <= 128) or _REQUEST_ID.fullmatch(value) is not None
+            ):
                 request.request_id = value
             else:
                 dropped.append(index)
@@ -202,7 +204,7 @@ def _read_rare(request: RequestHead, kind: int, value: bytes, line: bytes, first
     Broken framing is left as UNTIL_CLOSE, which no request can have.
     """
     if kind == f.CONTENT_LENGTH:
-        request.framing = UNTIL_CLOSE if f.DIGITS.fullmatch(value) is None else LENGTH
+        request.framing = LENGTH if f.is_length(value) else UNTIL_CLOSE
         request.content_length = int(value) if request.framing == LENGTH else 0
         return True
     if kind == f.TRACEPARENT:
