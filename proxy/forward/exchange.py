@@ -228,11 +228,13 @@ class Exchange:
         self.down.hold_congested()
 
     def on_cell_writable(self) -> None:
-        """The cell takes more again."""
+        """The cell takes more again; the time that it took none was not the client's."""
+        if self.state == SENT and self.body_missing():
+            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
         self.down.release_congested()
 
     def on_interim(self, reply: ReplyHead) -> None:
-        """A 1xx came: passed on, unless the client can't understand it or isn't waiting for a 100."""
+        """A 1xx came: passed on if the client understands it, has room for it and, if a 100, waits for it."""
         head = self.head
         if reply.status == 100:
             if not head.expects_continue:
@@ -240,6 +242,8 @@ class Exchange:
             head.expects_continue = False  # from now on it is the client that is waited for
             if self.body_missing():
                 self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
+        elif self.down.write_paused:
+            return  # a hint that the client can't take now is worth no memory
         if head.minor == 1:
             self.down.outlet.write(b"\r\n".join([reply.start, *reply.fields, b"", b""]))
 
@@ -372,7 +376,9 @@ class Exchange:
             self.upstream.pause()
 
     def on_client_writable(self) -> None:
-        """The client takes more again."""
+        """The client takes more again; the time that it took none was not the cell's."""
+        if self.state == REPLY:
+            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
         if self.upstream is not None:
             self.upstream.resume()
 

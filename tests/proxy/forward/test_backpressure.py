@@ -188,3 +188,23 @@ async def test_a_client_that_reads_no_refusals_is_read_no_further(stage: Stage) 
     received = await client.until_cut()
     assert b"HTTP/1.1 401 " in received
     assert b"HTTP/1.1 408 " not in received
+
+
+@staged
+async def test_hints_for_a_client_that_does_not_read_are_dropped(stage: Stage) -> None:
+    client = await stage.client()
+    client.stop_reading()
+    client.send(get())
+    cell = await stage.cell.connection()
+    await cell.expect(got())
+    (connection,) = stage.edge.connections
+    scales = Scales(stage)
+    hints = lines(b"HTTP/1.1 103 Early Hints", b"Link: <%b>" % (b"x" * 8000)) * 50
+    for _ in range(100):
+        await cell.flow(hints)
+        scales.weigh()
+    assert connection.write_paused
+    assert scales.heaviest < BOUND + len(hints), scales.heaviest
+    cell.send(answer(b"x"))
+    client.go_on_reading()
+    await client.take_to(answered(b"x"))

@@ -188,6 +188,50 @@ async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> N
 
 
 @staged
+async def test_the_time_that_a_client_reads_nothing_is_not_the_cells(stage: Stage) -> None:
+    client, cell = await exchange(stage)
+    client.stop_reading()
+    (connection,) = stage.edge.connections
+    block = bytes(100_000)
+    cell.send(lines(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked"))
+    sent = 0
+    while not connection.write_paused:
+        cell.send(chunk(block))
+        sent += len(block)
+        await asyncio.sleep(0.001)
+    stage.pass_time(BODY_S - 2)
+    client.go_on_reading()
+    await until(lambda: len(client.received) > sent, "the client has read what there was")
+    await until(lambda: not connection.write_paused, "the proxy goes on")
+    stage.pass_time(BODY_S - 2)
+    cell.send(b"0\r\n\r\n")
+    await client.take_to(b"0\r\n\r\n")
+    assert (await stage.logged())["reason"] == ""
+
+
+@staged
+async def test_the_time_that_a_cell_reads_nothing_is_not_the_clients(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Transfer-Encoding: chunked"))
+    cell.stop_reading()
+    (connection,) = stage.edge.connections
+    block = bytes(100_000)
+    sent = 0
+    while not connection._holds:
+        client.send(chunk(block))
+        sent += len(block)
+        await asyncio.sleep(0.001)
+    stage.pass_time(BODY_S - 2)
+    cell.go_on_reading()
+    await until(lambda: len(cell.received) > sent, "the cell has read what there was")
+    await until(lambda: not connection._holds, "the proxy goes on")
+    stage.pass_time(BODY_S - 2)
+    client.send(b"0\r\n\r\n")
+    await cell.take_to(b"0\r\n\r\n")
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+
+
+@staged
 async def test_a_lookup_does_not_count_as_the_clients_slowness(stage: Stage) -> None:
     stage.store.open_gate.clear()
     client = await stage.client()
