@@ -53,7 +53,7 @@ BODY_S: Final = 30.0
 IDLE_S: Final = 75.0
 REQUEST_S: Final = 3.0
 CELL_IDLE_S: Final = 4.0
-CONNECT_S: Final = 0.15
+CONNECT_S: Final = 5.0
 """Real seconds, unlike the others: the one limit that asyncio keeps instead of the wheel."""
 
 ALLOW: Final = {"eu": ("eu",), "us": ("us", "eu"), "ch": ("ch",)}

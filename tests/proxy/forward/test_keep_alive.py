@@ -157,6 +157,22 @@ async def test_an_idle_connection_that_the_cell_closed_is_forgotten(stage: Stage
 
 
 @staged
+async def test_clients_that_come_at_once_get_no_more_connections_than_the_limit(stage: Stage) -> None:
+    stage.pool().limit = 2
+    clients = [await stage.client() for _ in range(10)]
+    for client in clients:
+        client.send(get())
+    cells = [await stage.cell.connection() for _ in range(2)]
+    await until(lambda: stage.edge.in_flight == 2, "the others were refused")
+    await stage.insist_untouched()
+    for cell in cells:
+        await cell.expect(got())
+        cell.send(answer(b"x"))
+    await stage.settled()
+    assert sorted(line["reason"] for line in stage.log()) == [""] * 2 + ["cell-busy"] * 8
+
+
+@staged
 async def test_a_cell_with_all_connections_in_use_is_busy(stage: Stage) -> None:
     stage.pool().limit = 1
     first, second = await stage.client(), await stage.client()
