@@ -148,9 +148,11 @@ class Exchange:
             if self.reply_by_s == 0.0:
                 self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
                 self.reply_by_s = self.down.deadline_s
+            link.pool.announced += 1
             self.opening = self.edge.loop.create_task(self._open(link))
 
     async def _open(self, link: CellLink) -> None:
+        link.pool.announced -= 1
         try:
             upstream = await link.pool.open()
         except OSError:

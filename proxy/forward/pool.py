@@ -17,6 +17,7 @@ class Pool:
     idle_timeout_s      an idle connection is closed after this time; stays below the cell's own limit
     connect_timeout_s   for opening one
     limit               the most connections at a time, idle and busy
+    announced           connections that will be opened in this turn of the loop; they count too
     """
 
     __slots__ = (
@@ -25,6 +26,7 @@ class Pool:
         "_idle",
         "_next",
         "_wheel",
+        "announced",
         "connect_timeout_s",
         "idle_timeout_s",
         "limit",
@@ -52,6 +54,7 @@ class Pool:
         self.connect_timeout_s = connect_timeout_s
         self.limit = limit
         self.open_count = 0
+        self.announced = 0
 
     def take(self) -> Upstream | None:
         """The idle connection used last, or None."""
@@ -70,7 +73,7 @@ class Pool:
     @property
     def full(self) -> bool:
         """Whether no further connection may be opened."""
-        return self.open_count >= self.limit
+        return self.open_count + self.announced >= self.limit
 
     async def open(self) -> Upstream:
         """Open a connection to the next endpoint in turn.
