@@ -318,11 +318,11 @@ class Exchange:
         else:
             self.refuse(errors.CELL_BAD_REPLY, detail)
 
-    def on_cell_lost(self, untouched: bool, unsent: bool) -> None:
+    def on_cell_lost(self, untouched: bool, unsent: bytes) -> None:
         """The connection ended before the reply did.
 
         untouched   not one byte of a reply had come
-        unsent      not one byte of the request had gone out
+        unsent      all that was to be sent, if not one byte of it had gone out, else b""
         """
         reused = self.upstream is not None and self.upstream.reused
         self.upstream = None
@@ -332,7 +332,8 @@ class Exchange:
             self.break_off(errors.CELL_BAD_REPLY.slug)
         elif not untouched:
             self.on_broken_reply("the reply ended inside its head")
-        elif self.body is None and (unsent or self.head.safe):
+        elif unsent or (self.body is None and self.head.safe):
+            self.pending = unsent[len(self.wire_head) :]
             self._attempt_failed(errors.CELL_UNREACHABLE, not reused)
         else:
             if self.link is not None:

@@ -34,6 +34,8 @@ class Outlet:
 
     def begin(self, data: bytes) -> None:
         """Write the beginning of a message, to see by `untouched` whether anything of it went out."""
+        if self._waiting:
+            self.flush()
         self.untouched = True
         self.write(data)
 
@@ -49,12 +51,20 @@ class Outlet:
 
     def flush(self) -> None:
         """Write what waits now, for example because the connection is about to be closed."""
-        data = self._waiting
-        self._waiting = b""
         transport = self._transport
-        if data and transport is not None and not transport.is_closing():
+        if transport is None or transport.is_closing():
+            if not self.untouched:
+                self._waiting = b""
+            return
+        data = self._waiting
+        if data:
+            self._waiting = b""
             self.untouched = False
             transport.write(data)
+
+    def unsent(self) -> bytes:
+        """All that was written since `begin` if nothing of it went out, else b""."""
+        return self._waiting if self.untouched else b""
 
     def drop(self) -> None:
         """The connection is gone or must end at once: what waits is never written."""

@@ -144,19 +144,22 @@ class Upstream:
     def _answer_nobody(self) -> None:
         """Something came before the request has left: it can't be its reply, and must not become it."""
         exchange = self._exchange
+        unsent = self._outlet.unsent()
         self.abort()
         if exchange is not None:
-            exchange.on_cell_lost(True, True)
+            exchange.on_cell_lost(True, unsent)
 
     def eof_received(self) -> bool:
         if self._phase == _IDLE:
             self._phase = _GONE
+        elif self._phase == _AWAIT_HEAD and self._outlet.untouched:
+            self._answer_nobody()
         return False  # close; connection_lost says the rest
 
     def connection_lost(self, error: Exception | None) -> None:
         exchange = self._exchange
         phase = self._phase
-        unsent = self._outlet.untouched
+        unsent = self._outlet.unsent()
         self._phase = _GONE
         self._exchange = None
         self._outlet.drop()

@@ -100,3 +100,29 @@ async def test_nothing_is_written_to_a_connection_that_is_gone_or_closing() -> N
     assert gone_wire.written == closing_wire.written == []
     assert gone.untouched
     assert closing.untouched
+    assert closing.unsent() == b"lost"
+
+
+@on_a_loop
+async def test_a_message_is_unsent_as_a_whole_or_not_at_all() -> None:
+    outlet, wire = new_outlet(Outbox(asyncio.get_running_loop()))
+    outlet.write(b"the end of the one before")
+    outlet.begin(b"head ")
+    outlet.write(b"body")
+    assert wire.written == [b"the end of the one before"]
+    assert outlet.unsent() == b"head body"
+    wire.closing = True
+    outlet.write(b"x" * 20_000)
+    outlet.write(b"tail")
+    assert outlet.unsent() == b"head body" + b"x" * 20_000 + b"tail"
+    wire.closing = False
+    await asyncio.sleep(0)
+    assert outlet.unsent() == b""
+    wire.closing = True
+    outlet.write(b"late")
+    await asyncio.sleep(0)
+    assert outlet.unsent() == b""
+    wire.closing = False
+    outlet.begin(b"next")
+    await asyncio.sleep(0)
+    assert wire.written[2:] == [b"next"]

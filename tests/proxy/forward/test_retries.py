@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Final
 
 import pytest
@@ -14,6 +16,7 @@ from tests.support.messages import (
     answer,
     answered,
     ask,
+    asked,
     chunk,
     get,
     got,
@@ -95,6 +98,35 @@ async def test_a_request_whose_body_was_sent_is_never_sent_twice(stage: Stage, m
     problem = await problem_of(client)
     assert (problem.status, problem.slug, problem.closes) == (502, "cell-closed", False)
     await stage.insist_untouched()
+
+
+def at_once(end: End) -> socket.socket:
+    """The end's socket, for what must not wait for the loop."""
+    return socket.socket(fileno=os.dup(end.transport.get_extra_info("socket").fileno()))
+
+
+@pytest.mark.parametrize("by_fin", [False, True])
+@pytest.mark.parametrize("rest", [b"", b"-and-more"])
+@staged
+async def test_a_request_that_had_not_left_yet_is_sent_again_with_its_body(
+    stage: Stage, by_fin: bool, rest: bytes
+) -> None:
+    """The end of the kept connection is noticed in the turn in which the request would have left."""
+    client, cell = await warm(stage)
+    length = b"Content-Length: %d" % len(b"hello" + rest)
+    with at_once(client) as client_socket, at_once(cell) as cell_socket:
+        client_socket.send(ask(b"POST / HTTP/1.1", length) + b"hello")
+        if by_fin:
+            cell_socket.shutdown(socket.SHUT_WR)
+        else:
+            cell_socket.send(answer(b"nobody asked"))
+    fresh = await stage.cell.connection()
+    await fresh.expect(asked(b"POST / HTTP/1.1", length), b"hello")
+    client.send(rest)
+    await fresh.expect(rest)
+    fresh.send(answer(b"good"))
+    await client.expect(answered(b"good"))
+    assert b"POST" not in cell.received
 
 
 @staged
