@@ -8,7 +8,10 @@ request with 64 busy connections (`python -m bench.peers`).
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
+
+_log: Final = logging.getLogger("homecell.outbox")
 
 _AT_ONCE_BYTES: Final = 16384
 """From this size on, waiting saves nothing: bodies go out as they come."""
@@ -66,6 +69,13 @@ class Outlet:
         """All that was written since `begin` if nothing of it went out, else b""."""
         return self._waiting if self.untouched else b""
 
+    def give_up(self) -> None:
+        """End the connection: something is missing in what it was given."""
+        transport = self._transport
+        self.drop()
+        if transport is not None:
+            transport.abort()
+
     def drop(self) -> None:
         """The connection is gone or must end at once: what waits is never written."""
         self._waiting = b""
@@ -91,4 +101,8 @@ class Outbox:
         outlets = self._outlets
         self._outlets = []
         for outlet in outlets:
-            outlet.flush()
+            try:
+                outlet.flush()
+            except Exception:  # one connection's fault must not keep the others' bytes for ever
+                _log.exception("a connection could not be written to")
+                outlet.give_up()

@@ -21,14 +21,21 @@ def on_a_loop(test: Callable[[], Coroutine[None, None, None]]) -> Callable[[], N
 
 
 class Wire:
-    """A transport that notes what is written to it."""
+    """A transport that notes what is written to it, unless it is broken."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.closing = False
+        self.broken = False
+        self.aborted = False
 
     def write(self, data: bytes) -> None:
+        if self.broken:
+            raise RuntimeError("this transport is broken")
         self.written.append(data)
+
+    def abort(self) -> None:
+        self.aborted = True
 
     def is_closing(self) -> bool:
         return self.closing
@@ -126,3 +133,18 @@ async def test_a_message_is_unsent_as_a_whole_or_not_at_all() -> None:
     outlet.begin(b"next")
     await asyncio.sleep(0)
     assert wire.written[2:] == [b"next"]
+
+
+@on_a_loop
+async def test_one_that_fails_ends_and_keeps_nothing_from_the_others() -> None:
+    outbox = Outbox(asyncio.get_running_loop())
+    outlets = [new_outlet(outbox) for _ in range(3)]
+    outlets[1][1].broken = True
+    for outlet, _ in outlets:
+        outlet.write(b"now")
+    await asyncio.sleep(0)
+    for outlet, _ in outlets:
+        outlet.write(b"next")
+    await asyncio.sleep(0)
+    assert [wire.written for _, wire in outlets] == [[b"now", b"next"], [], [b"now", b"next"]]
+    assert [wire.aborted for _, wire in outlets] == [False, True, False]
