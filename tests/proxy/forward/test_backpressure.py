@@ -212,3 +212,28 @@ async def test_hints_for_a_client_that_does_not_read_are_dropped(stage: Stage) -
     cell.send(answer(b"x"))
     client.go_on_reading()
     await client.take_to(answered(b"x"))
+
+
+@staged
+async def test_what_a_half_closing_client_sent_ahead_waits_until_it_reads(stage: Stage) -> None:
+    client = await stage.client()
+    client.stop_reading()
+    client.send(get() * 500)
+    cell = await stage.cell.connection()
+    (connection,) = stage.edge.connections
+    body = bytes(100_000)
+    served = 0
+    while not connection.write_paused or cell.received:
+        await cell.expect(got())
+        cell.send(answer(body))
+        served += 1
+        await until(lambda: bool(cell.received) or connection.write_paused, "it goes on or waits")
+    client.finish()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    client.go_on_reading()
+    for _ in range(served, 500):
+        await cell.expect(got())
+        cell.send(answer(b""))
+    await client.expect(answered(body) * served, answered(b"") * (500 - served))
+    await client.expect_end()
