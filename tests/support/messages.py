@@ -6,6 +6,7 @@ import json
 from typing import Final
 
 from tests.support.credentials import token
+from tests.support.ends import End
 
 REQUEST_ID: Final = b"r-1"
 TRACE: Final = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -126,3 +127,8 @@ class Problem:
         self.cell: str = document.get("cell", "")
         self.edge: str = document.get("edge", "")
         self.closes = self.fields.get(b"connection") == b"close"
+
+
+async def problem_of(client: End) -> Problem:
+    """The problem document that comes next."""
+    return Problem(await client.take_head() + await client.take_to(b"}\n"))

@@ -12,7 +12,6 @@ from tests.proxy.wire.test_reply import BROKEN
 from tests.support.ends import End, until
 from tests.support.messages import (
     REQUEST_ID,
-    Problem,
     answer,
     answered,
     ask,
@@ -23,6 +22,7 @@ from tests.support.messages import (
     lines,
     post,
     posted,
+    problem_of,
 )
 from tests.support.stage import Stage, staged
 
@@ -39,11 +39,6 @@ async def exchange(stage: Stage, request: bytes = b"") -> tuple[End, End]:
     cell = await stage.cell.connection()
     await cell.take_head()
     return client, cell
-
-
-async def problem_of(client: End) -> Problem:
-    """The problem document that comes next."""
-    return Problem(await client.take_head() + await client.take_to(b"}\n"))
 
 
 async def insist_fresh(stage: Stage, client: End) -> None:

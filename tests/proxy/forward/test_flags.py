@@ -6,14 +6,19 @@ import pytest
 
 from lookup.flags import Flag
 from proxy.observe import layout
-from tests.support.ends import End
-from tests.support.messages import HOST_LINE, Problem, answer, answered, ask, chunk, get, got, lines
+from tests.support.messages import (
+    HOST_LINE,
+    Problem,
+    answer,
+    answered,
+    ask,
+    chunk,
+    get,
+    got,
+    lines,
+    problem_of,
+)
 from tests.support.stage import Stage, staged
-
-
-async def problem_of(client: End) -> Problem:
-    """The problem document that comes next."""
-    return Problem(await client.take_head() + await client.take_to(b"}\n"))
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])

@@ -9,50 +9,20 @@ import pytest
 from lookup.assignment import Assignment
 from proxy.observe import layout
 from proxy.rooms.routes import Route
-from tests.support.credentials import new_routing_cookies, token
-from tests.support.ends import End, until
+from tests.support.credentials import token
+from tests.support.ends import until
 from tests.support.messages import (
     HOST_LINE,
     Problem,
-    answer,
-    answered,
     ask,
     asked,
-    bearer,
     get,
     got,
     lines,
     post,
+    problem_of,
 )
 from tests.support.stage import Stage, staged
-
-
-async def problem_of(client: End) -> Problem:
-    """The problem document that comes next."""
-    return Problem(await client.take_head() + await client.take_to(b"}\n"))
-
-
-def with_session(user: int, *cookies: bytes) -> bytes:
-    """A GET of a browser: a session cookie, and perhaps others."""
-    return lines(
-        b"GET / HTTP/1.1", HOST_LINE, b"Cookie: " + b"; ".join([b"session=" + token(user), *cookies])
-    )
-
-
-async def serve(stage: Stage, client: End, request: bytes, cell: str = "eu-1") -> tuple[bytes, bytes]:
-    """One exchange; returns the heads that the cell and the client got."""
-    known = stage.cells[cell].accepted
-    client.send(request)
-    end = known[-1] if known and not known[-1].gone else await stage.cells[cell].connection()
-    seen = await end.take_head()
-    end.send(answer(b""))
-    return seen, await client.take_head()
-
-
-def cookie_in(head: bytes) -> bytes:
-    """The routing cookie that a reply gives, name and value; b"" for none."""
-    return head.partition(b"\r\nSet-Cookie: ")[2].partition(b";")[0]
-
 
 # Where is home?
 
@@ -61,7 +31,7 @@ def cookie_in(head: bytes) -> bytes:
 async def test_the_first_lookup_asks_the_store_and_the_next_one_memory(stage: Stage) -> None:
     client = await stage.client()
     for tier in ("store", "memory"):
-        await serve(stage, client, get())
+        await stage.serve(client, get())
         await stage.settled()
         line = stage.log()[-1]
         assert (line["tier"], line["cell"], line["epoch"], line["source"]) == (tier, "eu-1", 3, "bearer")
@@ -72,7 +42,7 @@ async def test_the_first_lookup_asks_the_store_and_the_next_one_memory(stage: St
 async def test_a_claim_needs_no_lookup(stage: Stage) -> None:
     client = await stage.client()
     claim = b"Authorization: Bearer " + token(1, "eu-2", 9)
-    seen, _ = await serve(stage, client, lines(b"GET / HTTP/1.1", HOST_LINE, claim), "eu-2")
+    seen, _ = await stage.serve(client, lines(b"GET / HTTP/1.1", HOST_LINE, claim), "eu-2")
     assert b"\r\nX-Home-Cell: eu-2\r\nX-Home-Cell-Epoch: 9\r\n" in seen
     await stage.settled()
     assert stage.log()[-1]["tier"] == "claim"
@@ -86,7 +56,7 @@ async def test_a_claim_overruled_by_a_move_is_looked_up(stage: Stage) -> None:
     stage.resolver.learn_change(moved, "eu-2", time.time())
     client = await stage.client()
     claim = b"Authorization: Bearer " + token(1, "eu-2", 9)
-    seen, _ = await serve(stage, client, lines(b"GET / HTTP/1.1", HOST_LINE, claim), "eu-1")
+    seen, _ = await stage.serve(client, lines(b"GET / HTTP/1.1", HOST_LINE, claim), "eu-1")
     assert b"\r\nX-Home-Cell: eu-1\r\nX-Home-Cell-Epoch: 10\r\n" in seen
 
 
@@ -125,7 +95,7 @@ async def test_a_lookup_that_is_unavailable_is_503_and_soon_tried_again(stage: S
     assert problem.fields[b"retry-after"] == b"2"
     await stage.insist_untouched()
     stage.store.available = True
-    await serve(stage, client, get())
+    await stage.serve(client, get())
 
 
 @staged
@@ -245,77 +215,6 @@ async def test_without_a_route_it_is_404(stage: Stage) -> None:
     problem = await problem_of(client)
     assert (problem.status, problem.slug, problem.closes) == (404, "no-route", False)
     await stage.insist_untouched()
-
-
-# The routing cookie.
-
-
-@staged
-async def test_a_browser_gets_a_routing_cookie_after_a_lookup_and_then_needs_none(stage: Stage) -> None:
-    client = await stage.client()
-    _, reply = await serve(stage, client, with_session(1))
-    cookie = cookie_in(reply)
-    assert cookie.startswith(b"home_cell=")
-    _, reply = await serve(stage, client, with_session(1, cookie))
-    assert cookie_in(reply) == b""
-    await stage.settled()
-    first, second = stage.log()
-    assert (first["tier"], second["tier"]) == ("store", "claim")
-    assert (second["epoch"], second["source"]) == (3, "session-cookie")
-    assert stage.store.readings == 1
-
-
-@staged
-async def test_the_cookie_alone_is_enough(stage: Stage) -> None:
-    client = await stage.client()
-    _, reply = await serve(stage, client, with_session(1))
-    request = lines(b"GET / HTTP/1.1", HOST_LINE, b"Cookie: " + cookie_in(reply))
-    seen, _ = await serve(stage, client, request)
-    assert b"\r\nX-Home-Cell: eu-1\r\nX-Home-Cell-Epoch: 3\r\n" in seen
-    await stage.settled()
-    assert stage.log()[-1]["source"] == "routing-cookie"
-
-
-@staged
-async def test_a_program_with_a_token_gets_no_cookie(stage: Stage) -> None:
-    client = await stage.client()
-    client.send(get())
-    cell = await stage.cell.connection()
-    await cell.expect(got())
-    cell.send(answer(b"x"))
-    await client.expect(answered(b"x"))
-
-
-@staged
-async def test_a_cookie_of_an_older_home_is_replaced(stage: Stage) -> None:
-    old = new_routing_cookies().set_cookie("user:1", "eu-2", 2, time.time()).partition(b";")[0]
-    moved = Assignment("user:1", "eu-1", "eu", 3, updated_at_s=time.time())
-    stage.resolver.learn_change(moved, "eu-2", time.time())
-    client = await stage.client()
-    request = lines(b"GET / HTTP/1.1", HOST_LINE, b"Cookie: " + old)
-    _, reply = await serve(stage, client, request)
-    fresh = cookie_in(reply)
-    assert fresh not in (b"", old)
-    _, reply = await serve(stage, client, request.replace(old, fresh))
-    assert cookie_in(reply) == b""
-
-
-@staged
-async def test_another_users_cookie_moves_nobody(stage: Stage) -> None:
-    foreign = new_routing_cookies().set_cookie("user:5", "eu-2", 5, time.time()).partition(b";")[0]
-    client = await stage.client()
-    seen, reply = await serve(stage, client, with_session(1, foreign))
-    assert b"\r\nX-Home-Cell: eu-1\r\n" in seen
-    assert cookie_in(reply)
-
-
-@staged
-async def test_what_the_cell_needs_of_the_cookies_reaches_it(stage: Stage) -> None:
-    client = await stage.client()
-    request = lines(b"GET / HTTP/1.1", HOST_LINE, bearer(1), b"Cookie: a=b", b"Cookie: c=d")
-    client.send(request)
-    seen = await (await stage.cell.connection()).take_head()
-    assert b"\r\nCookie: a=b\r\nCookie: c=d\r\n" in seen
 
 
 @staged

@@ -23,16 +23,12 @@ from tests.support.messages import (
     lines,
     post,
     posted,
+    problem_of,
 )
 from tests.support.stage import Stage, staged
 
 SAFE: Final = (b"GET", b"HEAD", b"OPTIONS")
 UNSAFE: Final = (b"POST", b"PUT", b"DELETE", b"PATCH", b"MKCOL")
-
-
-async def problem_of(client: End) -> Problem:
-    """The problem document that comes next."""
-    return Problem(await client.take_head() + await client.take_to(b"}\n"))
 
 
 async def warm(stage: Stage) -> tuple[End, End]:
