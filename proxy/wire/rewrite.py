@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.wire.framing import CHUNKED
 from proxy.wire.ids import REQUEST_ID_DIGITS, SPAN_ID_DIGITS, IdPool
 from proxy.wire.reply import ReplyHead
 from proxy.wire.request import RequestHead
+
+_VIA: Final = (b"\r\nVia: 1.0 homecell\r\n\r\n", b"\r\nVia: 1.1 homecell\r\n\r\n")
 
 
 class Peer:
@@ -58,7 +62,7 @@ def head_for_cell(head: RequestHead, peer: Peer, cell_lines: bytes, epoch: int, 
         head.request_id = digits[:REQUEST_ID_DIGITS]
         lines.append(b"X-Request-Id: " + head.request_id)
     if not head.traceparent:
-        head.traceparent = b"00-%b-%b-00" % (digits[:REQUEST_ID_DIGITS], digits[REQUEST_ID_DIGITS:])
+        head.traceparent = b"00-" + digits[:REQUEST_ID_DIGITS] + b"-" + digits[REQUEST_ID_DIGITS:] + b"-00"
         lines.append(b"traceparent: " + head.traceparent)
     if not head.host:
         lines.append(b"Host: homecell")
@@ -66,17 +70,20 @@ def head_for_cell(head: RequestHead, peer: Peer, cell_lines: bytes, epoch: int, 
         lines.append(b"Transfer-Encoding: chunked")
     if head.forwarding and peer.trusted:
         lines += peer.extended(head)
-        forwarding = b""
     else:
-        forwarding = b'%b%b"\r\nX-Forwarded-Host: %b\r\n' % (peer.lines, head.host, head.host)
-    return b"%b %b HTTP/1.1\r\n%b\r\n%b%b%d\r\nVia: 1.%d homecell\r\n\r\n" % (
-        head.method,
-        head.target,
-        b"\r\n".join(lines),
-        forwarding,
-        cell_lines,
-        epoch if epoch > 0 else 0,
-        head.minor,
+        lines.append(peer.lines + head.host + b'"\r\nX-Forwarded-Host: ' + head.host)
+    return b"".join(  # half the time of one `%`
+        (
+            head.method,
+            b" ",
+            head.target,
+            b" HTTP/1.1\r\n",
+            b"\r\n".join(lines),
+            b"\r\n",
+            cell_lines,
+            b"%d" % epoch if epoch > 0 else b"0",
+            _VIA[head.minor],
+        )
     )
 
 
