@@ -25,7 +25,7 @@ from proxy.cli.tables import address, moment, span
 from proxy.config import Settings
 from proxy.errors import Problem, Refusal
 from proxy.model import SOURCE_LABELS, Cell
-from proxy.rooms.residency import permitted_users
+from proxy.rooms.residency import UNTOLD, permitted_users
 from proxy.rooms.routes import Route
 from proxy.wire.request import SAFE_METHODS
 
@@ -108,6 +108,8 @@ class Walk:
         key, hint = found
         self.told.key = key
         resolution = await self._resolve(key, hint)
+        if not self._claim_suffices(resolution):
+            resolution = await self._resolve(key, None)
         cell = await self._home(resolution, hint)
         if cell is None or not self._permitted(resolution, cell):
             return self.told
@@ -188,7 +190,11 @@ class Walk:
         cell = next((cell for cell in self._settings.cells if cell.name == resolution.cell), None)
         if cell is None:
             listed = f"not in {self._settings.cells_file.name}"
-            self.told.ends("lookup", says, f"tier {tier}; {listed}", errors.HOME_NOT_LISTED)
+            if self._is_served_here(resolution.jurisdiction):
+                self.told.ends("lookup", says, f"tier {tier}; {listed}", errors.HOME_NOT_LISTED)
+            else:
+                self.told.passes("lookup", says, f"tier {tier}; {listed}")
+                self._tell_right_edge(resolution.jurisdiction, "that cell is not this edge's")
             return None
         disagrees = resolution.tier == Tier.CLAIM and (record is None or record.cell != resolution.cell)
         self.told.passes("lookup", says, f"tier {tier}{', and the store disagrees' if disagrees else ''}")
@@ -216,17 +222,37 @@ class Walk:
     def _permitted(self, resolution: Resolution, cell: Cell) -> bool:
         edge = self._settings.edge
         user = resolution.jurisdiction or cell.jurisdiction
-        allow = {name: rule.allow for name, rule in self._settings.residency.items()}
         says = f"user of {user}, edge in {edge.jurisdiction}, cell in {cell.jurisdiction}"
-        allowed = ", ".join(allow.get(user, ())) or "nobody"
-        rule = f"residency.{user} allows {allowed}"
-        if user in permitted_users(allow, edge.jurisdiction, cell.jurisdiction):
-            self.told.passes("residency", says, rule)
+        if user in self._permitted_to(cell):
+            self.told.passes("residency", says, self._residency_rule(user))
             return True
+        self._tell_right_edge(user, says)
+        return False
+
+    def _permitted_to(self, cell: Cell) -> frozenset[str]:
+        allow = {name: rule.allow for name, rule in self._settings.residency.items()}
+        return permitted_users(allow, self._settings.edge.jurisdiction, cell.jurisdiction)
+
+    def _claim_suffices(self, resolution: Resolution) -> bool:
+        """Not where some who may live in the claimed cell may not pass: it doesn't tell whose law holds."""
+        cell = next((cell for cell in self._settings.cells if cell.name == resolution.cell), None)
+        if resolution.tier != Tier.CLAIM or cell is None:
+            return True
+        permitted = self._permitted_to(cell)
+        return UNTOLD in permitted or not permitted
+
+    def _is_served_here(self, jurisdiction: str) -> bool:
+        """Whether some cell may have these users; also when it isn't known whose law they are under."""
+        return not jurisdiction or any(jurisdiction in self._permitted_to(c) for c in self._settings.cells)
+
+    def _residency_rule(self, user: str) -> str:
+        rule = self._settings.residency.get(user)
+        return f"residency.{user} allows {', '.join(rule.allow if rule else ()) or 'nobody'}"
+
+    def _tell_right_edge(self, user: str, says: str) -> None:
         right = self._settings.residency.get(user)
         more = f", sent to {right.edge_url}" if right else ""
-        self.told.ends("residency", says, rule, errors.WRONG_EDGE, more)
-        return False
+        self.told.ends("residency", says, self._residency_rule(user), errors.WRONG_EDGE, more)
 
     async def _in_service(self, cell: Cell, route: Route) -> bool:
         records = await self._store.flags()

@@ -6,11 +6,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from lookup.assignment import NO_EPOCH, State
-from lookup.resolution import Outcome, Resolution, Tier
+from lookup.resolution import Hint, Outcome, Resolution, Tier
 from proxy import errors
 from proxy.errors import Problem, Refusal
 from proxy.forward.edge import Edge
 from proxy.forward.exchange import DONE, LOOKUP, ROOMS, Exchange
+from proxy.forward.link import CellLink
 from proxy.forward.request_body import RequestBody
 from proxy.forward.wheel import NEVER_S
 from proxy.model import Source
@@ -74,14 +75,7 @@ class Journey(Exchange):
             return
         self.identity = identity
         self.cookie_due = identity.wants_cookie or identity.holds_cookie
-        resolution = self.edge.resolver.recall(identity.key, identity.hint, now_s, head.safe)
-        if resolution is None:
-            self.move_to(LOOKUP)
-            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
-            self.opening = self.edge.loop.create_task(self._look_up(identity, now_s))
-        else:
-            self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - self.started_s)
-            self._permit(resolution)
+        self._find_home(identity, identity.hint, now_s)
 
     def _go_anywhere(self) -> None:
         """A request without a credential, where the route allows it: to any serving cell near."""
@@ -96,8 +90,19 @@ class Journey(Exchange):
 
     # Room 4: where is home?
 
-    async def _look_up(self, identity: Identity, now_s: float) -> None:
-        resolution = await self.edge.resolver.resolve(identity.key, identity.hint, now_s, self.head.safe)
+    def _find_home(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
+        """At once if claim or memory tell it."""
+        resolution = self.edge.resolver.recall(identity.key, hint, now_s, self.head.safe)
+        if resolution is None:
+            self.move_to(LOOKUP)
+            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
+            self.opening = self.edge.loop.create_task(self._look_up(identity, hint, now_s))
+        else:
+            self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - self.started_s)
+            self._permit(resolution)
+
+    async def _look_up(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
+        resolution = await self.edge.resolver.resolve(identity.key, hint, now_s, self.head.safe)
         if self.state == LOOKUP:
             self._permit(resolution)
 
@@ -114,10 +119,10 @@ class Journey(Exchange):
         snapshot = self.edge.snapshot
         link = snapshot.links.get(resolution.cell)
         if link is None:
-            self.refuse(errors.HOME_NOT_LISTED, "")
+            self._not_listed(resolution.jurisdiction)
             return
-        if (resolution.jurisdiction or link.jurisdiction) not in link.permitted:
-            self._wrong_edge(resolution.jurisdiction or link.jurisdiction)
+        if resolution.jurisdiction not in link.permitted:
+            self._not_permitted(resolution, link)
             return
         self.link = link
         self.epoch = resolution.epoch
@@ -128,6 +133,24 @@ class Journey(Exchange):
             self.refuse(errors.MOVING, "")
         else:
             self.depart(link, False)
+
+    def _not_listed(self, jurisdiction: str) -> None:
+        """No such cell here. Users whom no cell here may have belong to another edge all the same."""
+        links = self.edge.snapshot.links.values()
+        if jurisdiction and not any(jurisdiction in link.permitted for link in links):
+            self._wrong_edge(jurisdiction)
+        else:
+            self.refuse(errors.HOME_NOT_LISTED, "")
+
+    def _not_permitted(self, resolution: Resolution, link: CellLink) -> None:
+        """Some who may live in that cell may not pass here: a claim, which doesn't tell who, is confirmed."""
+        identity = self.identity
+        if resolution.jurisdiction or not link.permitted or identity is None:
+            self._wrong_edge(resolution.jurisdiction or link.jurisdiction)
+        elif self.state == ROOMS and resolution.tier == Tier.CLAIM:
+            self._find_home(identity, None, time.time())
+        else:
+            self.refuse(errors.LOOKUP_UNAVAILABLE, "")
 
     def _wrong_edge(self, jurisdiction: str) -> None:
         """Not permitted from here: nothing is forwarded, and the log keeps no path."""

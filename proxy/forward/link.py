@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class CellLink:
     """One cell as the requests see it. Shared by all generations of the snapshot.
 
-    permitted   jurisdictions of the users whose traffic may go through this edge to this cell
+    permitted   jurisdictions of the users whose traffic may go through this edge to this cell, see
+                proxy.rooms.residency
     lines       for `head_for_cell`
     """
 
