@@ -19,11 +19,8 @@ class FlagSwitch(FlagListener):
         self._show()
 
     def replaced(self, flags: Mapping[str, FlagRecord]) -> None:
-        """These are all flags there are; newer ones that came by the feed meanwhile stay."""
-        board = self._edge.snapshot.board
-        for record in flags.values():
-            board = board.with_record(record, time.time())
-        self._swap(board)
+        """These are all flags there are; of a store put back from a backup, with versions lower than known."""
+        self._swap(FlagBoard(flags.values(), time.time()))
 
     def changed(self, record: FlagRecord) -> None:
         """One cell's flag is this now."""

@@ -1,0 +1,44 @@
+"""The store's flags become the flags in force: one by one as they change, and as a whole after a gap."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import cast
+
+from lookup.flags import Flag, FlagRecord
+from proxy.cells.flags import FlagBoard
+from proxy.flag_switch import FlagSwitch
+from proxy.forward.edge import Edge
+from proxy.forward.snapshot import Snapshot
+from proxy.rooms.routes import Routes
+
+
+def record(cell: str, flag: Flag, version: int) -> FlagRecord:
+    return FlagRecord(cell, flag, version, "broken", "anna", time.time())
+
+
+def new_edge(*records: FlagRecord) -> Edge:
+    snapshot = Snapshot(1, {}, Routes(()), FlagBoard(records, time.time()), {})
+    return cast("Edge", SimpleNamespace(snapshot=snapshot))
+
+
+def test_a_change_counts_if_it_is_newer() -> None:
+    edge = new_edge(record("eu-1", Flag.DOWN, 2))
+    switch = FlagSwitch(edge)
+    switch.changed(record("eu-1", Flag.SERVING, 1))
+    assert edge.snapshot.down == {"eu-1"}
+    switch.changed(record("eu-1", Flag.SERVING, 3))
+    assert edge.snapshot.down == frozenset()
+    assert edge.snapshot.generation == 2
+
+
+def test_after_a_gap_the_store_is_right_also_one_put_back_from_a_backup() -> None:
+    """Else an edge would go on with a flag that nobody can find, and ignore the next ones."""
+    edge = new_edge(record("eu-1", Flag.DOWN, 7), record("eu-2", Flag.DOWN, 4))
+    switch = FlagSwitch(edge)
+    switch.replaced({"eu-1": record("eu-1", Flag.SERVING, 3)})
+    assert edge.snapshot.down == frozenset()
+    assert edge.snapshot.board.versions == {"eu-1": 3}
+    switch.changed(record("eu-1", Flag.DOWN, 4))
+    assert edge.snapshot.down == {"eu-1"}
