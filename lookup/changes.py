@@ -84,6 +84,8 @@ class ChangeFollower:
                 await self._follow()
             except StoreUnavailableError as failure:
                 _log.warning("the change feed broke: %s", failure)
+            except Exception:  # whatever it is: who stops following would never hear of a flag again
+                _log.exception("the change feed could not be followed")
             await self._pause(self._next_pause_s())
 
     async def _follow(self) -> None:

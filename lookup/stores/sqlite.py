@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -19,6 +20,8 @@ from lookup.stores.sqlite_tail import Follower, Tail
 from lookup.stores.sqlite_thread import SqliteThread
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 0.025
 _LOAD_AT_ONCE: Final = 10_000
@@ -144,9 +147,15 @@ class SqliteStore:
         try:
             self._tail.look(self._thread.connection())
         except StoreUnavailableError as failure:
-            self._tail.break_off(failure)
-            self._thread.looking = False
-            self._thread.disconnect()
+            self._stop_looking(failure)
+        except Exception as failure:  # e.g. a row that a newer program wrote; the thread must live on
+            _log.exception("the change feed of %s can't be understood", self._path)
+            self._stop_looking(StoreUnavailableError(f"{self._path}: {failure}"))
+
+    def _stop_looking(self, failure: StoreUnavailableError) -> None:
+        self._tail.break_off(failure)
+        self._thread.looking = False
+        self._thread.disconnect()
 
 
 def _chunks(assignments: Iterable[Assignment]) -> Iterator[list[Assignment]]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from lookup.assignment import Assignment
 from lookup.changes import FRESH_FOR_S, ChangeFollower, FlagListener
 from lookup.flags import Flag, FlagRecord
@@ -228,6 +230,20 @@ async def test_when_the_truth_fails_after_a_gap_it_is_asked_again() -> None:
         feed.send(beat(7))
         await until(lambda: worker.follower.is_caught_up)
         assert worker.board.replacements == 1
+
+
+@asynchronous
+async def test_whatever_fails_it_goes_on_following(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed, store = FakeFeed(), FakeStore()
+    async with following(store, feed) as worker:
+        with monkeypatch.context() as patched:
+            patched.setattr(worker.board, "changed", None)
+            feed.send(beat(7), flagged(8, 1, Flag.DOWN))
+            await until(lambda: len(worker.pauses_s) == 1)
+        await store.set_flag("cell-a", Flag.DOWN, reason="", author="ann", now_s=NOW_S)
+        feed.send(beat(8))
+        await until(lambda: worker.board.flags == {"cell-a": Flag.DOWN})
+        assert worker.follower.gaps == 1
 
 
 @asynchronous

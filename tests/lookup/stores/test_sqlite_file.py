@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
 
 from lookup.assignment import NO_EPOCH
+from lookup.flags import Flag
 from lookup.ports import StoreUnavailableError, StoreUnusableError
 from lookup.stores.sqlite import SqliteStore
 from lookup.stores.sqlite_feed import FeedBounds
@@ -159,6 +160,36 @@ async def test_when_another_file_takes_its_place_the_feed_breaks_and_the_new_one
         assert (await anext(changes)).generation != start.generation
     assert (await store.read(["user:1"]))["user:1"].cell == "cell-new"
     await store.close()
+
+
+@asynchronous
+async def test_a_row_that_cannot_be_understood_breaks_the_feed_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "home.sqlite"
+    store = await SqliteStore.open(path, create=True)
+    await store.compare_and_set(home("user:1", "cell-a"), NO_EPOCH)
+    async with aclosing(store.follow()) as changes:
+        await anext(changes)
+        await store.set_flag("cell-a", Flag.DOWN, reason="", author="ann", now_s=NOW_S)
+        await next_change(changes)
+        await asyncio.to_thread(_flag_from_the_future, path)
+        with pytest.raises(StoreUnavailableError, match="quarantined"):
+            await next_change(changes)
+    assert (await store.read(["user:1"]))["user:1"].cell == "cell-a"
+    async with aclosing(store.follow()) as changes:
+        assert (await anext(changes)).sequence == 3
+    await store.close()
+
+
+def _flag_from_the_future(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE feed_head SET last_sequence = last_sequence + 1")
+        connection.execute(
+            "INSERT INTO feed (sequence, at_s, cell, version, flag, reason, author) "
+            "SELECT last_sequence, ?, 'cell-a', 2, 'quarantined', '', 'ann' FROM feed_head",
+            (NOW_S,),
+        )
+        connection.execute("COMMIT")
 
 
 def _replace(path: Path, new_path: Path) -> None:
