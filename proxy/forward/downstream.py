@@ -91,8 +91,7 @@ class Downstream(Timed):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WINDOW_BYTES, _LOW_BYTES)
         self.outlet.attach(self._transport)
-        peername = transport.get_extra_info("peername")
-        address = peername[0] if isinstance(peername, tuple) else "unix"
+        address = _address(transport.get_extra_info("peername"))
         self.peer = Peer(address, edge.trusts(address))
         edge.connections.add(self)
         edge.meters.connected()
@@ -318,6 +317,14 @@ class Downstream(Timed):
             self._holds &= ~reasons
             if not self._holds and self._transport is not None and self._phase != _GONE:
                 self._transport.resume_reading()
+
+
+def _address(peername: object) -> str:
+    """An IP literal; IPv4 as such, also behind a listener for both versions; "unix" where there is none."""
+    if not isinstance(peername, tuple):
+        return "unix"
+    address = str(peername[0])
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
 def _refused_record(client: str, status: int, slug: str, request_id: bytes) -> AccessRecord:

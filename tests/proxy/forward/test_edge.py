@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
+from typing import cast
 
 import pytest
 
 from lookup.flags import Flag
+from proxy.forward.downstream import Downstream
 from tests.support.stage import Stage, staged
 
 
@@ -36,6 +39,42 @@ async def test_nobody_is_trusted_unless_a_network_names_him(stage: Stage) -> Non
     assert not edge.trusts("11.0.0.1")
     assert not edge.trusts("::1")
     assert not edge.trusts("::ffff:10.1.2.3")
+
+
+class Accepted:
+    """A transport of a connection from this peer."""
+
+    def __init__(self, peername: object) -> None:
+        self._peername = peername
+
+    def get_extra_info(self, name: str) -> object:
+        return self._peername if name == "peername" else None
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        assert high > low
+
+
+@pytest.mark.parametrize(
+    ("peername", "address", "trusted"),
+    [
+        (("10.1.2.3", 4000), "10.1.2.3", True),
+        (("::ffff:10.1.2.3", 4000, 0, 0), "10.1.2.3", True),
+        (("::ffff:a01:203", 4000, 0, 0), "::ffff:a01:203", False),
+        (("11.0.0.1", 4000), "11.0.0.1", False),
+        ("", "unix", False),
+        (None, "unix", False),
+    ],
+)
+@staged
+async def test_who_is_there_is_told_of_any_connection(
+    stage: Stage, peername: object, address: str, trusted: bool
+) -> None:
+    """None is the peer of a client that left before it was accepted."""
+    stage.edge.trusted_networks = (ip_network("10.0.0.0/8"),)
+    connection = Downstream(stage.edge)
+    connection.connection_made(cast("asyncio.BaseTransport", Accepted(peername)))
+    assert (connection.peer.address, connection.peer.trusted) == (address, trusted)
+    connection.connection_lost(None)
 
 
 @staged
