@@ -124,14 +124,14 @@ class RunningEdge:
     # The end.
 
     async def drain(self, timeout_s: float) -> None:
-        """Stop accepting, let requests under way finish (at most `timeout_s`), then close everything."""
+        """Stop accepting, let requests and replies under way finish (at most `timeout_s`), then close all."""
         edge = self._edge
         edge.stopping = True
         for server in self._servers.values():
             server.close()
         begun_s = edge.loop.time()
         while edge.connections and edge.loop.time() - begun_s < timeout_s:
-            if edge.in_flight == 0 and edge.loop.time() - begun_s > _QUIET_S:
+            if edge.loop.time() - begun_s > _QUIET_S and all(c.idle for c in edge.connections):
                 break
             await asyncio.sleep(_DRAIN_STEP_S)
         for connection in list(edge.connections):

@@ -81,8 +81,11 @@ class Downstream(Timed):
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way and none has begun to arrive."""
-        return self._phase == _HEAD and not self._buffer
+        """Whether no request is under way, none has begun to arrive, and all replies have left."""
+        transport = self._transport
+        if self._phase != _HEAD or self._buffer or transport is None:
+            return False
+        return self.outlet.empty and transport.get_write_buffer_size() == 0
 
     # What asyncio tells.
 

@@ -31,6 +31,11 @@ class Outlet:
         self._waiting = b""
         self.untouched = True
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits to be written."""
+        return not self._waiting
+
     def attach(self, transport: asyncio.Transport) -> None:
         """The connection is made: write to this transport from now on."""
         self._transport = transport

@@ -28,6 +28,7 @@ REAL_WORKER: Final = "proxy.worker"
 CELL: Final = "eu-west-1-cell-01"
 USER: Final = "7"
 DEADLINE_S: Final = 60.0
+BIG_BYTES: Final = 60_000
 
 
 def free_port() -> int:
@@ -72,10 +73,11 @@ class Connection:
         self._writer = writer
         self._token = token
 
-    def send(self, path: str = "/") -> None:
-        """Send a request."""
-        head = f"GET {path} HTTP/1.1\r\nHost: edge.example\r\nAuthorization: Bearer {self._token}\r\n\r\n"
-        self._writer.write(head.encode())
+    def send(self, path: str = "/", method: str = "GET") -> None:
+        """Send a request without a body."""
+        length = "Content-Length: 0\r\n" if method == "POST" else ""
+        fields = f"Host: edge.example\r\nAuthorization: Bearer {self._token}\r\n{length}"
+        self._writer.write(f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode())
 
     async def receive(self) -> Answer:
         """The next reply; EOFError or ConnectionError when there is none."""
@@ -85,16 +87,22 @@ class Connection:
         body = await self._reader.readexactly(int(fields.get("content-length", "0")))
         return Answer(int(head[0].split()[1]), fields, body)
 
-    async def ask(self, path: str = "/") -> Answer:
-        self.send(path)
+    async def ask(self, path: str = "/", method: str = "GET") -> Answer:
+        self.send(path, method)
         return await self.receive()
+
+    def stop_reading(self) -> None:
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a client's can be read from
+
+    def go_on_reading(self) -> None:
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._writer.close()
 
 
 class SlowCell:
-    """A cell that answers everything at once, but /hold only when `let_go` is set."""
+    """A cell that answers everything at once, but /hold only when `let_go` is set; /big is BIG_BYTES long."""
 
     def __init__(self) -> None:
         self.holding = 0
@@ -122,7 +130,8 @@ class SlowCell:
                     self.holding += 1
                     await self.let_go.wait()
                     self.holding -= 1
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                body = bytes(BIG_BYTES) if head.startswith(b"GET /big ") else b"ok"
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         writer.close()
 
 
@@ -148,11 +157,11 @@ class Stage:
     async def connect(self) -> Connection:
         return Connection(*await asyncio.open_connection("127.0.0.1", self.port), self.token)
 
-    async def ask(self, path: str = "/") -> Answer:
+    async def ask(self, path: str = "/", method: str = "GET") -> Answer:
         """The answer on a connection of its own."""
         connection = await self.connect()
         try:
-            return await connection.ask(path)
+            return await connection.ask(path, method)
         finally:
             connection.close()
 

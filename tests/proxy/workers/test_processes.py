@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.workers.stage import Answer, Stage, running, runs, started, until
+from tests.proxy.workers.stage import BIG_BYTES, Answer, Stage, running, runs, started, until
 
 pytestmark = pytest.mark.slow
 
@@ -161,6 +161,33 @@ def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(tmp_path: Path
             for answer in await asyncio.gather(*held):
                 assert answer == Answer(200, answer.fields, b"ok")
                 assert answer.fields["connection"] == "close"
+            assert await stage.ended() == 0
+
+    asyncio.run(scenario())
+
+
+def test_told_to_stop_it_lets_a_slow_client_read_what_was_answered(tmp_path: Path) -> None:
+    """No request is in flight any more, but of the replies some still wait in the worker."""
+
+    async def scenario() -> None:
+        async with running(tmp_path) as stage:
+            await started(stage)
+            client = await stage.connect()
+            client.stop_reading()
+            for _ in range(500):  # more than all buffers on the way hold
+                client.send("/big")
+            answered = -1
+            while len(stage.log_lines()) > answered:
+                answered = len(stage.log_lines())
+                await asyncio.sleep(0.6)
+            assert 0 < answered < 500
+            stage.process.terminate()
+            await asyncio.sleep(1.5)
+            client.go_on_reading()
+            for _ in range(answered):
+                assert len((await client.receive()).body) == BIG_BYTES
+            assert (await client.receive()).fields["connection"] == "close"
+            client.close()
             assert await stage.ended() == 0
 
     asyncio.run(scenario())
