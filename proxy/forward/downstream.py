@@ -158,7 +158,7 @@ class Downstream(Timed):
         """A time limit passed: which one depends on what the connection waits for."""
         if self._phase == _EXCHANGE and self._journey is not None:
             self._journey.on_deadline()
-        elif self._phase == _HEAD and self._buffer and not self.write_paused:
+        elif self._phase == _HEAD and self._buffer.strip(b"\r\n") and not self.write_paused:
             self._refuse(Refusal(errors.REQUEST_TIMEOUT, "the request's head came too slowly"))
         elif self._phase == _HEAD:
             self.close()

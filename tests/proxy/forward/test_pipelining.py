@@ -202,6 +202,19 @@ async def test_an_empty_line_octet_by_octet_is_forgiven_too(stage: Stage) -> Non
 
 
 @staged
+async def test_an_empty_line_behind_a_body_is_no_request_that_is_too_slow(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(post(b"/", b"hello") + b"\r\n")
+    cell = await stage.cell.connection()
+    await cell.expect(posted(b"/", b"hello"))
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+    await stage.settled()
+    stage.pass_time(HEAD_S)
+    await client.expect_end()
+
+
+@staged
 async def test_the_start_of_a_head_sent_ahead_has_the_time_of_a_head(stage: Stage) -> None:
     client = await stage.client()
     client.send(get(b"/1"), b"GET /2 HT")
