@@ -18,6 +18,9 @@ _MEMORY: Final = Tier.MEMORY
 _PLACED: Final = State.PLACED
 _NO_EPOCH: Final = -1
 
+RESTORED: Final = -1
+"""Generation of entries from before this process: each tier is asked before one of them serves."""
+
 _SHARD_ENTRIES: Final = 1024
 """A dict is rebuilt now and then as entries come and go: microseconds at this size, 50 ms at a million."""
 
@@ -101,6 +104,15 @@ class SecondChance:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def parts(self) -> int:
+        """Of how many parts it consists."""
+        return self._mask + 1
+
+    def part(self, number: int) -> list[Entry]:
+        """The entries of one part, 0 to `parts` - 1: about a thousand, so that walking takes no long turn."""
+        return list(self._shards[number].values())
+
     def find(self, key: str) -> Entry | None:
         """The entry, however old; doesn't mark it as used."""
         return self._shards[hash(key) & self._mask].get(key)
@@ -179,6 +191,15 @@ class Memory:
         self.known.put(
             Entry(_FOUND, key, cell, jurisdiction, record.epoch, record.state, loaded_at_s, generation)
         )
+
+    def restore(self, record: Assignment, read_at_s: float) -> None:
+        """Remember a record that was read before this process began, unless a newer one is known."""
+        key, epoch = record.key, record.epoch
+        former = self.known.find(key)
+        if former is not None and (former.epoch, former.loaded_at_s) >= (epoch, read_at_s):
+            return
+        cell, jurisdiction = intern(record.cell), intern(record.jurisdiction)
+        self.known.put(Entry(_FOUND, key, cell, jurisdiction, epoch, record.state, read_at_s, RESTORED))
 
     def learn_unknown(self, key: str, now_s: float, generation: int) -> None:
         """Remember that the truth has no such key."""

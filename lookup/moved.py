@@ -64,6 +64,15 @@ class MovedSet:
         """Every change after this time (Unix seconds) is known here."""
         return self._covered_from_s - self._skew_s
 
+    @property
+    def left_at_s(self) -> dict[str, float]:
+        """By cell: when the last of the moves away from it happened that are no longer kept one by one."""
+        return dict(self._left_at_s)
+
+    def known(self) -> dict[str, Move]:
+        """Every key whose move is kept, oldest first."""
+        return dict(self._moves)
+
     def holds(self, key: str, hint: Hint, now_s: float) -> bool:
         """Whether the claim is an answer: the feed lives, the history reaches back, no move overrules it."""
         if now_s >= self.fresh_until_s or hint.issued_at_s <= self._covered_from_s:
@@ -97,11 +106,16 @@ class MovedSet:
             if former.epoch >= epoch:
                 return
             if former.left_cell != left_cell:
-                self._raise_watermark(former)
+                self.note_left(former.left_cell, former.moved_at_s)
             del self._moves[key]
         elif len(self._moves) >= self._capacity:
             self._spill()
         self._moves[key] = Move(epoch, moved_at_s, left_cell)
+
+    def note_left(self, cell: str, at_s: float) -> None:
+        """Somebody, not told who, left the cell then ("" = it can't be told which)."""
+        self._left_at_s[cell] = max(self._left_at_s.get(cell, -inf), at_s)
+        self._any_cell_s = max(self._any_cell_s, at_s)
 
     def restart(self, covers_since_s: float) -> None:
         """Forget everything: a history that is complete since then follows by `note`."""
@@ -137,9 +151,5 @@ class MovedSet:
             if len(oldest) * _SPILL_PARTS >= self._capacity:
                 break
         for key in oldest:
-            self._raise_watermark(self._moves.pop(key))
-
-    def _raise_watermark(self, move: Move) -> None:
-        known_s = self._left_at_s.get(move.left_cell, -inf)
-        self._left_at_s[move.left_cell] = max(known_s, move.moved_at_s)
-        self._any_cell_s = max(self._any_cell_s, move.moved_at_s)
+            move = self._moves.pop(key)
+            self.note_left(move.left_cell, move.moved_at_s)

@@ -13,7 +13,7 @@ from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.flights import Flights
-from lookup.memory import Entry, Memory
+from lookup.memory import RESTORED, Entry, Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT, LookupObserver
 from lookup.ports import History, SharedCache, Store
@@ -134,7 +134,7 @@ class Resolver:
         """Serve and re-read in the background, unless too old, or due in a way that unsafe methods mind."""
         if not -self._expiry_s < age_s < self._expiry_s:
             return None
-        if not safe and entry.generation != self._memory.generation:
+        if entry.generation != self._memory.generation and (not safe or entry.generation == RESTORED):
             return None
         entry.referenced = True
         self._flights.refresh(entry.key, now_s)

@@ -7,13 +7,21 @@ import contextlib
 import logging
 import socket
 import time
+from collections.abc import Iterable
 from random import Random
 from typing import Final
 
 from lookup.changes import ChangeFollower
+from lookup.flags import FlagRecord
+from lookup.memory import Memory
+from lookup.moved import MovedSet
 from lookup.observer import LookupObserver
-from lookup.resolver import build_resolver
+from lookup.ports import StoreUnavailableError
+from lookup.resolver import Resolver
+from lookup.snapshot import Knowledge
 from lookup.stores.sqlite import SqliteStore
+from lookup.stores.sqlite_feed import FeedBounds
+from lookup.warm_start import WarmStart
 from proxy import wiring
 from proxy.cells.addresses import Addresses
 from proxy.config.models import Settings
@@ -31,6 +39,9 @@ _TRIM_TICKS: Final = 5
 _KEYS_TICKS: Final = 20
 _QUIET_S: Final = 1.0
 _DRAIN_STEP_S: Final = 0.05
+_FIRST_WORD_S: Final = 2.0
+"""So long a worker that has a snapshot waits for the store before it starts from the snapshot."""
+_LAST_SNAPSHOT_S: Final = 0.5
 
 _log = logging.getLogger("homecell")
 
@@ -55,6 +66,8 @@ class RunningEdge:
         switch: FlagSwitch,
         follower: ChangeFollower,
         addresses: Addresses,
+        warm_start: WarmStart | None,
+        snapshot_interval_s: float,
     ) -> None:
         self._edge = edge
         self._store = store
@@ -62,13 +75,21 @@ class RunningEdge:
         self._follower = follower
         self._servers: dict[int, asyncio.Server] = {}
         self._ticks = 0
-        self._tasks = [
-            edge.loop.create_task(work) for work in (self._tick(), follower.run(), addresses.keep_fresh())
-        ]
+        self._warm_start = warm_start
+        works = [self._tick(), follower.run(), addresses.keep_fresh()]
+        if warm_start is not None:
+            works.append(warm_start.keep(snapshot_interval_s, self._feed_as_of_s, self._flags))
+        self._tasks = [edge.loop.create_task(work) for work in works]
 
     def flag_versions(self) -> dict[str, int]:
         """For each flagged cell: the version of the flag that this worker applies."""
         return dict(self._edge.snapshot.board.versions)
+
+    def _feed_as_of_s(self) -> float:
+        return self._follower.fresh_as_of_s
+
+    def _flags(self) -> Iterable[FlagRecord]:
+        return self._edge.snapshot.board.records
 
     def reopen_logs(self) -> None:
         """Write the access log to a fresh file of the same name (rotation)."""
@@ -146,11 +167,18 @@ class RunningEdge:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self._keep_last_snapshot()
         await self._edge.resolver.close()
         for link in self._edge.snapshot.links.values():
             link.pool.close_idle()
         await self._store.close()
         self._edge.access_log.close()
+
+    async def _keep_last_snapshot(self) -> None:
+        if self._warm_start is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SNAPSHOT_S):
+                    await self._warm_start.write(self._feed_as_of_s(), self._flags())
 
 
 async def start(settings: Settings, slot: int, listener: socket.socket, row: memoryview) -> RunningEdge:
@@ -169,15 +197,22 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     cookies = wiring.routing_cookies(settings)
     identify = wiring.identify(settings, cookies)
     identify.reload(time.time())
-    store = await SqliteStore.open(settings.store.path)
     lookup_settings = wiring.lookup_settings(settings)
     random = Random()
-    resolver = build_resolver(store, lookup_settings, random, observer=_MeteredLookups(meters))
+    memory = Memory(
+        lookup_settings.memory_entries, lookup_settings.unknown_entries, lookup_settings.lifetimes(), random
+    )
+    moved = MovedSet(lookup_settings.moved_keys, lookup_settings.clock_skew_s)
+    warm_start = wiring.warm_start(settings, slot, memory, moved)
+    known = await warm_start.restore(time.time()) if warm_start is not None else None
+    store = SqliteStore(settings.store.path, create=False, feed_bounds=FeedBounds())
+    flags = await _first_flags(store, known, meters)
+    resolver = Resolver(memory, moved, store, None, lookup_settings, _MeteredLookups(meters))
     cell_links = wiring.links(settings, addresses, wheel, outbox, meters)
     edge = Edge(
         loop=loop,
         jurisdiction=settings.edge.jurisdiction,
-        snapshot=wiring.first_snapshot(settings, cell_links, (await store.flags()).values()),
+        snapshot=wiring.first_snapshot(settings, cell_links, flags),
         identify=identify,
         cookies=cookies,
         resolver=resolver,
@@ -193,6 +228,25 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     follower = ChangeFollower(
         store, store, resolver, switch, lookup_settings.claim_lifetime_s, time.time, random
     )
-    running = RunningEdge(edge, store, switch, follower, addresses)
+    interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
+    running = RunningEdge(edge, store, switch, follower, addresses, warm_start, interval_s)
     await running.adopt(listener)
     return running
+
+
+async def _first_flags(store: SqliteStore, known: Knowledge | None, meters: Meters) -> Iterable[FlagRecord]:
+    """The store's; while it does not answer, those `known` from before. Raises StoreUnavailableError."""
+    try:
+        async with asyncio.timeout(None if known is None else _FIRST_WORD_S):
+            return (await store.flags()).values()
+    except (StoreUnavailableError, TimeoutError) as failure:
+        if known is None:
+            await store.close()
+            raise
+        age_s = time.time() - known.as_of_s
+        reason = str(failure) or f"no answer within {_FIRST_WORD_S:g} s"
+        _log.warning(
+            "the store can't be reached (%s): starting with what was known %.0f s ago", reason, age_s
+        )
+        meters.feed_seen(known.as_of_s)
+        return known.flags

@@ -6,7 +6,11 @@ import time
 from collections.abc import Iterable, Mapping
 
 from lookup.flags import FlagRecord
+from lookup.memory import Memory
+from lookup.moved import MovedSet
 from lookup.settings import LookupSettings
+from lookup.snapshot_file import SnapshotFiles
+from lookup.warm_start import WarmStart
 from proxy.cells.addresses import Addresses
 from proxy.cells.flags import FlagBoard
 from proxy.config.models import Settings
@@ -77,6 +81,15 @@ def lookup_settings(settings: Settings) -> LookupSettings:
         unknown_entries=lookup.unknown_entries,
         unknown_ttl_s=lookup.unknown_ttl_s,
     )
+
+
+def warm_start(settings: Settings, slot: int, memory: Memory, moved: MovedSet) -> WarmStart | None:
+    """What keeps and restores a worker's knowledge, where the configuration says so."""
+    snapshot, store = settings.snapshot, settings.store
+    if snapshot is None:
+        return None
+    files = SnapshotFiles(snapshot.folder, settings.edge.name, slot)
+    return WarmStart(files, f"{store.kind} {store.path}", memory, moved, snapshot.entries)
 
 
 def links(

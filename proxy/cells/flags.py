@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lookup.flags import Flag, FlagRecord
 
@@ -24,6 +24,11 @@ class FlagBoard:
         self.expires_at_s = min(
             (r.expires_at_s for r in standing if r.expires_at_s is not None), default=None
         )
+
+    @property
+    def records(self) -> Collection[FlagRecord]:
+        """The record in force of each flagged cell."""
+        return self._records.values()
 
     def with_record(self, record: FlagRecord, now_s: float) -> FlagBoard:
         """The board after this record; the same board if it already knows a newer version."""

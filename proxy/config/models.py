@@ -200,6 +200,25 @@ class Lookup(Section):
     )
 
 
+class Snapshot(Section):
+    """What a worker knows (homes, moves, flags), kept on disk: for a start while the store is away."""
+
+    folder: FilePath = Field(
+        description="Folder of the snapshots, one file for each worker; made if need be. The files name "
+        "users: they are readable by their owner only. Edges of several names may share it."
+    )
+    interval_s: Seconds = Field(
+        default=60,
+        description="Time between two snapshots. Default: what a crash may forget, against a few megabytes "
+        "to write.",
+    )
+    entries: Count = Field(
+        default=50_000,
+        description="Most homes in one snapshot, those used lately first. Default: about 4 MB, read in half "
+        "a second.",
+    )
+
+
 class StaticReply(Section):
     """What clients get while their cell is out of service."""
 
@@ -296,6 +315,11 @@ class ConfigFile(Section):
     identity: Identity
     routing_cookie: RoutingCookie
     lookup: Lookup = Field(default_factory=lambda: Lookup())
+    snapshot: Snapshot | None = Field(
+        default=None,
+        description="Without this section a worker that starts needs the store; with it, it serves the safe "
+        "requests of users it knows, and the rest gets 503 until the store is back.",
+    )
     routes: tuple[Route, ...] = Field(min_length=1)
     limits: Limits = Field(default_factory=lambda: Limits())
     access_log: FilePath = Field(
