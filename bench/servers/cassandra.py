@@ -7,6 +7,7 @@ from typing import Final
 
 from bench.servers.cassandra_config import NodeSettings, java_options, write_config
 from bench.servers.cassandra_jars import cassandra_jars, find_java
+from bench.servers.cassandra_quorum import see_each_other
 from bench.servers.certificates import CertificateFiles
 from bench.servers.ports import free_port, listens
 from bench.servers.process import ServerError, ServerProcess, poll
@@ -17,7 +18,7 @@ DATACENTRE: Final = "datacenter1"
 """What SimpleSnitch calls the one datacentre."""
 
 _READY_S: Final = 120.0
-_GONE_S: Final = 20.0
+_TOGETHER_S: Final = 60.0
 _MAIN: Final = "org.apache.cassandra.service.CassandraDaemon"
 
 
@@ -25,20 +26,19 @@ class CassandraNode(ServerProcess):
     """One node; it can be started again after `kill` and finds its data."""
 
     def __init__(self, settings: NodeSettings) -> None:
+        self.settings: Final = settings
         self.address: Final = settings.address
         self.port: Final = settings.cql_port
-        self._storage_port = settings.storage_port
         write_config(settings)
         command = [find_java(), *java_options(settings, cassandra_jars()), _MAIN]
         super().__init__(
-            f"Cassandra on {self.address}:{self.port}", command, settings.folder, self._listens, _READY_S
+            f"Cassandra on {self.address}:{self.port}",
+            command,
+            settings.folder,
+            [(self.address, settings.cql_port), (self.address, settings.storage_port)],
+            self._listens,
+            _READY_S,
         )
-
-    def start(self) -> None:
-        """Once the ports of a former process are free."""
-        if not poll(lambda: not self._listens() and not listens(self.address, self._storage_port), _GONE_S):
-            raise ServerError(f"something listens already where {self.name} should")
-        super().start()
 
     def _listens(self) -> bool:
         return listens(self.address, self.port)
@@ -82,11 +82,15 @@ class CassandraRing:
         return [node.address for node in self.nodes]
 
     def start(self) -> None:
-        """One node after the other; every one serves when this returns. Raises ServerError."""
+        """One node after the other; in the end each serves and sees the others. Raises ServerError."""
         try:
             for node in self.nodes:
                 node.start()
                 node.wait_ready()
+            if len(self.nodes) > 1 and not poll(
+                lambda: see_each_other(self.addresses(), self.port), _TOGETHER_S
+            ):
+                raise ServerError(f"the Cassandra nodes did not see each other within {_TOGETHER_S:g} s")
         except BaseException:
             self.stop()
             raise

@@ -55,6 +55,9 @@ _LOGBACK: Final = """<configuration>
 
 _RING_DELAY_MS: Final = 2000
 
+COMMITLOG_SYNC_S: Final = 1.0
+"""A node that is killed forgets what it acknowledged since its last sync; other copies remember."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
@@ -120,9 +123,10 @@ def _yaml(node: NodeSettings) -> dict[str, object]:
         "cluster_name": "homecell",
         "num_tokens": 4,
         "auto_bootstrap": False,
+        "auto_snapshot": False,
         "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
         "commitlog_sync": "periodic",
-        "commitlog_sync_period": "1000ms",
+        "commitlog_sync_period": f"{round(1000 * COMMITLOG_SYNC_S)}ms",
         "data_file_directories": [str(folder / "data")],
         "commitlog_directory": str(folder / "commitlog"),
         "saved_caches_directory": str(folder / "saved_caches"),

@@ -14,8 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.servers.ports import listens
+
 _POLL_S: Final = 0.02
 _STOP_S: Final = 15.0
+_FREE_S: Final = 10.0
 _LOG_TAIL_CHARACTERS: Final = 3000
 
 
@@ -34,19 +37,21 @@ def poll(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 class ServerProcess:
-    """`command` run in `folder`; `is_ready` says that it serves."""
+    """`command` run in `folder`, listening on `addresses`; `is_ready` says that it serves."""
 
     def __init__(
         self,
         name: str,
         command: Sequence[str | Path],
         folder: Path,
+        addresses: Sequence[tuple[str, int]],
         is_ready: Callable[[], bool],
         ready_s: float,
     ) -> None:
         self.name = name
         self.folder = folder
         self._command = command
+        self._addresses = addresses
         self._is_ready = is_ready
         self._ready_s = ready_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,7 +64,9 @@ class ServerProcess:
         return self._process.pid
 
     def start(self) -> None:
-        """Start, without waiting."""
+        """Start, once nothing listens on its addresses any more. Raises ServerError when something does."""
+        if not poll(lambda: not any(listens(host, port) for host, port in self._addresses), _FREE_S):
+            raise ServerError(f"something else listens where {self.name} should: end it, or use another port")
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._log().open("ab") as output:
             self._process = subprocess.Popen(
@@ -121,26 +128,25 @@ class ServerProcess:
         return self._log().read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARACTERS:]
 
 
-def stop_recorded(folder: Path) -> bool:
-    """End the process whose id is in the folder; whether there was one."""
-    record = folder / "pid"
+def recorded_pid(folder: Path) -> int | None:
+    """The process that the folder's file names, while it runs; its id may be another process's by now."""
     try:
-        pid_text, started_at = record.read_text(encoding="utf-8").split()
+        pid, started_at = (folder / "pid").read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
-        return False
-    pid = int(pid_text)
+        return None
+    return int(pid) if _started_at(int(pid)) == started_at else None
 
-    def is_gone() -> bool:
-        return _started_at(pid) != started_at  # the id may be another process's by now
 
-    was_running = not is_gone()
-    if was_running:
+def stop_recorded(folder: Path) -> bool:
+    """End the process that the folder's file names; whether it ran."""
+    pid = recorded_pid(folder)
+    if pid is not None:
         os.kill(pid, signal.SIGTERM)
-        if not poll(is_gone, _STOP_S):
+        if not poll(lambda: recorded_pid(folder) is None, _STOP_S):
             os.kill(pid, signal.SIGKILL)
-            poll(is_gone, _STOP_S)
-    record.unlink(missing_ok=True)
-    return was_running
+            poll(lambda: recorded_pid(folder) is None, _STOP_S)
+    (folder / "pid").unlink(missing_ok=True)
+    return pid is not None
 
 
 def _started_at(pid: int) -> str:

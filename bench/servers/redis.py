@@ -48,12 +48,19 @@ class RedisServer(ServerProcess):
         self.certificates: Final = certificates
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "redis.conf"
-        kind = () if sentinel else ('save ""', "appendonly no", "maxmemory-policy allkeys-lru")
+        kind = () if sentinel else ('save ""', "appendonly no", "maxmemory-policy volatile-lru")
         lines = [*self._common(folder), *kind, *options, ""]
         config.write_text("\n".join(lines), encoding="utf-8")
         command = [find_redis_server(), str(config), *(["--sentinel"] if sentinel else [])]
         what = "Sentinel" if sentinel else "Redis"
-        super().__init__(f"{what} on port {self.port}", command, folder, self._answers, _READY_S)
+        super().__init__(
+            f"{what} on port {self.port}",
+            command,
+            folder,
+            [(self.host, self.port)],
+            self._answers,
+            _READY_S,
+        )
 
     def client(self) -> redis.Redis:
         """A plain synchronous client, for looking and for breaking things."""

@@ -138,7 +138,7 @@ async def test_ten_thousand_cancelled_readings_hand_nobody_anothers_answer(redis
         await tier.fill([home(key, f"cell-{key}") for key in keys])
         random = Random(11)
         cancelled = wrong = right = 0
-        for _ in range(1250):
+        while cancelled < 10_000:
             readings = [(key, asyncio.create_task(tier.read([key]))) for key in random.choices(keys, k=10)]
             for _ in range(random.randrange(12)):
                 await asyncio.sleep(0)
@@ -153,7 +153,6 @@ async def test_ten_thousand_cancelled_readings_hand_nobody_anothers_answer(redis
                 right += 1
         with redis_server.client() as client:
             dialled = client.info("stats")["total_connections_received"]
-    assert cancelled > 9000
     assert right >= 2500
     assert wrong == 0
     assert tier.wrong_values == 0

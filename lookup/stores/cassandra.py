@@ -1,0 +1,231 @@
+"""The truth in Cassandra. Each write goes: intent, compare-and-set, feed, intent done.
+
+A writer that dies in between leaves its intent, and lookup.relay finishes it. A write of which Cassandra did
+not say how it ended is looked up by its operation id, never guessed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Final, Self
+from uuid import UUID, uuid4
+
+from lookup.assignment import NO_EPOCH, Assignment
+from lookup.feed_event import FeedEvent
+from lookup.flags import Flag, FlagRecord
+from lookup.outbox import Intent, Publisher
+from lookup.ports import EpochConflictError, StoreUnavailableError
+from lookup.stores.cassandra_flags import Flags
+from lookup.stores.cassandra_homes import HomeRow, Homes
+from lookup.stores.cassandra_outbox import OutboxTables
+from lookup.stores.cassandra_schema import read_status
+from lookup.stores.cassandra_session import CassandraSession
+from lookup.stores.cassandra_settings import CassandraSettings
+
+_log: Final = logging.getLogger(__name__)
+
+_FLAG_ATTEMPTS: Final = 10
+_LOAD_AT_ONCE: Final = 4096
+
+
+class CassandraStore:
+    """Implements ports.Store and outbox.Outbox. Made by `open`; used by one event loop."""
+
+    def __init__(
+        self, session: CassandraSession, settings: CassandraSettings, publisher: Publisher | None
+    ) -> None:
+        self._session = session
+        self._publisher = publisher
+        self._hashed_keys = settings.hashed_keys
+        self._homes = Homes(session, settings)
+        self._flags = Flags(session, settings)
+        self._outbox = OutboxTables(session, settings)
+
+    @classmethod
+    async def open(cls, settings: CassandraSettings, publisher: Publisher | None) -> Self:
+        """`publisher` brings each change to the feed at once; without one, or when it fails, a relay does.
+
+        Raises StoreUnusableError, which names the mend, or StoreUnavailableError.
+        """
+        session = await CassandraSession.connect(settings)
+        try:
+            (await read_status(session, settings)).check(settings.keyspace)
+            store = cls(session, settings, publisher)
+            await session.prepare([*store._homes.statements(), *store._outbox.statements()])
+        except BaseException:
+            await session.close()
+            raise
+        return store
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.read, at LOCAL_QUORUM."""
+        self._check_keys(keys)
+        return await self._homes.read(keys)
+
+    async def confirm(self, key: str) -> Assignment | None:
+        """The record as it is decided, not only as it is known nearby: what unsafe methods need without a
+        live feed. Raises StoreUnavailableError."""
+        self._check_keys((key,))
+        known = await self._homes.read_row(key)
+        row = await self._homes.confirm(key, None if known is None else known.record.jurisdiction)
+        return None if row is None else row.record
+
+    async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
+        """ports.Store.compare_and_set.
+
+        Raises ValueError when the new epoch is not higher, or the time of the change is missing.
+        """
+        if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
+            raise ValueError(
+                f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
+            )
+        self._check_keys((new.key,))
+        former = await self._homes.read_row(new.key)
+        if _epoch(former) != expected_epoch:
+            former = await self._homes.confirm(
+                new.key, None if former is None else former.record.jurisdiction
+            )
+            if _epoch(former) != expected_epoch:
+                raise EpochConflictError(new.key, expected_epoch, None if former is None else former.record)
+        operation = uuid4()
+        left_cell = "" if former is None else former.record.cell
+        intent = await self._outbox.note(FeedEvent(operation.hex, assignment=new, left_cell=left_cell))
+        if not await self._decide(new, former, operation):
+            await self._outbox.finish(intent, None)
+            present = await self._homes.confirm(
+                new.key, None if former is None else former.record.jurisdiction
+            )
+            if _epoch(present) == expected_epoch:
+                raise StoreUnavailableError(
+                    f"Cassandra did not decide the write of epoch {new.epoch}; try again"
+                )
+            raise EpochConflictError(new.key, expected_epoch, None if present is None else present.record)
+        await self._announce(intent)
+
+    async def load(self, assignments: Iterable[Assignment]) -> int:
+        """ports.Store.load; repeating it after an interruption completes it. Needs the feed when there are
+        records that have moved: it must first know that its history lacks them."""
+        loaded = 0
+        source = iter(assignments)
+        while records := list(islice(source, _LOAD_AT_ONCE)):
+            self._check_keys([record.key for record in records])
+            moved_at_s = max((record.updated_at_s for record in records if record.epoch > 1), default=0.0)
+            if moved_at_s:
+                await self._outbox.cover_since(moved_at_s)
+                if self._publisher is not None:
+                    await self._publisher.cover_since(moved_at_s)
+            loaded += await self._homes.insert_new(records)
+        return loaded
+
+    async def count_by_cell(self) -> Mapping[str, int]:
+        """ports.Store.count_by_cell; reads the whole table."""
+        return await self._homes.count_by_cell()
+
+    async def flags(self) -> Mapping[str, FlagRecord]:
+        """ports.Store.flags."""
+        return await self._flags.read_all()
+
+    async def set_flag(
+        self,
+        cell: str,
+        flag: Flag,
+        *,
+        reason: str,
+        author: str,
+        now_s: float,
+        expires_at_s: float | None = None,
+    ) -> FlagRecord:
+        """ports.Store.set_flag."""
+        for _ in range(_FLAG_ATTEMPTS):
+            present = await self._flags.confirm(cell)
+            version = 1 if present is None else present[0].version + 1
+            record = FlagRecord(cell, flag, version, reason, author, now_s, expires_at_s)
+            operation = uuid4()
+            intent = await self._outbox.note(FeedEvent(operation.hex, flag=record))
+            if await self._decide_flag(record, operation):
+                await self._announce(intent)
+                return record
+            await self._outbox.finish(intent, None)
+        raise StoreUnavailableError(f"the flag of {cell} is being changed by too many at once; try again")
+
+    async def close(self) -> None:
+        """ports.Store.close."""
+        await self._session.close()
+
+    # outbox.Outbox
+
+    async def pending(self, now_s: float) -> Sequence[Intent]:
+        """outbox.Outbox.pending."""
+        return await self._outbox.pending(now_s)
+
+    async def present(self, event: FeedEvent, *, surely: bool) -> FeedEvent | None:
+        """outbox.Outbox.present."""
+        if event.flag is not None:
+            held = await self._flags.confirm(event.flag.cell)
+            if held is None or held[0].version < event.flag.version:
+                return None
+            return FeedEvent(event.operation, flag=held[0])
+        assert event.assignment is not None
+        row = await self._homes.read_row(event.assignment.key)
+        if surely and _epoch(row) < event.assignment.epoch:
+            row = await self._homes.confirm(
+                event.assignment.key, None if row is None else row.record.jurisdiction
+            )
+        if row is None or row.record.epoch < event.assignment.epoch:
+            return None
+        return FeedEvent(event.operation, assignment=row.record, left_cell=row.left_cell)
+
+    async def finish(self, intent: Intent, published: FeedEvent | None) -> None:
+        """outbox.Outbox.finish."""
+        await self._outbox.finish(intent, published)
+
+    def moves_since(self, since_s: float) -> AsyncIterator[FeedEvent]:
+        """outbox.Outbox.moves_since."""
+        return self._outbox.moves_since(since_s)
+
+    async def covers_since_s(self) -> float:
+        """outbox.Outbox.covers_since_s."""
+        return await self._outbox.covers_since_s()
+
+    async def _decide(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
+        """Whether this operation is in the truth. Raises StoreUnavailableError when that can't be told."""
+        try:
+            if await self._homes.change(new, former, operation):
+                return True
+        except StoreUnavailableError as failure:
+            _log.warning("a write did not say how it ended, looking it up: %s", failure)
+        row = await self._homes.confirm(new.key, None if former is None else former.record.jurisdiction)
+        return row is not None and operation in row.operations
+
+    async def _decide_flag(self, record: FlagRecord, operation: UUID) -> bool:
+        try:
+            if await self._flags.change(record, operation):
+                return True
+        except StoreUnavailableError as failure:
+            _log.warning("a write did not say how it ended, looking it up: %s", failure)
+        present = await self._flags.confirm(record.cell)
+        return present is not None and present[1] == operation
+
+    async def _announce(self, intent: Intent) -> None:
+        """What is committed is committed: when the feed can't be reached now, a relay tells it later."""
+        if self._publisher is None:
+            return
+        try:
+            await self._publisher.publish([intent.event])
+            await self._outbox.finish(intent, intent.event)
+        except StoreUnavailableError as failure:
+            _log.warning("a change is left to the relay: %s", failure)
+
+    def _check_keys(self, keys: Sequence[str]) -> None:
+        if self._hashed_keys:
+            for key in keys:
+                if ":#" not in key:
+                    raise ValueError(
+                        f"this store holds hashed keys only, not {key.partition(':')[0]} keys as they are"
+                    )
+
+
+def _epoch(row: HomeRow | None) -> int:
+    return NO_EPOCH if row is None else row.record.epoch

@@ -1,0 +1,128 @@
+"""How the driver is set up: its reactor, and a profile for each kind of request."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final, TypeAlias
+
+from cassandra import ConsistencyLevel, ProtocolVersion
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import Cluster, ExecutionProfile
+from cassandra.policies import (
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    FallthroughRetryPolicy,
+    RetryPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.query import tuple_factory
+
+from lookup.ports import StoreUnusableError
+from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls
+
+Options: TypeAlias = dict[str, object]
+"""Keyword arguments of an execution profile."""
+
+READ: Final = "read"
+NOTE: Final = "note"
+"""Unconditional writes: sent twice they do what they do once."""
+SCAN: Final = "scan"
+SCHEMA: Final = "schema"
+
+DECIDING: Final = "write "
+_HEDGES: Final = 2
+_SCHEMA_TIMEOUT_S: Final = 30.0
+_SCAN_TIMEOUT_S: Final = 10.0
+_RECONNECT_FIRST_S: Final = 0.25
+_RECONNECT_LONGEST_S: Final = 5.0
+
+
+def deciding(datacentre: str | None) -> str:
+    """The profile of writes that this datacentre decides; None: all together."""
+    return f"{DECIDING}{datacentre or ''}"
+
+
+def confirming(datacentre: str | None) -> str:
+    """The profile of reads that see what that datacentre has decided."""
+    return f"confirm {datacentre or ''}"
+
+
+def make_cluster(settings: CassandraSettings) -> Cluster:
+    """Not connected yet. Raises StoreUnusableError when the driver lacks its reactor."""
+    credentials = None
+    if settings.username is not None:
+        credentials = PlainTextAuthProvider(settings.username, settings.password)
+    return Cluster(
+        settings.addresses,
+        port=settings.port,
+        protocol_version=ProtocolVersion.V5,
+        connection_class=_reactor(),
+        execution_profiles=_profiles(settings),
+        auth_provider=credentials,
+        ssl_context=None if settings.tls is None else _tls_context(settings.tls),
+        connect_timeout=settings.connect_timeout_s,
+        control_connection_timeout=settings.connect_timeout_s,
+        reconnection_policy=ExponentialReconnectionPolicy(
+            _RECONNECT_FIRST_S, _RECONNECT_LONGEST_S, max_attempts=None
+        ),
+        prepare_on_all_hosts=True,
+        reprepare_on_up=True,
+    )
+
+
+def _reactor() -> type:
+    """The one of the driver's reactors that is sound with TLS and on every Python."""
+    try:
+        from cassandra.io.libevreactor import LibevConnection
+    except ImportError as error:
+        raise StoreUnusableError(
+            "cassandra-driver has no libev here: install its wheel for this Python, "
+            "or libev with its headers (Debian: libev-dev) before building it"
+        ) from error
+    reactor: type = LibevConnection
+    return reactor
+
+
+def _profiles(settings: CassandraSettings) -> dict[str, ExecutionProfile]:
+    near, quorum = settings.datacentre, ConsistencyLevel.LOCAL_QUORUM
+    repeatable: Options = {
+        "retry_policy": RetryPolicy(),
+        "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(settings.hedge_after_s, _HEDGES),
+    }
+    profiles = {
+        READ: _profile(settings, near, quorum, repeatable),
+        NOTE: _profile(settings, near, quorum, repeatable),
+        SCAN: _profile(settings, near, quorum, {"request_timeout": _SCAN_TIMEOUT_S}),
+        SCHEMA: _profile(settings, near, quorum, {"request_timeout": _SCHEMA_TIMEOUT_S}),
+    }
+    owners = settings.owners
+    for owner in owners.datacentres() if owners is not None else {None}:
+        serial = ConsistencyLevel.SERIAL if owner is None else ConsistencyLevel.LOCAL_SERIAL
+        by = owner or near
+        once: Options = {
+            "retry_policy": FallthroughRetryPolicy(),
+            "serial_consistency_level": serial,
+        }
+        profiles[deciding(owner)] = _profile(settings, by, quorum, once)
+        profiles[confirming(owner)] = _profile(settings, by, serial, repeatable)
+    return profiles
+
+
+def _profile(
+    settings: CassandraSettings, datacentre: str, consistency: int, options: Options
+) -> ExecutionProfile:
+    common: Options = {
+        "load_balancing_policy": TokenAwarePolicy(DCAwareRoundRobinPolicy(datacentre)),
+        "consistency_level": consistency,
+        "request_timeout": settings.request_timeout_s,
+        "row_factory": tuple_factory,
+    }
+    return ExecutionProfile(**{**common, **options})
+
+
+def _tls_context(tls: CassandraTls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(tls.authority))
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context

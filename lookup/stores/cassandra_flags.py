@@ -1,0 +1,67 @@
+"""Cells' flags in Cassandra: one partition, each cell's version decided by compare-and-set."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from lookup.flags import Flag, FlagRecord
+from lookup.stores.cassandra_cluster import READ, confirming, deciding
+from lookup.stores.cassandra_session import CassandraSession, Row
+from lookup.stores.cassandra_settings import CassandraSettings
+
+_FLEET = "all"
+
+
+class Flags:
+    """Statements about table `flag`."""
+
+    def __init__(self, session: CassandraSession, settings: CassandraSettings) -> None:
+        self._session = session
+        owner = None if settings.owners is None else settings.owners.placing
+        self._deciding, self._confirming = deciding(owner), confirming(owner)
+        table = f"{settings.keyspace}.flag"
+        columns = "cell, flag, version, reason, author, set_at_s, expires_at_s"
+        self._all = f"SELECT {columns} FROM {table} WHERE fleet = ?"
+        self._one = f"SELECT {columns}, operation FROM {table} WHERE fleet = ? AND cell = ?"
+        self._first = (
+            f"INSERT INTO {table} (flag, version, reason, author, set_at_s, expires_at_s, operation, fleet, "
+            "cell) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+        )
+        self._next = (
+            f"UPDATE {table} SET flag = ?, version = ?, reason = ?, author = ?, set_at_s = ?, "
+            "expires_at_s = ?, operation = ? WHERE fleet = ? AND cell = ? IF version = ?"
+        )
+
+    async def read_all(self) -> dict[str, FlagRecord]:
+        """The current flag of every cell that ever had one."""
+        rows = await self._session.ask(self._all, (_FLEET,), READ)
+        return {row[0]: _record(row) for row in rows}
+
+    async def confirm(self, cell: str) -> tuple[FlagRecord, UUID] | None:
+        """What is decided of the cell, and by which operation."""
+        rows = await self._session.ask(self._one, (_FLEET, cell), self._confirming)
+        return (_record(rows[0]), rows[0][7]) if rows else None
+
+    async def change(self, record: FlagRecord, operation: UUID) -> bool:
+        """Write the version after the present one; False: another one was quicker."""
+        values: tuple[object, ...] = (
+            record.flag.value,
+            record.version,
+            record.reason,
+            record.author,
+            record.set_at_s,
+            record.expires_at_s,
+            operation,
+            _FLEET,
+            record.cell,
+        )
+        if record.version == 1:
+            rows = await self._session.ask(self._first, values, self._deciding)
+        else:
+            rows = await self._session.ask(self._next, (*values, record.version - 1), self._deciding)
+        return bool(rows[0][0])
+
+
+def _record(row: Row) -> FlagRecord:
+    cell, flag, version, reason, author, set_at_s, expires_at_s = row[:7]
+    return FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)

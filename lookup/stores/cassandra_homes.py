@@ -1,0 +1,187 @@
+"""The home records in Cassandra: read by replica set, changed by compare-and-set, loaded, counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import UUID
+
+from lookup import feed_event
+from lookup.assignment import Assignment, State
+from lookup.feed_event import FeedEvent
+from lookup.stores.cassandra_cluster import READ, confirming, deciding
+from lookup.stores.cassandra_session import CassandraSession, Row
+from lookup.stores.cassandra_settings import CassandraSettings
+
+_OPERATIONS_KEPT: Final = 8
+_LOAD_TIMESTAMP_BITS: Final = 48
+"""Microseconds since 1970 of a loaded record: 1978 at the latest, so that every decided write is newer."""
+
+_LOADED_TOGETHER: Final = 10
+"""Records per request; Cassandra warns of more."""
+
+_SCAN_PARTS: Final = 16
+_SCANS_AT_ONCE: Final = 4
+_FIRST_TOKEN: Final = -(2**63)
+_TOKENS: Final = 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class HomeRow:
+    """A record with what only this store keeps: where the key lived before, and the last writes' names."""
+
+    record: Assignment
+    left_cell: str
+    operations: tuple[UUID, ...]
+
+
+class Homes:
+    """Statements about table `home`."""
+
+    def __init__(self, session: CassandraSession, settings: CassandraSettings) -> None:
+        self._session = session
+        self._owners = settings.owners
+        self._keys_at_once = settings.keys_at_once
+        table = f"{settings.keyspace}.home"
+        columns = "key, cell, jurisdiction, epoch, state, moved_to, updated_at_s"
+        self._read = f"SELECT {columns} FROM {table} WHERE key IN ?"
+        self._read_row = f"SELECT {columns}, left_cell, operations FROM {table} WHERE key = ?"
+        self._scan = f"SELECT cell FROM {table} WHERE token(key) >= ? AND token(key) <= ?"
+        every = f"({columns}, left_cell, operations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._place = f"INSERT INTO {table} {every} IF NOT EXISTS"
+        self._load = f"INSERT INTO {table} {every} USING TIMESTAMP ?"
+        self._change = (
+            f"UPDATE {table} SET cell = ?, jurisdiction = ?, epoch = ?, state = ?, moved_to = ?, "
+            "updated_at_s = ?, left_cell = ?, operations = ? WHERE key = ? IF epoch = ?"
+        )
+
+    def statements(self) -> list[str]:
+        """All that are used often."""
+        return [self._read, self._read_row, self._place, self._change, self._load]
+
+    async def read(self, keys: Sequence[str]) -> dict[str, Assignment]:
+        """The records of those keys that have one; one request per replica set and `keys_at_once`."""
+        answers = await asyncio.gather(
+            *(
+                self._session.ask(self._read, (together,), READ, together[0].encode())
+                for together in self._by_replicas(keys, self._keys_at_once)
+            ),
+            return_exceptions=True,
+        )
+        found: dict[str, Assignment] = {}
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            for row in answer:
+                found[row[0]] = _record(row)
+        return found
+
+    async def read_row(self, key: str) -> HomeRow | None:
+        """What a quorum knows; a write that was decided just now may be missing."""
+        return _only(await self._session.ask(self._read_row, (key,), READ))
+
+    async def confirm(self, key: str, jurisdiction: str | None) -> HomeRow | None:
+        """What is decided, writes on their way included: those then either are in it, or never will be.
+
+        `jurisdiction` of the present record, None when there is none: it tells which datacentre to ask.
+        """
+        return _only(await self._session.ask(self._read_row, (key,), confirming(self._owner(jurisdiction))))
+
+    async def change(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
+        """Compare-and-set on the epoch of `former`, decided where its record is owned. False: refused."""
+        names = (operation, *(() if former is None else former.operations))[:_OPERATIONS_KEPT]
+        left_cell = "" if former is None else former.record.cell
+        fields = (
+            new.cell,
+            new.jurisdiction,
+            new.epoch,
+            int(new.state),
+            new.moved_to,
+            new.updated_at_s,
+            left_cell,
+            list(names),
+        )
+        profile = deciding(self._owner(None if former is None else former.record.jurisdiction))
+        if former is None:
+            rows = await self._session.ask(self._place, (new.key, *fields), profile)
+        else:
+            rows = await self._session.ask(self._change, (*fields, new.key, former.record.epoch), profile)
+        return bool(rows[0][0])
+
+    async def insert_new(self, records: Sequence[Assignment]) -> int:
+        """Insert those whose key has no record; returns how many. Never overwrites a decided write: it is
+        older than all of them. Of several loads of one key one wins whole, by a timestamp of its content."""
+        new = {record.key: record for record in records}
+        for key in await self.read(list(new)):
+            del new[key]
+        await asyncio.gather(
+            *(
+                self._session.write_together(self._load, [_loading(new[key]) for key in together])
+                for together in self._by_replicas(list(new), _LOADED_TOGETHER)
+            )
+        )
+        return len(new)
+
+    async def count_by_cell(self) -> dict[str, int]:
+        """Reads the whole table, a part of the ring after the other."""
+        counts: Counter[str] = Counter()
+        parts = iter(_ring_parts())
+
+        async def count() -> None:
+            for part in parts:
+                async for page in self._session.scan(self._scan, part):
+                    counts.update(row[0] for row in page)
+
+        await asyncio.gather(*(count() for _ in range(_SCANS_AT_ONCE)))
+        return dict(counts)
+
+    def _owner(self, jurisdiction: str | None) -> str | None:
+        return None if self._owners is None else self._owners.of(jurisdiction)
+
+    def _by_replicas(self, keys: Sequence[str], at_once: int) -> list[list[str]]:
+        sets: dict[tuple[object, ...], list[str]] = {}
+        for key in keys:
+            sets.setdefault(self._session.replicas(key.encode()), []).append(key)
+        return [some[i : i + at_once] for some in sets.values() for i in range(0, len(some), at_once)]
+
+
+def _record(row: Row) -> Assignment:
+    key, cell, jurisdiction, epoch, state, moved_to, updated_at_s = row[:7]
+    return Assignment(key, cell, jurisdiction, epoch, State(state), moved_to, updated_at_s)
+
+
+def _only(rows: list[Row]) -> HomeRow | None:
+    if not rows:
+        return None
+    row = rows[0]
+    return HomeRow(_record(row), row[7] or "", tuple(row[8] or ()))
+
+
+def _loading(record: Assignment) -> tuple[Any, ...]:
+    spelled = feed_event.encode(FeedEvent("", assignment=record)).encode()
+    digest = int.from_bytes(blake2b(spelled, digest_size=8).digest(), "big")
+    timestamp_us = 1 + digest % (1 << _LOAD_TIMESTAMP_BITS)
+    return (
+        record.key,
+        record.cell,
+        record.jurisdiction,
+        record.epoch,
+        int(record.state),
+        record.moved_to,
+        record.updated_at_s,
+        "",
+        [],
+        timestamp_us,
+    )
+
+
+def _ring_parts() -> Iterator[tuple[int, int]]:
+    """The token ring in equal parts, both ends included."""
+    step = _TOKENS // _SCAN_PARTS
+    for part in range(_SCAN_PARTS):
+        first = _FIRST_TOKEN + part * step
+        yield first, first + step - 1

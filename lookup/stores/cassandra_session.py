@@ -1,0 +1,208 @@
+"""Asks Cassandra from the event loop: the driver's own thread answers, and hands each answer over.
+
+Nothing here waits for the driver on the loop; what blocks (connecting, preparing) happens on a helper thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Self, TypeAlias, TypeVar
+
+from cassandra import DriverException, InvalidRequest
+from cassandra.cluster import Cluster, NoHostAvailable, ResponseFuture, Session
+from cassandra.connection import ConnectionException
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
+
+from lookup.ports import StoreUnavailableError, StoreUnusableError
+from lookup.stores.cassandra_cluster import DECIDING, NOTE, SCAN, SCHEMA, make_cluster
+from lookup.stores.cassandra_settings import CassandraSettings
+
+T = TypeVar("T")
+Row: TypeAlias = tuple[Any, ...]
+"""Columns in the order of the statement, typed by the driver."""
+
+_SCAN_PAGE_ROWS: Final = 5000
+
+
+@contextmanager
+def port_errors() -> Iterator[None]:
+    """Turn the driver's errors into the port's."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise StoreUnusableError(
+            f"Cassandra refuses: {error}. If its tables are missing or old: homecell store init, migrate"
+        ) from error
+    except NoHostAvailable as error:
+        reasons = {f"{host}: {reason}" for host, reason in dict(error.errors).items()}
+        raise StoreUnavailableError(f"no Cassandra node answers: {'; '.join(sorted(reasons))}") from error
+    except (DriverException, ConnectionException, OSError) as error:
+        raise StoreUnavailableError(f"Cassandra: {type(error).__name__}: {error}") from error
+
+
+class CassandraSession:
+    """Made by `connect`; used by one event loop."""
+
+    def __init__(self, settings: CassandraSettings, cluster: Cluster, session: Session) -> None:
+        self.keyspace: Final = settings.keyspace
+        self._cluster = cluster
+        self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._places = asyncio.Semaphore(settings.in_flight)
+        self._prepared: dict[str, PreparedStatement] = {}
+        self._waiting: set[asyncio.Future[list[Row]]] = set()
+        self._closed = False
+
+    @classmethod
+    async def connect(cls, settings: CassandraSettings) -> Self:
+        """Raises StoreUnusableError or StoreUnavailableError."""
+        cluster = make_cluster(settings)
+        loop = asyncio.get_running_loop()
+        try:
+            with port_errors():
+                session = await loop.run_in_executor(None, cluster.connect)
+        except BaseException:
+            await loop.run_in_executor(None, cluster.shutdown)
+            raise
+        return cls(settings, cluster, session)
+
+    async def ask(
+        self, statement: str, values: Sequence[object], profile: str, routing_key: bytes | None = None
+    ) -> list[Row]:
+        """The rows of one request. `routing_key` where the values don't say which replicas to ask."""
+        prepared = await self._prepare(statement)
+        with port_errors():
+            try:
+                return await self._execute(_bind(prepared, values, profile, routing_key), profile)
+            except DriverException as error:
+                if "reprepare" not in str(error):
+                    raise
+        # A node that was restarted or upgraded names the statement differently: prepare it anew.
+        self._prepared.pop(statement, None)
+        prepared = await self._prepare(statement)
+        with port_errors():
+            return await self._execute(_bind(prepared, values, profile, routing_key), profile)
+
+    async def prepare(self, statements: Sequence[str]) -> None:
+        """Beforehand, so that no lookup waits for it."""
+        for statement in statements:
+            await self._prepare(statement)
+
+    async def ask_plain(self, statement: str) -> list[Row]:
+        """A statement without values, for the schema."""
+        with port_errors():
+            return await self._execute(statement, SCHEMA)
+
+    async def write_together(self, statement: str, values: Sequence[Sequence[object]]) -> None:
+        """Unconditional writes of one replica set, in one request; each happens or not by itself."""
+        prepared = await self._prepare(statement)
+        batch = BatchStatement(BatchType.UNLOGGED)
+        batch.is_idempotent = True
+        for each in values:
+            batch.add(prepared, each)
+        with port_errors():
+            await self._execute(batch, NOTE)
+
+    async def scan(self, statement: str, values: Sequence[object]) -> AsyncIterator[list[Row]]:
+        """The pages of a long answer."""
+        prepared = await self._prepare(statement)
+        bound = prepared.bind(values)
+        bound.fetch_size = _SCAN_PAGE_ROWS
+        pages: asyncio.Queue[list[Row] | Exception] = asyncio.Queue()
+        with port_errors():
+            answer = self._send(bound, SCAN, pages.put_nowait)
+            while True:
+                page = await pages.get()
+                if isinstance(page, Exception):
+                    raise page
+                yield page
+                if not answer.has_more_pages:
+                    return
+                answer.start_fetching_next_page()
+
+    def replicas(self, routing_key: bytes) -> tuple[object, ...]:
+        """What tells one replica set from another."""
+        hosts = self._cluster.metadata.get_replicas(self.keyspace, routing_key)
+        return tuple(host.host_id for host in hosts)
+
+    async def close(self) -> None:
+        """End all connections; later requests raise StoreUnavailableError."""
+        if not self._closed:
+            self._closed = True
+            await self._loop.run_in_executor(None, self._cluster.shutdown)
+            for outcome in list(self._waiting):
+                if not outcome.done():
+                    outcome.set_exception(StoreUnavailableError("the store was closed"))
+
+    async def _prepare(self, statement: str) -> PreparedStatement:
+        self._check_open()
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            with port_errors():
+                prepared = await self._loop.run_in_executor(None, self._session.prepare, statement)
+            self._prepared[statement] = prepared
+        return prepared
+
+    async def _execute(self, statement: object, profile: str) -> list[Row]:
+        """A caller that is cancelled leaves; its place is free when the driver is done."""
+        self._check_open()
+        await self._places.acquire()
+        outcome: asyncio.Future[list[Row]] = self._loop.create_future()
+        self._waiting.add(outcome)
+        outcome.add_done_callback(self._waiting.discard)
+
+        def settle(answer: list[Row] | Exception) -> None:
+            self._places.release()
+            if outcome.done():
+                return
+            if isinstance(answer, Exception):
+                outcome.set_exception(answer)
+            else:
+                outcome.set_result(answer)
+
+        try:
+            self._send(statement, profile, settle)
+        except Exception as error:
+            settle(error)
+        return await outcome
+
+    def _send(
+        self, statement: object, profile: str, settle: Callable[[list[Row] | Exception], None]
+    ) -> ResponseFuture:
+        def hand_over(answer: list[Row] | Exception | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(settle, [] if answer is None else answer)
+
+        answer = self._session.execute_async(statement, execution_profile=profile)
+        answer.add_callbacks(hand_over, hand_over)
+        return answer
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailableError("the store is closed")
+
+
+class _Routed(BoundStatement):  # type: ignore[misc]  # the driver has no types
+    """A bound statement that can be told its routing key: of `key IN ?` the driver finds none."""
+
+    def __init__(self, prepared: PreparedStatement, routing_key: bytes | None) -> None:
+        super().__init__(prepared)
+        self._told_routing_key = routing_key
+
+    @property
+    def routing_key(self) -> bytes | None:
+        if self._told_routing_key is not None:
+            return self._told_routing_key
+        found: bytes | None = BoundStatement.routing_key.fget(self)
+        return found
+
+
+def _bind(
+    prepared: PreparedStatement, values: Sequence[object], profile: str, routing_key: bytes | None
+) -> BoundStatement:
+    bound = _Routed(prepared, routing_key).bind(values)
+    bound.is_idempotent = not profile.startswith(DECIDING)  # such a one may be sent to a second node
+    return bound

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from bench.servers.cassandra import CassandraRing
+from bench.servers.redis import RedisServer
+from lookup.redis_clients import RedisSettings
+from tests.lookup.stores.cassandra_stage import empty, opened, settings_of
+from tests.lookup.stores.contract import OpenStore, StoreContract
+from tests.support.servers import needed
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraRing]:
+    with needed():
+        started = CassandraRing(tmp_path_factory.mktemp("cassandra"))
+        started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def open_store(ring: CassandraRing, redis_server: RedisServer) -> OpenStore:
+    settings = settings_of(ring)
+    asyncio.run(empty(settings))
+    redis = RedisSettings(((redis_server.host, redis_server.port),))
+    return lambda: opened(settings, redis)
+
+
+class TestCassandraStore(StoreContract):
+    """The truth in a real Cassandra, its feed on a real Redis."""
