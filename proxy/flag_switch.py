@@ -19,7 +19,7 @@ class FlagSwitch(FlagListener):
         self._show()
 
     def replaced(self, flags: Mapping[str, FlagRecord]) -> None:
-        """These are all flags there are; of a store put back from a backup, with versions lower than known."""
+        """These are all flags there are; after a restore of the store, with versions lower than known."""
         self._swap(FlagBoard(flags.values(), time.time()))
 
     def changed(self, record: FlagRecord) -> None:

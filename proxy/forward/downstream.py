@@ -25,6 +25,9 @@ from proxy.wire.start_line import diagnose_unfinished
 WINDOW_BYTES: Final = 65536
 _LOW_BYTES: Final = 16384
 _LOOKAHEAD_BYTES: Final = 65536
+_SERVED_AT_ONCE: Final = 64
+"""Requests of one connection in one turn of the loop, which others must have their part in."""
+
 _LINGER_S: Final = 2.0
 _ALL_BYTES: Final = 1 << 62
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -39,6 +42,7 @@ _GONE: Final = 3
 _CONGESTED: Final = 1
 _PENDING: Final = 2
 _LOOKAHEAD: Final = 4
+_TURN: Final = 8
 
 
 class Downstream(Timed):
@@ -172,11 +176,20 @@ class Downstream(Timed):
         if self._serving:
             return
         self._serving = True
+        served = 0
         while self._phase == _HEAD and self._buffer and not self.write_paused and self._take_head():
-            pass
+            served += 1
+            if served == _SERVED_AT_ONCE:
+                self.hold_turn()
+                self._edge.loop.call_soon(self._serve_on)
+                break
         self._serving = False
-        if self._ended and self._phase == _HEAD and not self.write_paused:
+        if served < _SERVED_AT_ONCE and self._ended and self._phase == _HEAD and not self.write_paused:
             self.close()  # what there is of a head will never be complete
+
+    def _serve_on(self) -> None:
+        if self._phase < _LINGER:
+            self.release_turn(b"")
 
     def _take_head(self) -> bool:
         """Begin the request at the start of the buffer; False if its head is not complete or was refused."""
@@ -257,7 +270,7 @@ class Downstream(Timed):
         self._phase = _LINGER
         self._buffer = b""
         if self._holds:
-            self._release(_CONGESTED | _PENDING | _LOOKAHEAD)
+            self._release(_CONGESTED | _PENDING | _LOOKAHEAD | _TURN)
         self.outlet.flush()
         if self._ended:
             transport.close()
@@ -309,6 +322,18 @@ class Downstream(Timed):
     def release_pending(self) -> None:
         """The body is on its way."""
         self._release(_PENDING)
+
+    def hold_turn(self) -> None:
+        """Read no further: the rest of what came waits for the next turn of the loop."""
+        self._hold(_TURN)
+
+    def release_turn(self, rest: bytes) -> None:
+        """It was its turn; `rest` follows what was held back."""
+        if rest and self._phase < _LINGER:
+            self._look_ahead(rest)
+        self._release(_TURN)
+        if self._phase == _HEAD:
+            self._serve()
 
     def _hold(self, reason: int) -> None:
         if not self._holds and self._transport is not None:

@@ -204,7 +204,18 @@ class Exchange:
             timeouts = self.edge.timeouts
             late_s = timeouts.request_s if body.done and self.state == SENT else timeouts.body_s
             self.edge.wheel.set_deadline(self.down, late_s)
+        if body.backlogged and self.state != DONE:
+            self.down.hold_turn()
+            self.edge.loop.call_soon(self._decode_on)
         return rest
+
+    def _decode_on(self) -> None:
+        """Go on with a body that came in more small chunks than one turn should bear."""
+        if self.state == DONE or self.body is None:
+            return
+        rest = self.body_arrived(b"")
+        if not self.body.backlogged:
+            self.down.release_turn(rest)
 
     def _body_refused(self, problem: Problem, detail: str) -> None:
         self.drop_upstream()

@@ -27,6 +27,11 @@ class RequestBody:
         self._left = content_length
         self.done = framing == LENGTH and content_length == 0
 
+    @property
+    def backlogged(self) -> bool:
+        """Whether part of what arrived is still to be decoded: feed again, be it b""."""
+        return self._decoder is not None and self._decoder.backlog != b""
+
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take what arrived; returns (bytes for the cell, bytes that follow the body)."""
         decoder = self._decoder

@@ -215,7 +215,20 @@ class Upstream:
         if self._problem:
             exchange.on_broken_reply(self._problem)
         else:
+            self._mind_backlog()
             exchange.on_reply(reply, body, self._done, self._trailers)
+
+    def _mind_backlog(self) -> None:
+        """Go on in the next turn with what came in more small chunks than one turn should bear."""
+        if self._decoder is not None and self._decoder.backlog:
+            self.pause()
+            asyncio.get_running_loop().call_soon(self._decode_on)
+
+    def _decode_on(self) -> None:
+        decoder = self._decoder
+        if self._phase == _IN_BODY and decoder is not None and decoder.backlog:
+            self.resume()
+            self._take_body(b"")
 
     def _take_body(self, data: bytes) -> None:
         exchange = self._exchange
@@ -224,7 +237,9 @@ class Upstream:
         body = self._decode(data)
         if self._problem:
             exchange.on_broken_reply(self._problem)
-        elif body or self._done:
+            return
+        self._mind_backlog()
+        if body or self._done:
             exchange.on_reply_body(body, self._done, self._trailers)
 
     def _decode(self, data: bytes) -> bytes:

@@ -12,6 +12,8 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*)?")
 _MAX_LINE_BYTES: Final = 4096
 _MAX_TRAILER_BYTES: Final = 16384
+_LINES_AT_ONCE: Final = 1024
+"""Lines of the coding in one `feed`: a millisecond or two. One read of 256,000 bytes can hold 85,000."""
 
 # States of the decoder.
 _SIZE: Final = 0
@@ -59,14 +61,17 @@ class ChunkedDecoder:
     pieces      the data decoded by the last `feed`, to be taken before the next one
     trailers    trailer lines that may be passed on; complete when `done`
     problem     what is malformed, "" while nothing is; no more may be fed then
+    backlog     what is not decoded yet, because it came in very small chunks: feed again, be it b"", so that
+                a flood of them takes its turns with everybody else's work
     """
 
-    __slots__ = ("_left", "_line", "_state", "_trailer_bytes", "pieces", "problem", "trailers")
+    __slots__ = ("_left", "_line", "_state", "_trailer_bytes", "backlog", "pieces", "problem", "trailers")
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.trailers: list[bytes] = []
         self.problem = ""
+        self.backlog = b""
         self._state = _SIZE
         self._left = 0
         self._line = b""
@@ -80,7 +85,11 @@ class ChunkedDecoder:
     def feed(self, data: bytes) -> bytes:
         """Decode what arrived; returns what follows the body's end (b"" while it has not ended)."""
         self.pieces = []
+        if self.backlog:
+            data = self.backlog + data
+            self.backlog = b""
         position = 0
+        lines = 0
         size = len(data)
         while position < size and self._state < _DONE:
             if self._state == _DATA:
@@ -90,7 +99,11 @@ class ChunkedDecoder:
                 position = end
                 if self._left == 0:
                     self._state = _DATA_END
+            elif lines == _LINES_AT_ONCE:
+                self.backlog = data[position:]
+                break
             else:
+                lines += 1
                 position = self._take_line(data, position)
         return data[position:] if self._state == _DONE else b""
 

@@ -237,3 +237,19 @@ def test_nothing_encodes_to_nothing_because_an_empty_chunk_would_end_the_body() 
     assert encode_chunk([b"he", b"", b"llo"]) == b"5\r\nhello\r\n"
     assert encode_end([]) == LAST_CHUNK == b"0\r\n\r\n"
     assert encode_end([b"A: 1", b"B: 2"]) == b"0\r\nA: 1\r\nB: 2\r\n\r\n"
+
+
+def test_a_flood_of_small_chunks_is_decoded_part_by_part() -> None:
+    decoder = ChunkedDecoder()
+    decoder.feed(b"1\r\nx\r\n" * 10_000 + LAST_CHUNK + NEXT)
+    data = b"".join(decoder.pieces)
+    assert 0 < len(data) <= 1024
+    rest, rounds = b"", 1
+    while decoder.backlog:
+        rest = decoder.feed(b"")
+        data += b"".join(decoder.pieces)
+        rounds += 1
+    assert data == b"x" * 10_000
+    assert decoder.done
+    assert rest == NEXT
+    assert rounds >= 10
