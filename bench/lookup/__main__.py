@@ -1,4 +1,4 @@
-"""`python -m bench.lookup`: what the lookup costs per hit, per miss and per remembered home."""
+"""`python -m bench.lookup`: what the lookup costs per hit, per miss, per remembered home; the service per key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lookup.resolver
-from bench.lookup import hits, misses, size
+from bench.lookup import hits, misses, service, size
 from bench.lookup.figures import Figure
 from bench.peers.machine import processor
 from bench.peers.pythons import is_optimised
@@ -50,12 +50,14 @@ def _arguments() -> argparse.Namespace:
 
 async def _with_store(users: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
-        store = await misses.CountingStore.open(Path(folder) / "home.sqlite", create=True)
+        path = Path(folder) / "home.sqlite"
+        store = await misses.CountingStore.open(path, create=True)
         try:
             begun_s = perf_counter()
             await store.load(spread((f"user:{number}" for number in range(users)), HOMES, time()))
             seeding = Figure(f"seeding {users:,} users", perf_counter() - begun_s, "s", 3)
-            return [*hits.measure(store, users), *await misses.measure(store, users), seeding]
+            found = [*hits.measure(store, users), *await misses.measure(store, users), seeding]
+            return [*found, *await service.measure(path, users)]
         finally:
             await store.close()
 

@@ -11,6 +11,7 @@ from proxy.cli.answers import HELP_SETTINGS
 
 _COMMANDS: Final = {
     "proxy": ("proxy.cli.serve", "Run an edge proxy."),
+    "lookup": ("proxy.cli.lookup", "Run the lookup service."),
     "check-config": ("proxy.cli.check", "Check a config and its cells file."),
     "cells": ("proxy.cli.cells", "Show the cells, take one out of service, put it back."),
     "explain": ("proxy.cli.explain", "Say why a user's requests go where they go."),

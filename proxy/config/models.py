@@ -219,6 +219,19 @@ class Snapshot(Section):
     )
 
 
+class LookupService(Section):
+    """The lookup as an HTTP service, run by `homecell lookup` over this config's store."""
+
+    listen: Listen = Field(
+        description="Address and port. It speaks plain HTTP: put TLS before it where the network is not "
+        "your own."
+    )
+    tokens_file: FilePath = Field(
+        description="File of lines `read TOKEN` and `write TOKEN`, each token of at least 32 characters. "
+        "Who reads looks up and follows changes; who writes may also place users and set flags."
+    )
+
+
 class StaticReply(Section):
     """What clients get while their cell is out of service."""
 
@@ -319,6 +332,9 @@ class ConfigFile(Section):
         default=None,
         description="Without this section a worker that starts needs the store; with it, it serves the safe "
         "requests of users it knows, and the rest gets 503 until the store is back.",
+    )
+    lookup_service: LookupService | None = Field(
+        default=None, description="Only `homecell lookup` needs it; an edge does not."
     )
     routes: tuple[Route, ...] = Field(min_length=1)
     limits: Limits = Field(default_factory=lambda: Limits())

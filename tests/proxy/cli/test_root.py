@@ -11,7 +11,7 @@ import pytest
 from proxy.cli import main
 from tests.proxy.cli.conftest import Homecell
 
-COMMANDS = ["proxy", "check-config", "cells", "explain", "token", "completion"]
+COMMANDS = ["proxy", "lookup", "check-config", "cells", "explain", "token", "completion"]
 PAGES = [[name] for name in COMMANDS] + [["cells", "list"], ["cells", "flag"]]
 
 

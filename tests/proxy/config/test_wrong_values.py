@@ -30,7 +30,7 @@ SHAPE = [
         "access.log\n",
         "access.log\nfrobnicate: 1\n",
         "edge.yaml:38: frobnicate is not a known key; known: access_log, cells_file, edge, identity, limits, "
-        "lookup, residency, routes, routing_cookie, snapshot, store",
+        "lookup, lookup_service, residency, routes, routing_cookie, snapshot, store",
     ),
     (
         "  name: edge-1\n",

@@ -1,0 +1,188 @@
+"""The lookup service's HTTP side: paths, credentials, limits, problems. Knows no store's kind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from lookup.service.forms import Json
+from lookup.service.keys import KeyAnswers
+from lookup.service.meters import ServiceMeters
+from lookup.service.openapi import document
+from lookup.service.problems import ProblemError, problem_of, problem_response
+from lookup.service.stream import Streams
+from lookup.service.tokens import Right, Tokens
+from lookup.service.truth import TruthAnswers
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+_ANSWER_S: Final = 10.0
+"""For anything but the feed: a caller has given up long before."""
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One path and method; `id` names it in the OpenAPI document and in metrics."""
+
+    method: str
+    path: str
+    id: str
+    needs: Right
+    answer: Answer
+    is_stream: bool = False
+
+
+class Service:
+    """Puts the answers behind paths. `is_ready` says whether the feed is heard."""
+
+    def __init__(
+        self,
+        keys: KeyAnswers,
+        truth: TruthAnswers,
+        streams: Streams,
+        tokens: Tokens,
+        meters: ServiceMeters,
+        is_ready: Callable[[], bool],
+    ) -> None:
+        self._keys = keys
+        self._truth = truth
+        self._streams = streams
+        self._tokens = tokens
+        self._meters = meters
+        self._is_ready = is_ready
+        self._document = json.dumps(document())
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Everything that can be asked."""
+        read, write = Right.READ, Right.WRITE
+        return (
+            Operation("GET", "/v1/keys/{key}", "getKey", read, self._get_key),
+            Operation("POST", "/v1/keys:batch", "getKeys", read, self._get_keys),
+            Operation("GET", "/v1/changes", "followChanges", read, self._streams.follow, is_stream=True),
+            Operation("GET", "/v1/history", "getHistory", read, self._history),
+            Operation("GET", "/v1/cells", "countCells", read, self._cells),
+            Operation("GET", "/v1/flags", "getFlags", read, self._flags),
+            Operation("POST", "/v1/keys/{key}:place", "placeKey", write, self._place),
+            Operation("PUT", "/v1/keys/{key}", "putKey", write, self._put),
+            Operation("POST", "/v1/homes:load", "loadHomes", write, self._load),
+            Operation("PUT", "/v1/flags/{cell}", "setFlag", write, self._set_flag),
+            Operation("GET", "/metrics", "getMetrics", read, self._metrics),
+            Operation("GET", "/openapi.json", "getDocument", Right.NONE, self._openapi),
+            Operation("GET", "/-/live", "isLive", Right.NONE, self._live),
+            Operation("GET", "/-/ready", "isReady", Right.NONE, self._ready),
+        )
+
+    def application(self) -> web.Application:
+        """The application, to be run."""
+        application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._unrouted])
+        for operation in self.operations():
+            application.router.add_route(operation.method, operation.path, self._guarded(operation))
+        return application
+
+    def _guarded(self, operation: Operation) -> Answer:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            begun_s = time.perf_counter()
+            try:
+                self._check_right(request, operation.needs)
+                async with asyncio.timeout(None if operation.is_stream else _ANSWER_S):
+                    response = await operation.answer(request)
+            except Exception as failure:
+                response = problem_response(problem_of(failure))
+            self._meters.answered(operation.id, response.status, time.perf_counter() - begun_s)
+            return response
+
+        return answer
+
+    def _check_right(self, request: web.Request, needs: Right) -> None:
+        if needs is Right.NONE:
+            return
+        right = self._tokens.right_of(request.headers.get("Authorization", ""))
+        if right is Right.NONE:
+            raise ProblemError("no-credential", "send Authorization: Bearer with a token of the service")
+        if right < needs:
+            raise ProblemError("not-permitted", "the token may read; this is for tokens that may write")
+
+    @web.middleware
+    async def _unrouted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            self._meters.answered("none", error.status, 0.0)
+            response = problem_response(problem_of(error))
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+            return response
+
+    async def _get_key(self, request: web.Request) -> web.Response:
+        return _json(await self._keys.one(request.match_info["key"], _flagged(request, "fresh")))
+
+    async def _get_keys(self, request: web.Request) -> web.Response:
+        return _json(await self._keys.many(await _form(request)))
+
+    async def _history(self, request: web.Request) -> web.Response:
+        return _json(await self._truth.history(request.query.get("since_s", "")))
+
+    async def _cells(self, _: web.Request) -> web.Response:
+        return _json(await self._truth.cells())
+
+    async def _flags(self, _: web.Request) -> web.Response:
+        return _json(await self._truth.flags())
+
+    async def _place(self, request: web.Request) -> web.Response:
+        return _json(await self._truth.place(request.match_info["key"], await _form(request)))
+
+    async def _put(self, request: web.Request) -> web.Response:
+        return _json(await self._truth.put(request.match_info["key"], await _form(request)))
+
+    async def _load(self, request: web.Request) -> web.Response:
+        return _json(await self._truth.load(await _form(request)))
+
+    async def _set_flag(self, request: web.Request) -> web.Response:
+        return _json(await self._truth.set_flag(request.match_info["cell"], await _form(request)))
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        body = self._meters.text()
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return web.Response(text=self._document, content_type="application/json")
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return web.Response(text="live\n")
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        ready = self._is_ready()
+        return web.Response(text="ready\n" if ready else "the feed is silent\n", status=200 if ready else 503)
+
+
+async def _form(request: web.Request) -> object:
+    """The JSON of the body. Raises ValueError."""
+    try:
+        form: object = json.loads(await request.read(), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise ValueError("the body is no JSON") from None
+    return form
+
+
+def _refuse(name: str) -> object:
+    raise ValueError(f"{name} is no JSON, though Python reads it")
+
+
+def _flagged(request: web.Request, name: str) -> bool:
+    value = request.query.get(name, "false")
+    if value not in ("true", "false"):
+        raise ValueError(f"{name} is neither true nor false")
+    return value == "true"
+
+
+def _json(form: Mapping[str, Json]) -> web.Response:
+    text = json.dumps(form, ensure_ascii=False, separators=(",", ":"))
+    return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,139 @@
+"""How records are written in the service's JSON, for service and client alike. Decoding raises ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from lookup.assignment import Assignment, State
+from lookup.flags import Flag, FlagRecord
+from lookup.ports import Change, History, KeyMove
+from lookup.resolution import TIER_LABELS, Resolution
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+MAX_BATCH_KEYS: Final = 1000
+
+STATE_LABELS: Final = ("placed", "moving")
+
+
+def found_form(found: Resolution) -> Mapping[str, Json]:
+    """A home as a lookup tells it."""
+    return {
+        "key": found.key,
+        "cell": found.cell,
+        "jurisdiction": found.jurisdiction,
+        "epoch": found.epoch,
+        "state": STATE_LABELS[found.state],
+        "tier": TIER_LABELS[found.tier],
+    }
+
+
+def record_form(record: Assignment) -> Mapping[str, Json]:
+    """A record as the store keeps it."""
+    return {
+        "key": record.key,
+        "cell": record.cell,
+        "jurisdiction": record.jurisdiction,
+        "epoch": record.epoch,
+        "state": STATE_LABELS[record.state],
+        "moved_to": record.moved_to,
+        "updated_at_s": record.updated_at_s,
+    }
+
+
+def record_of(form: object) -> Assignment:
+    """The record in `record_form`."""
+    match form:
+        case {
+            "key": str() as key,
+            "cell": str() as cell,
+            "jurisdiction": str() as jurisdiction,
+            "epoch": int() as epoch,
+            "state": "placed" | "moving" as state,
+            "moved_to": str() as moved_to,
+            "updated_at_s": int() | float() as updated_at_s,
+        }:
+            placed = State(STATE_LABELS.index(state))
+            return Assignment(key, cell, jurisdiction, epoch, placed, moved_to, updated_at_s)
+    raise ValueError(
+        "not a home: key, cell, jurisdiction, epoch, state, moved_to and updated_at_s are needed"
+    )
+
+
+def flag_form(record: FlagRecord) -> Mapping[str, Json]:
+    """A cell's flag as the store keeps it."""
+    return {
+        "cell": record.cell,
+        "flag": record.flag.value,
+        "version": record.version,
+        "reason": record.reason,
+        "author": record.author,
+        "set_at_s": record.set_at_s,
+        "expires_at_s": record.expires_at_s,
+    }
+
+
+def flag_of(form: object) -> FlagRecord:
+    """The flag in `flag_form`."""
+    match form:
+        case {
+            "cell": str() as cell,
+            "flag": str() as flag,
+            "version": int() as version,
+            "reason": str() as reason,
+            "author": str() as author,
+            "set_at_s": int() | float() as set_at_s,
+            "expires_at_s": int() | float() | None as expires_at_s,
+        }:
+            return FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)
+    raise ValueError("not a flag of a cell")
+
+
+def change_form(change: Change) -> Mapping[str, Json]:
+    """An event of the feed."""
+    record, flagged = change.assignment, change.flag
+    return {
+        "generation": change.generation,
+        "sequence": change.sequence,
+        "home": None if record is None else record_form(record),
+        "left_cell": change.left_cell,
+        "flag": None if flagged is None else flag_form(flagged),
+    }
+
+
+def change_of(form: object) -> Change:
+    """The event in `change_form`."""
+    match form:
+        case {
+            "generation": str() as generation,
+            "sequence": int() as sequence,
+            "home": home,
+            "left_cell": str() as left_cell,
+            "flag": flag,
+        }:
+            record = None if home is None else record_of(home)
+            flagged = None if flag is None else flag_of(flag)
+            return Change(generation, sequence, record, flagged, left_cell)
+    raise ValueError("not an event of the feed")
+
+
+def history_form(history: History) -> Mapping[str, Json]:
+    """Moves, each a list to be short: key, epoch, Unix seconds, cell that was left."""
+    moves: list[Json] = [[move.key, move.epoch, move.moved_at_s, move.left_cell] for move in history.moves]
+    return {"covers_since_s": history.covers_since_s, "moves": moves}
+
+
+def history_of(form: object) -> History:
+    """The history in `history_form`."""
+    match form:
+        case {"covers_since_s": int() | float() as covers_since_s, "moves": list() as rows}:
+            return History(covers_since_s, [_move_of(row) for row in rows])
+    raise ValueError("not a history of moves")
+
+
+def _move_of(row: object) -> KeyMove:
+    match row:
+        case [str() as key, int() as epoch, int() | float() as at_s, str() as left_cell]:
+            return KeyMove(key, epoch, at_s, left_cell)
+    raise ValueError("not a move")

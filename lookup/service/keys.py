@@ -1,0 +1,124 @@
+"""The service's answers to "where is home?": from memory where it can, without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lookup.assignment import Assignment
+from lookup.keys import InvalidKeyError, parse_key
+from lookup.ports import Store, StoreUnavailableError
+from lookup.resolution import Outcome, Resolution
+from lookup.resolver import Resolver
+from lookup.service.forms import MAX_BATCH_KEYS, Json, found_form, record_form
+from lookup.service.meters import ServiceMeters
+from lookup.service.problems import ProblemError
+
+_FOUND: Final = Outcome.FOUND
+_UNKNOWN: Final = Outcome.UNKNOWN
+_STORE_READINGS: Final = 8
+"""At once, of those who ask for the truth: more would only flood the store."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The parts of a reply."""
+
+    homes: list[Mapping[str, Json]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    unavailable: list[str] = field(default_factory=list)
+    tally: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+    def add(self, found: Resolution) -> None:
+        self.tally[found.tier, found.outcome] += 1
+        if found.outcome is _FOUND:
+            self.homes.append(found_form(found))
+        elif found.outcome is _UNKNOWN:
+            self.unknown.append(found.key)
+        else:
+            self.unavailable.append(found.key)
+
+
+class KeyAnswers:
+    """Lookups by the resolver's tiers, or straight from the store (`fresh`)."""
+
+    def __init__(
+        self, resolver: Resolver, store: Store, meters: ServiceMeters, clock: Callable[[], float]
+    ) -> None:
+        self._resolver = resolver
+        self._store = store
+        self._meters = meters
+        self._clock = clock
+        self._readings = asyncio.Semaphore(_STORE_READINGS)
+
+    async def one(self, text: str, fresh: bool) -> Mapping[str, Json]:
+        """The home of one key. Raises InvalidKeyError, ProblemError or StoreUnavailableError."""
+        key = parse_key(text)
+        if fresh:
+            record = (await self._read([key])).get(key)
+            if record is None:
+                raise ProblemError("unknown-home", f"{key} has no home")
+            return record_form(record)
+        now_s = self._clock()
+        found = self._resolver.recall(key, None, now_s, True)
+        if found is None:
+            found = await self._resolver.resolve(key, None, now_s, True)
+        self._meters.looked_up(Counter({(found.tier, found.outcome): 1}))
+        if found.outcome is _FOUND:
+            return found_form(found)
+        if found.outcome is _UNKNOWN:
+            raise ProblemError("unknown-home", f"{key} has no home")
+        raise StoreUnavailableError("no tier answered")
+
+    async def many(self, form: object) -> Mapping[str, Json]:
+        """The homes of up to MAX_BATCH_KEYS keys, those that have none, those that can't be told now."""
+        keys, fresh = _asked(form)
+        if fresh:
+            records = await self._read(keys)
+            homes = [record_form(records[key]) for key in keys if key in records]
+            return {"homes": homes, "unknown": [k for k in keys if k not in records], "unavailable": []}
+        batch = _Batch()
+        now_s = self._clock()
+        recall = self._resolver.recall
+        waiting: list[str] = []
+        for key in keys:
+            found = recall(key, None, now_s, True)
+            if found is None:
+                waiting.append(key)
+            else:
+                batch.add(found)
+        if waiting:
+            resolve = self._resolver.resolve
+            for found in await asyncio.gather(*(resolve(key, None, now_s, True) for key in waiting)):
+                batch.add(found)
+        self._meters.looked_up(batch.tally)
+        return {"homes": batch.homes, "unknown": batch.unknown, "unavailable": batch.unavailable}
+
+    async def _read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        async with self._readings:
+            return await self._store.read(keys)
+
+
+def _asked(form: object) -> tuple[list[str], bool]:
+    """The keys of a batch, each once, and whether to ask the store. Raises InvalidKeyError, ValueError."""
+    match form:
+        case {"keys": list() as texts, **rest}:
+            fresh = rest.get("fresh", False)
+        case _:
+            raise ValueError("the body is no object with a list `keys`")
+    if not isinstance(fresh, bool):
+        raise ValueError("`fresh` is neither true nor false")
+    if len(texts) > MAX_BATCH_KEYS:
+        raise ValueError(f"{len(texts)} keys are asked for; at most {MAX_BATCH_KEYS} at once")
+    keys: dict[str, None] = {}
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"keys[{place}] is no text")
+        try:
+            keys[parse_key(text)] = None
+        except InvalidKeyError as error:
+            raise InvalidKeyError(f"keys[{place}]: {error}") from None
+    return list(keys), fresh

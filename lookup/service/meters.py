@@ -1,0 +1,61 @@
+"""What the lookup service counts, as Prometheus text."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
+
+_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class ServiceMeters:
+    """The counters of one service. `feed_age_s` is asked at each scrape."""
+
+    def __init__(self, feed_age_s: Callable[[], float]) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "homecell_service_requests",
+            "Requests answered.",
+            ["operation", "code"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "homecell_service_request_seconds",
+            "Time to the reply.",
+            ["operation"],
+            buckets=_BOUNDS_S,
+            registry=self._registry,
+        )
+        self._keys = Counter(
+            "homecell_service_keys",
+            "Keys looked up, by the tier that answered.",
+            ["tier", "result"],
+            registry=self._registry,
+        )
+        self._streams = Gauge("homecell_service_streams", "Followers of the feed.", registry=self._registry)
+        age = Gauge(
+            "homecell_feed_age_seconds", "Since the feed's last sign of life.", registry=self._registry
+        )
+        age.set_function(feed_age_s)
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        """A request was answered; `operation` is the operationId of the OpenAPI document, or "none"."""
+        self._requests.labels(operation, str(status)).inc()
+        self._seconds.labels(operation).observe(seconds)
+
+    def looked_up(self, tally: Tally[tuple[int, int]]) -> None:
+        """So many keys by (Tier, Outcome)."""
+        for (tier, outcome), keys in tally.items():
+            self._keys.labels(TIER_LABELS[tier], OUTCOME_LABELS[outcome]).inc(keys)
+
+    def streams(self, count: int) -> None:
+        """So many follow the feed now."""
+        self._streams.set(count)
+
+    def text(self) -> bytes:
+        """The exposition."""
+        return generate_latest(self._registry)

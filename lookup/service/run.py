@@ -1,0 +1,68 @@
+"""Runs the lookup service over a store and its feed until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Protocol
+
+from aiohttp import web
+
+from lookup.changes import ChangeFollower, FlagListener
+from lookup.ports import ChangeFeed, Store
+from lookup.resolver import build_resolver
+from lookup.service.app import Service
+from lookup.service.keys import KeyAnswers
+from lookup.service.meters import ServiceMeters
+from lookup.service.stream import Streams
+from lookup.service.tokens import Tokens
+from lookup.service.truth import TruthAnswers
+from lookup.settings import LookupSettings
+
+_SHUTDOWN_S = 1.0
+
+
+class FeedingStore(Store, ChangeFeed, Protocol):
+    """A store with its feed."""
+
+
+@contextlib.asynccontextmanager
+async def running(
+    store: FeedingStore, tokens: Tokens, settings: LookupSettings, host: str, port: int
+) -> AsyncIterator[int]:
+    """The service inside the block; its value is the port (`port` 0: any free one). Raises OSError."""
+    random = Random()
+    resolver = build_resolver(store, settings, random)
+    follower = ChangeFollower(
+        feed=store,
+        store=store,
+        resolver=resolver,
+        flags=FlagListener(),
+        claim_lifetime_s=settings.claim_lifetime_s,
+        clock=time.time,
+        random=random,
+    )
+    meters = ServiceMeters(lambda: time.time() - follower.fresh_as_of_s)
+    service = Service(
+        KeyAnswers(resolver, store, meters, time.time),
+        TruthAnswers(store, store, time.time),
+        Streams(store, meters),
+        tokens,
+        meters,
+        lambda: follower.is_caught_up,
+    )
+    runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    following = asyncio.get_running_loop().create_task(follower.run())
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        yield runner.addresses[0][1]
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        await runner.cleanup()
+        await resolver.close()

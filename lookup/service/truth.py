@@ -1,0 +1,102 @@
+"""What the service passes on to the store and its feed as it is: writes, flags, moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite, nan
+from typing import Final
+
+from lookup.assignment import NO_EPOCH
+from lookup.flags import Flag
+from lookup.keys import parse_key
+from lookup.ports import ChangeFeed, Store
+from lookup.service.forms import MAX_BATCH_KEYS, Json, flag_form, history_form, record_form, record_of
+from lookup.writer import place
+
+_MAX_NAME_CHARS: Final = 64
+_MAX_REASON_CHARS: Final = 1000
+
+
+class TruthAnswers:
+    """Raises ValueError for what is not as it should be, else what store and feed raise."""
+
+    def __init__(self, store: Store, feed: ChangeFeed, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._feed = feed
+        self._clock = clock
+
+    async def place(self, text: str, form: object) -> Mapping[str, Json]:
+        """The key's home: the one that was asked for, or the one that it has already."""
+        match form:
+            case {"cell": str() as cell, "jurisdiction": str() as jurisdiction}:
+                key = parse_key(text)
+                _check_names(cell, jurisdiction)
+                return record_form(await place(self._store, key, cell, jurisdiction, self._clock()))
+        raise ValueError("the body is no object with the texts `cell` and `jurisdiction`")
+
+    async def put(self, text: str, form: object) -> Mapping[str, Json]:
+        """The record, written if the store's has the expected epoch."""
+        match form:
+            case {"home": home, "expected_epoch": int() | None as expected}:
+                record = record_of(home)
+            case _:
+                raise ValueError("the body is no object with `home` and `expected_epoch`")
+        if record.key != parse_key(text):
+            raise ValueError("the home's key is not the one in the path")
+        _check_names(record.cell, record.jurisdiction)
+        await self._store.compare_and_set(record, NO_EPOCH if expected is None else expected)
+        return record_form(record)
+
+    async def load(self, form: object) -> Mapping[str, Json]:
+        """How many of the records were new, and are written now."""
+        match form:
+            case {"homes": list() as homes} if len(homes) <= MAX_BATCH_KEYS:
+                records = [record_of(home) for home in homes]
+            case _:
+                raise ValueError(f"the body is no object with a list `homes` of at most {MAX_BATCH_KEYS}")
+        for record in records:
+            parse_key(record.key)
+            _check_names(record.cell, record.jurisdiction)
+        return {"written": await self._store.load(records)}
+
+    async def cells(self) -> Mapping[str, Json]:
+        """How many keys are at home in each cell."""
+        return {"homes": dict(await self._store.count_by_cell())}
+
+    async def flags(self) -> Mapping[str, Json]:
+        """Every flag there is."""
+        return {"flags": [flag_form(record) for record in (await self._store.flags()).values()]}
+
+    async def set_flag(self, cell: str, form: object) -> Mapping[str, Json]:
+        """The cell's new flag."""
+        match form:
+            case {"flag": str() as flag, "reason": str() as reason, "author": str() as author, **rest}:
+                expires_at_s = rest.get("expires_at_s")
+                set_at_s = rest.get("set_at_s", self._clock())
+            case _:
+                raise ValueError("the body is no object with the texts `flag`, `reason` and `author`")
+        if not isinstance(set_at_s, int | float) or not isinstance(expires_at_s, int | float | None):
+            raise ValueError("`set_at_s` and `expires_at_s` are Unix seconds")
+        if len(reason) > _MAX_REASON_CHARS:
+            raise ValueError(f"the reason is longer than {_MAX_REASON_CHARS} characters")
+        _check_names(cell, author)
+        record = await self._store.set_flag(
+            cell, Flag(flag), reason=reason, author=author, now_s=set_at_s, expires_at_s=expires_at_s
+        )
+        return flag_form(record)
+
+    async def history(self, since: str) -> Mapping[str, Json]:
+        """The moves after that time."""
+        try:
+            since_s = float(since)
+        except ValueError:
+            since_s = nan
+        if not isfinite(since_s):
+            raise ValueError("`since_s` is no time in Unix seconds")
+        return history_form(await self._feed.history(since_s))
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        if not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable():
+            raise ValueError(f"a name has 1 to {_MAX_NAME_CHARS} printable characters")

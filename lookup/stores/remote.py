@@ -1,0 +1,104 @@
+"""A lookup service as store and feed, for an edge that has no database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from itertools import islice
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from lookup.assignment import Assignment
+from lookup.client import LookupClient
+from lookup.flags import Flag, FlagRecord
+from lookup.ports import Change, History, StoreUnusableError
+from lookup.service.forms import MAX_BATCH_KEYS
+from lookup.service.tokens import TokensFileError, load_token
+
+T = TypeVar("T")
+
+_BATCHES_AT_ONCE: Final = 4
+
+
+class RemoteStore:
+    """Implements ports.Store and ports.ChangeFeed: what it reads is the truth behind the service."""
+
+    def __init__(self, client: LookupClient) -> None:
+        self._client = client
+
+    @classmethod
+    def at(cls, url: str, token_file: Path) -> Self:
+        """The service at that URL; asks it nothing yet. Raises StoreUnusableError for a bad token file."""
+        try:
+            return cls(LookupClient(url, load_token(token_file)))
+        except TokensFileError as error:
+            raise StoreUnusableError(str(error)) from error
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.read: one request for each thousand keys."""
+        found: dict[str, Assignment] = {}
+        batches = list(_chunks(keys))
+        for start in range(0, len(batches), _BATCHES_AT_ONCE):
+            together = batches[start : start + _BATCHES_AT_ONCE]
+            for records in await asyncio.gather(*map(self._client.read, together)):
+                found.update(records)
+        return found
+
+    async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
+        """ports.Store.compare_and_set. Raises ValueError when the new epoch is not higher."""
+        if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
+            raise ValueError(
+                f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
+            )
+        await self._client.compare_and_set(new, expected_epoch)
+
+    async def load(self, assignments: Iterable[Assignment]) -> int:
+        """ports.Store.load: repeating it after an interruption completes it."""
+        loaded = 0
+        for records in _chunks(assignments):
+            loaded += await self._client.load(records)
+        return loaded
+
+    async def count_by_cell(self) -> Mapping[str, int]:
+        """ports.Store.count_by_cell."""
+        return await self._client.count_by_cell()
+
+    async def flags(self) -> Mapping[str, FlagRecord]:
+        """ports.Store.flags."""
+        return await self._client.flags()
+
+    async def set_flag(
+        self,
+        cell: str,
+        flag: Flag,
+        *,
+        reason: str,
+        author: str,
+        now_s: float,
+        expires_at_s: float | None = None,
+    ) -> FlagRecord:
+        """ports.Store.set_flag."""
+        return await self._client.set_flag(
+            cell, flag, reason=reason, author=author, now_s=now_s, expires_at_s=expires_at_s
+        )
+
+    async def follow(self) -> AsyncGenerator[Change, None]:
+        """ports.ChangeFeed.follow."""
+        async with aclosing(self._client.changes()) as changes:
+            async for change in changes:
+                yield change
+
+    async def history(self, since_s: float) -> History:
+        """ports.ChangeFeed.history."""
+        return await self._client.history(since_s)
+
+    async def close(self) -> None:
+        """ports.Store.close; followers get StoreUnavailableError."""
+        await self._client.close()
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    source = iter(items)
+    while chunk := list(islice(source, MAX_BATCH_KEYS)):
+        yield chunk

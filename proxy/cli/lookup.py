@@ -1,0 +1,87 @@
+"""homecell lookup: runs the lookup service until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy.cli.answers import (
+    HELP_SETTINGS,
+    UnreachableError,
+    UsageMistakeError,
+    config_option,
+    load_settings,
+)
+
+if TYPE_CHECKING:
+    from lookup.service.tokens import Tokens
+    from proxy.config import Settings
+    from proxy.model import Endpoint
+
+
+@click.command("lookup", context_settings=HELP_SETTINGS)
+@config_option
+def command(config_file: Path | None) -> None:
+    """Run the lookup service.
+
+    It answers over HTTP where users are at home, tells changes as they happen,
+    and passes changes on to the store: for edges that have no database of their
+    own, and for other programs. The config's `lookup_service` says where it
+    listens and who may ask; GET /openapi.json says what can be asked. It runs in
+    the foreground until SIGTERM or Ctrl-C.
+
+    \b
+    Examples:
+      homecell lookup --config configs/demo.yaml
+      HOMECELL_CONFIG=edge.yaml homecell lookup
+
+    \b
+    Exit codes:
+      0  stopped as it was told
+      2  a mistake in the config or in the file of tokens
+      3  the store can't be reached, or the port is taken
+    """
+    settings = load_settings(config_file, warn=True)
+    if settings.lookup_service is None:
+        raise UsageMistakeError(
+            "The config has no section `lookup_service`.",
+            "add `lookup_service: {listen: 127.0.0.1:8090, tokens_file: lookup.tokens}`",
+        )
+    import uvloop
+
+    from lookup.ports import StoreUnavailableError
+    from lookup.service.tokens import TokensFileError, load_tokens
+
+    service = settings.lookup_service
+    try:
+        tokens = load_tokens(service.tokens_file)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, service.listen, tokens))
+    except TokensFileError as error:
+        raise UsageMistakeError(str(error), "") from error
+    except StoreUnavailableError as error:
+        what, _, mend = str(error).partition("; ")
+        raise UnreachableError(what, mend or "try again, or see whether its disk is well") from error
+    except OSError as error:
+        raise UnreachableError(str(error), "stop what listens there, or choose another port") from error
+
+
+async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
+    from lookup.service.run import running
+    from lookup.stores.sqlite import SqliteStore
+    from proxy.wiring import lookup_settings
+
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    store = await SqliteStore.open(settings.store.path)
+    try:
+        async with running(store, tokens, lookup_settings(settings), listen.host, listen.port) as port:
+            click.echo(f"The lookup service listens on http://{listen.host}:{port}", err=True)
+            await stopped.wait()
+    finally:
+        await store.close()

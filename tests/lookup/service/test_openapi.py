@@ -1,0 +1,164 @@
+"""The OpenAPI document: complete, closed in itself, and true of the replies that the service gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+
+from lookup.flags import Flag
+from lookup.resolver import build_resolver
+from lookup.service.app import Service
+from lookup.service.keys import KeyAnswers
+from lookup.service.meters import ServiceMeters
+from lookup.service.openapi import document
+from lookup.service.stream import Streams
+from lookup.service.tokens import Right, Tokens
+from lookup.service.truth import TruthAnswers
+from lookup.settings import LookupSettings
+from lookup.writer import place
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fakes import NOW_S, FakeFeed, FakeStore, home
+from tests.lookup.service.site import served
+
+METHODS: Final = ("get", "put", "post", "delete", "patch")
+TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
+
+
+def part(*path: str) -> dict[str, object]:
+    """What stands in the document at that path."""
+    found: object = document()
+    for key in path:
+        assert isinstance(found, dict)
+        found = found[key]
+    assert isinstance(found, dict)
+    return found
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, object]]]:
+    for path, item in part("paths").items():
+        assert isinstance(item, dict)
+        for method in METHODS:
+            if method in item:
+                yield method.upper(), path, item[method]
+
+
+def references(form: object) -> Iterator[str]:
+    if isinstance(form, dict):
+        if isinstance(form.get("$ref"), str):
+            yield form["$ref"]
+        for member in form.values():
+            yield from references(member)
+    elif isinstance(form, list | tuple):
+        for entry in form:
+            yield from references(entry)
+
+
+def fits(schema: object, value: object) -> bool:
+    """Whether the value is as the schema says; knows the keywords that the document uses."""
+    assert isinstance(schema, dict)
+    if "$ref" in schema:
+        return fits(part(*schema["$ref"].removeprefix("#/").split("/")), value)
+    for choice in ("oneOf", "anyOf"):
+        if choice in schema and not any(fits(option, value) for option in schema[choice]):
+            return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    names = schema.get("type", list(TYPES))
+    if not any(isinstance(value, TYPES[name]) for name in ([names] if isinstance(names, str) else names)):
+        return False
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        return all(name in value for name in schema.get("required", ())) and all(
+            fits(known[name], member) for name, member in value.items() if name in known
+        )
+    if isinstance(value, list) and "items" in schema:
+        return all(fits(schema["items"], entry) for entry in value)
+    return True
+
+
+def schema_of(method: str, path: str, status: str = "200") -> object:
+    for found, where, operation in operations():
+        if (found, where) == (method, path):
+            assert isinstance(operation["responses"], dict)
+            (content,) = operation["responses"][status]["content"].values()
+            return content["schema"]
+    raise AssertionError(f"{method} {path} is not in the document")
+
+
+@asynchronous
+async def test_every_operation_is_in_the_document_and_nothing_else() -> None:
+    store, meters = FakeStore(), ServiceMeters(lambda: 0.0)
+    feed = FakeFeed()
+    truth = TruthAnswers(store, feed, lambda: NOW_S)
+    keys = KeyAnswers(build_resolver(store, LookupSettings(), Random(1)), store, meters, lambda: NOW_S)
+    service = Service(keys, truth, Streams(feed, meters), Tokens({}), meters, lambda: True)
+    served_ones = {(o.method, o.path, o.id, o.needs is Right.NONE) for o in service.operations()}
+    documented = {(m, path, o["operationId"], o.get("security") == []) for m, path, o in operations()}
+    assert served_ones == documented
+
+
+def test_every_reference_leads_somewhere() -> None:
+    found = set(references(document()))
+    assert len(found) > 5
+    for reference in found:
+        assert part(*reference.removeprefix("#/").split("/"))
+
+
+def test_every_parameter_of_a_path_is_described() -> None:
+    for path, item in part("paths").items():
+        assert isinstance(item, dict)
+        named = {p["name"] for p in item.get("parameters", ()) if p["in"] == "path"}
+        assert named == {piece.partition("}")[0] for piece in path.split("{")[1:]}
+
+
+def test_the_checker_of_schemas_knows_wrong_from_right() -> None:
+    assert fits({"$ref": "#/components/schemas/Problem"}, {"type": "x", "title": "t", "status": 404})
+    assert not fits({"$ref": "#/components/schemas/Problem"}, {"type": "x", "title": "t"})
+    assert not fits({"$ref": "#/components/schemas/Problem"}, {"type": "x", "title": "t", "status": "404"})
+    assert not fits({"type": "array", "items": {"enum": ["a"]}}, ["a", "b"])
+    assert not fits({"oneOf": [{"type": "string"}, {"type": "null"}]}, 5)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "form"),
+    [
+        ("GET", "/v1/keys/{key}", None),
+        ("POST", "/v1/keys:batch", {"keys": ["user:1", "user:2"]}),
+        ("POST", "/v1/keys:batch", {"keys": ["user:1", "user:2"], "fresh": True}),
+        ("POST", "/v1/keys/{key}:place", {"cell": "cell-a", "jurisdiction": "eu"}),
+        ("POST", "/v1/homes:load", {"homes": []}),
+        ("GET", "/v1/history", None),
+        ("GET", "/v1/cells", None),
+        ("GET", "/v1/flags", None),
+        ("PUT", "/v1/flags/{cell}", {"flag": "down", "reason": "fire", "author": "ann"}),
+        ("GET", "/openapi.json", None),
+    ],
+)
+def test_replies_are_as_the_document_says(tmp_path: Path, method: str, path: str, form: object) -> None:
+    @asynchronous
+    async def scenario() -> None:
+        async with served(tmp_path) as (store, service):
+            await place(store, "user:1", "cell-a", "eu", NOW_S)
+            await store.compare_and_set(home("user:1", "cell-b", 2), 1)
+            await store.set_flag("cell-a", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
+            asked = path.replace("{key}", "user:1").replace("{cell}", "cell-a")
+            query = "?since_s=0" if path.endswith("history") else ""
+            status, reply = await service.ask(method, asked + query, form)
+            assert status == 200
+            assert fits(schema_of(method, path), reply), reply
+            _, problem = await service.ask("GET", "/v1/keys/nobody")
+            assert fits({"$ref": "#/components/schemas/Problem"}, problem)
+
+    scenario()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from lookup.assignment import NO_EPOCH
+from lookup.client import LookupClient
+from lookup.ports import StoreUnavailableError, StoreUnusableError
+from lookup.stores.remote import RemoteStore
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fakes import home
+from tests.lookup.service.site import READ_TOKEN, WRITE_TOKEN, served
+from tests.lookup.stores.contract import FeedingStore, OpenStore, StoreContract
+from tests.proxy.workers.stage import free_port
+
+
+@pytest.fixture
+def open_store(tmp_path: Path) -> OpenStore:
+    """Each opening has a service of its own; all of them stand before one embedded store."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[FeedingStore]:
+        async with served(tmp_path) as (_, asker):
+            store = RemoteStore(LookupClient(asker.url, WRITE_TOKEN))
+            try:
+                yield store
+            finally:
+                await store.close()
+
+    return opened
+
+
+class TestRemoteStore(StoreContract):
+    """A lookup service as store, over real sockets."""
+
+
+@asynchronous
+async def test_a_service_that_is_away_is_unavailable_not_unusable(tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text(f"{READ_TOKEN}\n")
+    store = RemoteStore.at(f"http://127.0.0.1:{free_port()}", token_file)
+    with pytest.raises(StoreUnavailableError) as failure:
+        await store.read(["user:1"])
+    assert not isinstance(failure.value, StoreUnusableError)
+    with pytest.raises(StoreUnavailableError):
+        await anext(store.follow())
+    await store.close()
+
+
+@pytest.mark.parametrize(("token", "status"), [("x" * 40, "401"), (READ_TOKEN, "403")])
+def test_a_token_that_does_not_permit_it_is_told_with_the_mend(
+    tmp_path: Path, token: str, status: str
+) -> None:
+    @asynchronous
+    async def scenario() -> None:
+        async with served(tmp_path) as (_, asker):
+            store = RemoteStore(LookupClient(asker.url, token))
+            with pytest.raises(StoreUnusableError, match=f"{status} .*; give this client a token"):
+                await store.compare_and_set(home("user:1"), NO_EPOCH)
+            await store.close()
+
+    scenario()
+
+
+@pytest.mark.parametrize("text", ["", "short\n", f"read {READ_TOKEN}\n"])
+def test_a_token_file_without_a_token_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(text)
+    with pytest.raises(StoreUnusableError, match="not one token"):
+        RemoteStore.at("http://127.0.0.1:1", path)

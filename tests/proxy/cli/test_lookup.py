@@ -1,0 +1,85 @@
+"""homecell lookup as an operator runs it: a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+
+import pytest
+
+from lookup.client import LookupClient
+from tests.proxy.cli.conftest import Homecell
+from tests.proxy.config.site import Site
+from tests.proxy.workers.stage import free_port
+
+TOKEN = "r" * 32
+
+
+def add_service(site: Site, port: int, tokens: str = f"read {TOKEN}\n") -> None:
+    (site.folder / "lookup.tokens").write_text(tokens)
+    section = f'lookup_service: {{listen: "127.0.0.1:{port}", tokens_file: lookup.tokens}}\nroutes:\n'
+    site.spoil(("routes:\n", section))
+
+
+def test_without_its_section_it_says_what_to_add(homecell: Homecell) -> None:
+    result = homecell("lookup")
+    assert result.exit_code == 2
+    assert "add `lookup_service:" in result.stderr
+
+
+def test_a_mistake_in_the_file_of_tokens_is_told(homecell: Homecell, site: Site) -> None:
+    add_service(site, 1, "read short\n")
+    result = homecell("lookup")
+    assert result.exit_code == 2
+    assert "lookup.tokens:1: the token is shorter" in result.stderr
+
+
+def test_without_its_store_it_says_so(homecell: Homecell, site: Site) -> None:
+    add_service(site, free_port())
+    (site.folder / "home.sqlite").unlink()
+    result = homecell("lookup")
+    assert result.exit_code == 3
+    assert "no such store" in result.stderr
+
+
+@pytest.mark.slow
+def test_it_answers_until_it_is_told_to_stop(site: Site) -> None:
+    port = free_port()
+    add_service(site, port)
+
+    async def scenario() -> None:
+        command = [
+            sys.executable,
+            "-c",
+            "from proxy.cli import main; main()",
+            "lookup",
+            "--config",
+            str(site.edge),
+        ]
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        try:
+            assert process.stderr is not None
+            line = await asyncio.wait_for(process.stderr.readline(), 30)
+            assert line.decode().strip() == f"The lookup service listens on http://127.0.0.1:{port}"
+            async with LookupClient(f"http://127.0.0.1:{port}", TOKEN) as client:
+                found = await client.get("user:2")
+                assert found is not None
+                assert (found.cell, found.epoch) == ("us-1", 3)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 30) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_port_that_is_taken_is_told(site: Site, homecell: Homecell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        add_service(site, taken.getsockname()[1])
+        result = homecell("lookup")
+    assert result.exit_code == 3
+    assert "address already in use" in result.stderr
