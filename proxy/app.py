@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import time
 from collections.abc import Iterable
@@ -56,6 +57,14 @@ class _MeteredLookups(LookupObserver):
         self._meters.lookup(tier, outcome, seconds)
 
 
+def end_without(task: asyncio.Task[None]) -> None:
+    """A part that should run for ever has failed: end this worker in order, for the supervisor to replace."""
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        _log.critical("a part of this worker failed; it ends, to be replaced", exc_info=failure)
+        signal.raise_signal(signal.SIGTERM)
+
+
 class RunningEdge:
     """One worker's data plane, from `start` to `drain`."""
 
@@ -80,6 +89,8 @@ class RunningEdge:
         if warm_start is not None:
             works.append(warm_start.keep(snapshot_interval_s, self._feed_as_of_s, self._flags))
         self._tasks = [edge.loop.create_task(work) for work in works]
+        for task in self._tasks:
+            task.add_done_callback(end_without)
 
     def flag_versions(self) -> dict[str, int]:
         """For each flagged cell: the version of the flag that this worker applies."""

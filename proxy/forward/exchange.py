@@ -119,7 +119,7 @@ class Exchange:
         """The exchange is over, as `reason` says ("" for well): count it, log it, free the connection."""
         raise NotImplementedError(type(self))
 
-    def cookie_lines(self) -> list[bytes]:
+    def cookie_lines(self, reply: ReplyHead) -> list[bytes]:
         """The Set-Cookie line of the reply's head, asked for when `cookie_due`."""
         raise NotImplementedError(type(self))
 
@@ -286,7 +286,7 @@ class Exchange:
                 chunked,
                 self.keep_alive,
                 head.minor,
-                self.cookie_lines() if self.cookie_due else _NO_LINES,
+                self.cookie_lines(reply) if self.cookie_due else _NO_LINES,
                 first,
             )
         )

@@ -21,6 +21,7 @@ from proxy.rooms.routes import Route
 from proxy.wire.framing import NO_BODY
 from proxy.wire.ids import REQUEST_ID_DIGITS
 from proxy.wire.own_reply import OwnReply, plain_reply, problem_reply
+from proxy.wire.reply import ReplyHead, shared_caches_may_keep
 from proxy.wire.request import RequestHead
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Journey(Exchange):
         resolution = self.edge.resolver.recall(identity.key, hint, now_s, self.head.safe)
         if resolution is None:
             self.move_to(LOOKUP)
+            self.withheld = True  # until it is known whose law the path is under
             self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
             self.opening = self.edge.loop.create_task(self._look_up(identity, hint, now_s))
         else:
@@ -112,6 +114,7 @@ class Journey(Exchange):
         self.resolution = resolution
         if resolution.outcome != Outcome.FOUND:
             if resolution.outcome == Outcome.UNKNOWN:
+                self.withheld = False
                 self.refuse(errors.UNKNOWN_HOME, "")
             else:
                 self.refuse(errors.LOOKUP_UNAVAILABLE, "")
@@ -124,6 +127,7 @@ class Journey(Exchange):
         if resolution.jurisdiction not in link.permitted:
             self._not_permitted(resolution, link)
             return
+        self.withheld = False
         self.link = link
         self.epoch = resolution.epoch
         link.meter.enter()
@@ -162,9 +166,14 @@ class Journey(Exchange):
 
     # What the exchange asks for.
 
-    def cookie_lines(self) -> list[bytes]:
-        """A routing cookie for clients that keep cookies, when their home had to be looked up."""
+    def cookie_lines(self, reply: ReplyHead) -> list[bytes]:
+        """A routing cookie for clients that keep cookies, when their home had to be looked up.
+
+        A reply that shared caches may keep carries none: a cache could hand it to somebody else.
+        """
         resolution = self.resolution
+        if shared_caches_may_keep(reply.fields):
+            return _NO_LINES
         if resolution is None or resolution.tier in _NO_COOKIE_TIERS or resolution.epoch == NO_EPOCH:
             return _NO_LINES
         cookie = self.edge.cookies.set_cookie(resolution.key, resolution.cell, resolution.epoch, time.time())

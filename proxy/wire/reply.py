@@ -153,3 +153,14 @@ def _apply_connection(reply: ReplyHead, lines: list[bytes], options: list[bytes]
                     del lines[index]
     if b"close" in options:
         reply.keep_alive = False
+
+
+def shared_caches_may_keep(fields: list[bytes]) -> bool:
+    """Whether Cache-Control lets a shared cache keep the reply for others (RFC 9111 section 3)."""
+    for line in fields:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"cache-control":
+            for directive in list_members(value):
+                if directive == b"public" or directive.startswith(b"s-maxage"):
+                    return True
+    return False

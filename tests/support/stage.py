@@ -192,13 +192,18 @@ class Stage:
         await until(lambda: len(self.edge.connections) > known, "the proxy has accepted")
         return end
 
-    async def serve(self, client: End, request: bytes, cell: str = "eu-1") -> tuple[bytes, bytes]:
-        """One exchange, over the cell's newest connection; returns the heads that cell and client got."""
+    async def serve(
+        self, client: End, request: bytes, cell: str = "eu-1", line: bytes = b"Content-Length: 0"
+    ) -> tuple[bytes, bytes]:
+        """One exchange, over the cell's newest connection; returns the heads that cell and client got.
+
+        line    the only field line of the reply
+        """
         known = self.cells[cell].accepted
         client.send(request)
         end = known[-1] if known and not known[-1].gone else await self.cells[cell].connection()
         seen = await end.take_head()
-        end.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        end.send(b"HTTP/1.1 204 No Content\r\n" + line + b"\r\n\r\n")
         return seen, await client.take_head()
 
     def pass_time(self, seconds: float) -> None:

@@ -92,6 +92,7 @@ async def test_a_lookup_that_is_unavailable_is_503_and_soon_tried_again(stage: S
     client.send(get())
     problem = await problem_of(client)
     assert (problem.status, problem.slug, problem.closes) == (503, "lookup-unavailable", False)
+    assert (await stage.logged())["path"] == "", "nobody knows yet whose law it is under"
     assert problem.fields[b"retry-after"] == b"2"
     await stage.insist_untouched()
     stage.store.available = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from lookup.assignment import Assignment
 from tests.support.credentials import new_routing_cookies, token
 from tests.support.messages import (
@@ -43,6 +45,18 @@ async def test_a_browser_gets_a_routing_cookie_after_a_lookup_and_then_needs_non
     assert (first["tier"], second["tier"]) == ("store", "claim")
     assert (second["epoch"], second["source"]) == (3, "session-cookie")
     assert stage.store.readings == 1
+
+
+@pytest.mark.parametrize("directives", [b"public, max-age=60", b"max-age=60, S-MaxAge=600"])
+@staged
+async def test_a_reply_that_a_shared_cache_may_keep_carries_no_cookie(
+    stage: Stage, directives: bytes
+) -> None:
+    client = await stage.client()
+    _, reply = await stage.serve(client, with_session(1), line=b"Cache-Control: " + directives)
+    assert cookie_in(reply) == b""
+    _, reply = await stage.serve(client, with_session(1), line=b"Cache-Control: private, max-age=60")
+    assert cookie_in(reply).startswith(b"home_cell=")
 
 
 @staged
