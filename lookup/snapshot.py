@@ -118,7 +118,13 @@ def unseal(content: bytes, origin: str) -> Knowledge | Ignored:
 def _decode(body: bytes, origin: str) -> Knowledge | Ignored:
     lines = body.splitlines()
     match json.loads(lines[0]) if lines else None:
-        case ["feed", str() as found, float() as as_of_s, float() | int() as covers_since_s, dict() as left]:
+        case [
+            "feed",
+            str() as found,
+            float() as as_of_s,
+            float() | int() as covers_since_s,
+            dict() as left_at,
+        ]:
             pass
         case _:
             raise ValueError("no first line")
@@ -134,15 +140,20 @@ def _decode(body: bytes, origin: str) -> Knowledge | Ignored:
         if kind == "homes":
             homes += _homes(rows)
         elif kind == "moves":
-            moves += [KeyMove(key, epoch, at_s, left_cell) for key, epoch, at_s, left_cell in rows]
+            moves += [
+                KeyMove(str(key), int(epoch), float(at_s), str(left)) for key, epoch, at_s, left in rows
+            ]
         else:
             flags += [FlagRecord(cell, Flag(flag), *rest) for cell, flag, *rest in rows]
-    left_at_s = {cell: float(at_s) for cell, at_s in left.items()}
+    left_at_s = {cell: float(at_s) for cell, at_s in left_at.items()}
     return Knowledge(as_of_s, covers_since_s, homes, moves, left_at_s, flags)
 
 
 def _homes(rows: list[tuple[str, str, str, int, int, float]]) -> Iterator[KnownHome]:
     for key, cell, jurisdiction, epoch, state, read_at_s in rows:
+        texts, numbers = (key, cell, jurisdiction), (epoch, read_at_s)
+        if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int, float}:
+            raise ValueError("not a home")
         yield KnownHome(key, cell, jurisdiction, epoch, State(state), read_at_s)
 
 

@@ -86,7 +86,10 @@ class WarmStart:
         """Write regularly until cancelled. `as_of_s` is when the feed was last heard (-inf: never)."""
         await pause(min(_FIRST_S, interval_s))
         while True:
-            await self.write(as_of_s(), flags())
+            try:
+                await self.write(as_of_s(), flags())
+            except Exception:  # whatever is wrong with a snapshot, requests go on
+                _log.exception("%s: no snapshot could be made", self._files.own)
             await pause(interval_s)
 
     async def write(self, as_of_s: float, flags: Iterable[FlagRecord]) -> bool:

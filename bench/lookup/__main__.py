@@ -1,4 +1,4 @@
-"""`python -m bench.lookup`: what the lookup costs per hit, per miss, per remembered home; the service per key."""
+"""`python -m bench.lookup`: what the lookup costs per hit, miss and remembered home, and as a service."""
 
 from __future__ import annotations
 
