@@ -121,6 +121,10 @@ class ChangeFeed(Protocol):
         """
 
 
+class FeedingStore(Store, ChangeFeed, Protocol):
+    """A store with its feed."""
+
+
 class SharedCache(Protocol):
     """A cache that edges share, between memory and the store; StoreUnavailableError when out of reach."""
 

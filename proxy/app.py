@@ -17,7 +17,7 @@ from lookup.flags import FlagRecord
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import LookupObserver
-from lookup.ports import StoreUnavailableError
+from lookup.ports import FeedingStore, Store, StoreUnavailableError
 from lookup.resolver import Resolver
 from lookup.snapshot import Knowledge
 from lookup.stores.sqlite import SqliteStore
@@ -71,7 +71,7 @@ class RunningEdge:
     def __init__(
         self,
         edge: Edge,
-        store: SqliteStore,
+        store: Store,
         switch: FlagSwitch,
         follower: ChangeFollower,
         addresses: Addresses,
@@ -216,7 +216,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     moved = MovedSet(lookup_settings.moved_keys, lookup_settings.clock_skew_s)
     warm_start = wiring.warm_start(settings, slot, memory, moved)
     known = await warm_start.restore(time.time()) if warm_start is not None else None
-    store = SqliteStore(settings.store.path, create=False, feed_bounds=FeedBounds())
+    store = _store(settings)
     flags = await _first_flags(store, known, meters)
     resolver = Resolver(memory, moved, store, None, lookup_settings, _MeteredLookups(meters))
     cell_links = wiring.links(settings, addresses, wheel, outbox, meters)
@@ -245,7 +245,18 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     return running
 
 
-async def _first_flags(store: SqliteStore, known: Knowledge | None, meters: Meters) -> Iterable[FlagRecord]:
+def _store(settings: Settings) -> FeedingStore:
+    """The store, not asked yet. Raises StoreUnusableError."""
+    place = settings.store
+    if place.url is not None and place.token_file is not None:
+        from lookup.stores.remote import RemoteStore  # with the HTTP client, which no other worker needs
+
+        return RemoteStore.at(place.url, place.token_file)
+    assert place.path is not None, "checked when the config was read"
+    return SqliteStore(place.path, create=False, feed_bounds=FeedBounds())
+
+
+async def _first_flags(store: Store, known: Knowledge | None, meters: Meters) -> Iterable[FlagRecord]:
     """The store's; while it does not answer, those `known` from before. Raises StoreUnavailableError."""
     try:
         async with asyncio.timeout(None if known is None else _FIRST_WORD_S):

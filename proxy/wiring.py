@@ -89,7 +89,7 @@ def warm_start(settings: Settings, slot: int, memory: Memory, moved: MovedSet) -
     if snapshot is None:
         return None
     files = SnapshotFiles(snapshot.folder, settings.edge.name, slot)
-    return WarmStart(files, f"{store.kind} {store.path}", memory, moved, snapshot.entries)
+    return WarmStart(files, f"{store.kind} {store.place}", memory, moved, snapshot.entries)
 
 
 def links(

@@ -7,12 +7,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from random import Random
-from typing import Protocol
 
 from aiohttp import web
 
 from lookup.changes import ChangeFollower, FlagListener
-from lookup.ports import ChangeFeed, Store
+from lookup.ports import FeedingStore
 from lookup.resolver import build_resolver
 from lookup.service.app import Service
 from lookup.service.keys import KeyAnswers
@@ -23,10 +22,6 @@ from lookup.service.truth import TruthAnswers
 from lookup.settings import LookupSettings
 
 _SHUTDOWN_S = 1.0
-
-
-class FeedingStore(Store, ChangeFeed, Protocol):
-    """A store with its feed."""
 
 
 @contextlib.asynccontextmanager

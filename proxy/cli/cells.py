@@ -29,7 +29,7 @@ from proxy.cli.durations import Duration
 from proxy.cli.tables import address, moment, show_table, span
 
 if TYPE_CHECKING:
-    from lookup.stores.sqlite import SqliteStore
+    from lookup.ports import FeedingStore
     from proxy.cli.acknowledgement import Acknowledged
     from proxy.config import Settings
     from proxy.model import Cell
@@ -77,10 +77,10 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
       homecell cells list
       homecell cells list --json | jq -r '.[] | select(.flag == "down") | .name'
     """
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_any_store
 
     settings = load_settings(config_file)
-    flags, users = with_store(settings.store.path, _read)
+    flags, users = with_any_store(settings.store, _read)
     now_s = time.time()
     rows = [cell_row(cell, flags.get(cell.name), users.get(cell.name, 0), now_s) for cell in settings.cells]
     if as_json:
@@ -93,7 +93,7 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
         click.secho(text, fg="yellow", err=True)
 
 
-async def _read(store: SqliteStore) -> tuple[Mapping[str, FlagRecord], Mapping[str, int]]:
+async def _read(store: FeedingStore) -> tuple[Mapping[str, FlagRecord], Mapping[str, int]]:
     return await store.flags(), await store.count_by_cell()
 
 
@@ -194,13 +194,13 @@ def flag_cell(
         from proxy.config.findings import choose
 
         raise UsageMistakeError(f"there is no cell `{name}` in {settings.cells_file}", choose(name, known))
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_any_store
 
     now_s = time.time()
     expires_at_s = None if expires_in is None else now_s + expires_in
     by = author or login_name()
-    record = with_store(
-        settings.store.path,
+    record = with_any_store(
+        settings.store,
         lambda store: store.set_flag(
             name, Flag(flag), reason=reason, author=by, now_s=now_s, expires_at_s=expires_at_s
         ),

@@ -97,12 +97,17 @@ def _summary(settings: Settings) -> dict[str, object]:
     }
 
 
+def _store_place(settings: Settings) -> str:
+    path = settings.store.path
+    return settings.store.place if path is None else short(path)
+
+
 def _show_summary(settings: Settings) -> None:
     edge = settings.edge
     workers = "1 worker" if edge.workers == 1 else f"{edge.workers} workers"
     click.echo(f"{short(settings.path)} is sound.\n")
     click.echo(f"Edge {edge.name} in {edge.jurisdiction}: {workers} on {address(edge.listen)}, ", nl=False)
-    click.echo(f"admin on {address(edge.admin)}; {settings.store.kind} store {short(settings.store.path)}")
+    click.echo(f"admin on {address(edge.admin)}; {settings.store.kind} store {_store_place(settings)}")
     for user, rule in settings.residency.items():
         served = "served here" if edge.jurisdiction in rule.allow else f"sent to {rule.edge_url}"
         click.echo(f"Users of {user}: in {' and '.join(rule.allow)} only; {served}")

@@ -62,14 +62,14 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     if not path.startswith("/"):
         raise UsageMistakeError(f"{path!r} is no path", "write e.g. --path /orders")
     from proxy.cli.explanation import Question, Walk
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_any_store
 
     text = sys.stdin.read().strip() if token == "-" else token
     if not text.isascii():
         raise UsageMistakeError("the token is not ASCII text", "give the token as the client sends it")
     question = Question(named, text, method.upper(), path)
-    told = with_store(
-        settings.store.path, lambda store: Walk(settings, store, question, time.time()).explain()
+    told = with_any_store(
+        settings.store, lambda store: Walk(settings, store, question, time.time()).explain()
     )
     if told.key and named and told.key != named:
         raise UsageMistakeError(f"the token is for {told.key}, not for {named}", f"ask for {told.key}")

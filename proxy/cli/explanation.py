@@ -16,9 +16,9 @@ from typing import Final
 from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.changes import ChangeFollower, FlagListener
 from lookup.flags import FlagRecord
+from lookup.ports import FeedingStore
 from lookup.resolution import TIER_LABELS, Hint, Outcome, Resolution, Tier
 from lookup.resolver import build_resolver
-from lookup.stores.sqlite import SqliteStore
 from proxy import errors, wiring
 from proxy.cells.flags import FlagBoard
 from proxy.cli.tables import address, moment, span
@@ -91,7 +91,7 @@ class _CaughtUp(FlagListener):
 class Walk:
     """One question on its way through the rooms of one edge, as of `now_s` (Unix seconds)."""
 
-    def __init__(self, settings: Settings, store: SqliteStore, question: Question, now_s: float) -> None:
+    def __init__(self, settings: Settings, store: FeedingStore, question: Question, now_s: float) -> None:
         self.told = Explanation()
         self._settings = settings
         self._store = store

@@ -51,6 +51,11 @@ def command(config_file: Path | None) -> None:
             "The config has no section `lookup_service`.",
             "add `lookup_service: {listen: 127.0.0.1:8090, tokens_file: lookup.tokens}`",
         )
+    path = settings.store.path
+    if path is None:
+        raise UsageMistakeError(
+            "The config's store is a lookup service itself.", "run this where the database is"
+        )
     import uvloop
 
     from lookup.ports import StoreUnavailableError
@@ -60,7 +65,7 @@ def command(config_file: Path | None) -> None:
     try:
         tokens = load_tokens(service.tokens_file)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, service.listen, tokens))
+            runner.run(_serve(settings, path, service.listen, tokens))
     except TokensFileError as error:
         raise UsageMistakeError(str(error), "") from error
     except StoreUnavailableError as error:
@@ -70,7 +75,7 @@ def command(config_file: Path | None) -> None:
         raise UnreachableError(str(error), "stop what listens there, or choose another port") from error
 
 
-async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
+async def _serve(settings: Settings, path: Path, listen: Endpoint, tokens: Tokens) -> None:
     from lookup.service.run import running
     from lookup.stores.sqlite import SqliteStore
     from proxy.wiring import lookup_settings
@@ -78,7 +83,7 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    store = await SqliteStore.open(settings.store.path)
+    store = await SqliteStore.open(path)
     try:
         async with running(store, tokens, lookup_settings(settings), listen.host, listen.port) as port:
             click.echo(f"The lookup service listens on http://{listen.host}:{port}", err=True)

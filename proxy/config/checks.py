@@ -27,6 +27,10 @@ _RISING: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
 """Pairs of durations of which the first must be the shorter."""
 
 
+_STORE_KEYS: Final = {"sqlite": ("path",), "remote": ("url", "token_file")}
+"""Which keys go with which kind of store, and are needed for it."""
+
+
 @dataclass(slots=True)
 class Found:
     """What the checks found."""
@@ -105,11 +109,25 @@ def _open_admin(config: Shape[ConfigFile]) -> list[Finding]:
 
 
 def _check_store(config: Shape[ConfigFile]) -> list[Finding]:
-    path = ("store", "path")
-    file = config.path(path)
+    found = []
+    kind = config.text(("store", "kind"))
+    for owner, keys in _STORE_KEYS.items():
+        for key in keys if kind in _STORE_KEYS else ():
+            path = ("store", key)
+            is_given = config.get(path) is not None
+            if owner != kind and is_given:
+                found.append(config.finding(path, f"does not go with kind {kind}", "remove it"))
+            elif owner == kind and not is_given and not config.is_wrong(path):
+                found.append(config.finding(path, "is missing", f"add it: a {kind} store needs it"))
+    file = config.path(("store", "path"))
     if file is not None and file.is_dir():
-        return [config.finding(path, "is a folder", "name a file in it, e.g. home.sqlite")]
-    return []
+        mend = "name a file in it, e.g. home.sqlite"
+        found.append(config.finding(("store", "path"), "is a folder", mend))
+    token = config.path(("store", "token_file"))
+    if token is not None and kind == "remote" and not token.is_file():
+        what = f"is {token}, which is no file"
+        found.append(config.finding(("store", "token_file"), what, "make it: one token of the service"))
+    return found
 
 
 def _check_routes(config: Shape[ConfigFile], found: Found) -> None:

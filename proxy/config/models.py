@@ -61,11 +61,28 @@ class Edge(Section):
     )
 
 
-class SqliteStore(Section):
-    """The embedded store: homes and flags in one SQLite file, for the edges of one machine."""
+class Store(Section):
+    """Where the truth is: in a database of this machine, or behind a lookup service."""
 
-    kind: Literal["sqlite"] = Field(description="Kind of store.")
-    path: FilePath = Field(description="The database file; its folder must exist and be writable.")
+    kind: Literal["sqlite", "remote"] = Field(
+        description="`sqlite`: homes and flags in one file, for the edges of one machine. `remote`: a lookup "
+        "service is asked, and the edge needs no database."
+    )
+    path: FilePath | None = Field(
+        default=None,
+        description="For sqlite: the database file; its folder must exist and be writable.",
+    )
+    url: EdgeUrl | None = Field(default=None, description="For remote: address of the lookup service.")
+    token_file: FilePath | None = Field(
+        default=None,
+        description="For remote: file with a token of the service. One that may read is enough for an edge; "
+        "`homecell cells flag` needs one that may write.",
+    )
+
+    @property
+    def place(self) -> str:
+        """Where it is, in a word."""
+        return self.url or str(self.path)
 
 
 class ResidencyRule(Section):
@@ -323,7 +340,7 @@ class ConfigFile(Section):
 
     edge: Edge
     cells_file: FilePath = Field(description="The inventory, shared by all edges: see below.")
-    store: SqliteStore
+    store: Store
     residency: dict[Name, ResidencyRule] = Field(min_length=1)
     identity: Identity
     routing_cookie: RoutingCookie

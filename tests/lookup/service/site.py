@@ -9,7 +9,8 @@ from typing import Final
 
 import aiohttp
 
-from lookup.service.run import FeedingStore, running
+from lookup.ports import FeedingStore
+from lookup.service.run import running
 from lookup.service.tokens import Tokens, load_tokens
 from lookup.settings import LookupSettings
 from lookup.stores.sqlite import SqliteStore

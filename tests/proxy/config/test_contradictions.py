@@ -36,6 +36,26 @@ RELATIONS = [
         "127.0.0.1:8080",
         "edge.yaml:5: edge.admin is the address of `edge.listen`; choose another port",
     ),
+    (
+        "store: {kind: sqlite, path: home.sqlite}",
+        "store: {kind: sqlite}",
+        "edge.yaml:8: store.path is missing; add it: a sqlite store needs it",
+    ),
+    (
+        "store: {kind: sqlite, path: home.sqlite}",
+        'store: {kind: remote, url: "http://127.0.0.1:8090"}',
+        "edge.yaml:8: store.token_file is missing; add it: a remote store needs it",
+    ),
+    (
+        "store: {kind: sqlite, path: home.sqlite}",
+        'store: {kind: remote, url: "http://127.0.0.1:8090", token_file: keys/cookie-1.secret, path: x}',
+        "edge.yaml:8: store.path does not go with kind remote; remove it",
+    ),
+    (
+        "store: {kind: sqlite, path: home.sqlite}",
+        'store: {kind: remote, url: "http://127.0.0.1:8090", token_file: none}',
+        "edge.yaml:8: store.token_file is none, which is no file; make it: one token of the service",
+    ),
     ("home.sqlite", "keys", "edge.yaml:8: store.path is a folder; name a file in it, e.g. home.sqlite"),
     (
         "cells_file: cells.yaml",

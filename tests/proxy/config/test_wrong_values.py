@@ -78,7 +78,11 @@ SHAPE = [
         "sqlite",
         "edge.yaml:8: store is the text 'sqlite', not a mapping; write `key: value` lines below it",
     ),
-    ("kind: sqlite", "kind: sqlit", "edge.yaml:8: store.kind is 'sqlit'; did you mean `sqlite`?"),
+    (
+        "kind: sqlite",
+        "kind: sqlit",
+        "edge.yaml:8: store.kind is 'sqlit'; did you mean `sqlite`? Known: sqlite, remote",
+    ),
     (
         "algorithm: RS256",
         "algorithm: RS257",

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,12 +206,20 @@ class Stage:
             return await self.process.wait()
 
 
-def write_config(folder: Path, port: int, admin_port: int, cell_port: int, drain_timeout_s: float) -> Path:
+def write_config(
+    folder: Path,
+    port: int,
+    admin_port: int,
+    cell_port: int,
+    drain_timeout_s: float,
+    store: Mapping[str, str] | None,
+) -> Path:
     """A config of two workers and one cell in this folder, from the demo's."""
     config = yaml.safe_load((CONFIGS / "demo.yaml").read_text())
     config["edge"] |= {"listen": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin_port}", "workers": 2}
     config["limits"] = {"drain_timeout_s": drain_timeout_s, "request_timeout_s": 60}
     config["lookup"]["deadline_s"] = 5  # what is proved here must not depend on how busy the machine is
+    config["store"] = dict(store or config["store"])
     cell = {"name": CELL, "jurisdiction": "eu", "region": "eu", "endpoints": [f"127.0.0.1:{cell_port}"]}
     (folder / "cells.yaml").write_text(yaml.safe_dump({"cells": [cell]}))
     path = folder / "edge.yaml"
@@ -244,10 +252,14 @@ async def running(
     drain_timeout_s: float = 10.0,
     silent_s: float = 5.0,
     first_delay_s: float = 0.5,
+    store: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """An edge inside the block, and nothing of it after. `worker` is the module that its workers run."""
+    """An edge inside the block, and nothing of it after.
+
+    `worker` is the module that its workers run, `store` that section of its config if not the demo's.
+    """
     port, admin_port, cell_port = free_port(), free_port(), free_port()
-    config = write_config(folder, port, admin_port, cell_port, drain_timeout_s)
+    config = write_config(folder, port, admin_port, cell_port, drain_timeout_s, store)
     token = await _seed(folder)
     cell = SlowCell()
     await cell.start(cell_port)

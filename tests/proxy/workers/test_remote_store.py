@@ -1,0 +1,51 @@
+"""An edge without a database of its own: its workers ask a lookup service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lookup.flags import Flag
+from lookup.ports import FeedingStore
+from lookup.service.run import running as service_running
+from lookup.stores.sqlite import SqliteStore
+from lookup.writer import place
+from tests.lookup.service.site import READ_TOKEN, SETTINGS, tokens
+from tests.proxy.workers.stage import CELL, USER, Stage, free_port, running, started, until
+
+pytestmark = pytest.mark.slow
+
+
+def test_its_users_are_served_and_follow_flags_also_after_the_service_was_away(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        database = await SqliteStore.open(tmp_path / "truth.sqlite", create=True)
+        await place(database, f"user:{USER}", CELL, "eu", time.time())
+        (tmp_path / "token").write_text(READ_TOKEN)
+        port = free_port()
+        remote = {"kind": "remote", "url": f"http://127.0.0.1:{port}", "token_file": "token"}
+        try:
+            async with running(tmp_path, store=remote) as stage:
+                async with service_running(database, tokens(tmp_path), SETTINGS, "127.0.0.1", port):
+                    await started(stage)
+                    assert (await stage.ask("/", "POST")).status == 200
+                await _flag(database, Flag.DOWN)
+                async with service_running(database, tokens(tmp_path), SETTINGS, "127.0.0.1", port):
+                    await until(partial(_answers, stage, 503), "the flag is applied")
+                    await _flag(database, Flag.SERVING)
+                    await until(partial(_answers, stage, 200), "the flag is lifted")
+        finally:
+            await database.close()
+
+    asyncio.run(scenario())
+
+
+async def _flag(store: FeedingStore, flag: Flag) -> None:
+    await store.set_flag(CELL, flag, reason="test", author="tester", now_s=time.time())
+
+
+async def _answers(stage: Stage, status: int) -> bool:
+    return (await stage.ask("/", "POST")).status == status
