@@ -17,7 +17,7 @@ from lookup.feed_event import FeedEvent
 from lookup.flags import Flag, FlagRecord
 from lookup.outbox import Intent, Publisher
 from lookup.ports import EpochConflictError, StoreUnavailableError
-from lookup.stores.cassandra_flags import Flags
+from lookup.stores.cassandra_flags import FlagRow, Flags
 from lookup.stores.cassandra_homes import HomeRow, Homes
 from lookup.stores.cassandra_outbox import OutboxTables
 from lookup.stores.cassandra_schema import read_status
@@ -27,6 +27,7 @@ from lookup.stores.cassandra_settings import CassandraSettings
 _log: Final = logging.getLogger(__name__)
 
 _FLAG_ATTEMPTS: Final = 10
+_WRITE_ATTEMPTS: Final = 3
 _LOAD_AT_ONCE: Final = 4096
 
 
@@ -98,9 +99,7 @@ class CassandraStore:
                 new.key, None if former is None else former.record.jurisdiction
             )
             if _epoch(present) == expected_epoch:
-                raise StoreUnavailableError(
-                    f"Cassandra did not decide the write of epoch {new.epoch}; try again"
-                )
+                raise StoreUnavailableError(f"the relay has ended the write of epoch {new.epoch}; try again")
             raise EpochConflictError(new.key, expected_epoch, None if present is None else present.record)
         await self._announce(intent)
 
@@ -140,11 +139,11 @@ class CassandraStore:
         """ports.Store.set_flag."""
         for _ in range(_FLAG_ATTEMPTS):
             present = await self._flags.confirm(cell)
-            version = 1 if present is None else present[0].version + 1
+            version = 1 if present is None else present.record.version + 1
             record = FlagRecord(cell, flag, version, reason, author, now_s, expires_at_s)
             operation = uuid4()
             intent = await self._outbox.note(FeedEvent(operation.hex, flag=record))
-            if await self._decide_flag(record, operation):
+            if await self._decide_flag(record, present, operation):
                 await self._announce(intent)
                 return record
             await self._outbox.finish(intent, None)
@@ -161,19 +160,18 @@ class CassandraStore:
         return await self._outbox.pending(now_s)
 
     async def present(self, event: FeedEvent, *, surely: bool) -> FeedEvent | None:
-        """outbox.Outbox.present."""
+        """outbox.Outbox.present. Of a first placement that may be decided yet nobody needs to hear: no cache
+        holds an older record; so a key without a record is not fenced."""
         if event.flag is not None:
-            held = await self._flags.confirm(event.flag.cell)
-            if held is None or held[0].version < event.flag.version:
-                return None
-            return FeedEvent(event.operation, flag=held[0])
+            return await self._present_flag(event.operation, event.flag, surely)
         assert event.assignment is not None
-        row = await self._homes.read_row(event.assignment.key)
-        if surely and _epoch(row) < event.assignment.epoch:
-            row = await self._homes.confirm(
-                event.assignment.key, None if row is None else row.record.jurisdiction
-            )
-        if row is None or row.record.epoch < event.assignment.epoch:
+        key, epoch = event.assignment.key, event.assignment.epoch
+        row = await self._homes.read_row(key)
+        if surely and _epoch(row) < epoch:
+            row = await self._homes.confirm(key, None if row is None else row.record.jurisdiction)
+            if row is not None and row.record.epoch < epoch and not await self._homes.fence(row):
+                raise StoreUnavailableError("a record is being changed just now")
+        if row is None or row.record.epoch < epoch:
             return None
         return FeedEvent(event.operation, assignment=row.record, left_cell=row.left_cell)
 
@@ -189,24 +187,43 @@ class CassandraStore:
         """outbox.Outbox.covers_since_s."""
         return await self._outbox.covers_since_s()
 
-    async def _decide(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
-        """Whether this operation is in the truth. Raises StoreUnavailableError when that can't be told."""
-        try:
-            if await self._homes.change(new, former, operation):
-                return True
-        except StoreUnavailableError as failure:
-            _log.warning("a write did not say how it ended, looking it up: %s", failure)
-        row = await self._homes.confirm(new.key, None if former is None else former.record.jurisdiction)
-        return row is not None and operation in row.operations
+    async def _present_flag(self, operation: str, noted: FlagRecord, surely: bool) -> FeedEvent | None:
+        held = await self._flags.confirm(noted.cell)
+        if held is not None and held.record.version >= noted.version:
+            return FeedEvent(operation, flag=held.record)
+        if surely and not await self._flags.fence(noted.cell, held):
+            raise StoreUnavailableError(f"the flag of {noted.cell} is being changed just now")
+        return None
 
-    async def _decide_flag(self, record: FlagRecord, operation: UUID) -> bool:
-        try:
-            if await self._flags.change(record, operation):
+    async def _decide(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
+        """Whether this operation is in the truth. Raises StoreUnavailableError when that can't be told: then
+        it may yet be decided, so its intent stays, and the relay settles it."""
+        for _ in range(_WRITE_ATTEMPTS):
+            try:
+                if await self._homes.change(new, former, operation):
+                    return True
+            except StoreUnavailableError as failure:
+                _log.warning("a write did not say how it ended, looking it up: %s", failure)
+            row = await self._homes.confirm(new.key, None if former is None else former.record.jurisdiction)
+            if row is not None and operation in row.operations:
                 return True
-        except StoreUnavailableError as failure:
-            _log.warning("a write did not say how it ended, looking it up: %s", failure)
-        present = await self._flags.confirm(record.cell)
-        return present is not None and present[1] == operation
+            if row != former:
+                return False
+        raise StoreUnavailableError(f"Cassandra did not decide the write of epoch {new.epoch}; try again")
+
+    async def _decide_flag(self, record: FlagRecord, former: FlagRow | None, operation: UUID) -> bool:
+        for _ in range(_WRITE_ATTEMPTS):
+            try:
+                if await self._flags.change(record, former, operation):
+                    return True
+            except StoreUnavailableError as failure:
+                _log.warning("a write did not say how it ended, looking it up: %s", failure)
+            present = await self._flags.confirm(record.cell)
+            if present is not None and present.operation == operation:
+                return True
+            if present != former:
+                return False
+        raise StoreUnavailableError(f"Cassandra did not decide the flag of {record.cell}; try again")
 
     async def _announce(self, intent: Intent) -> None:
         """What is committed is committed: when the feed can't be reached now, a relay tells it later."""

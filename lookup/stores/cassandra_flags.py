@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
 
 from lookup.flags import Flag, FlagRecord
 from lookup.stores.cassandra_cluster import READ, confirming, deciding
 from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
 
-_FLEET = "all"
+_FLEET: Final = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRow:
+    """A flag, and the operation that wrote it. Version 0: only a fence, no flag yet."""
+
+    record: FlagRecord
+    operation: UUID
 
 
 class Flags:
@@ -29,21 +39,26 @@ class Flags:
         )
         self._next = (
             f"UPDATE {table} SET flag = ?, version = ?, reason = ?, author = ?, set_at_s = ?, "
-            "expires_at_s = ?, operation = ? WHERE fleet = ? AND cell = ? IF version = ?"
+            "expires_at_s = ?, operation = ? WHERE fleet = ? AND cell = ? IF version = ? AND operation = ?"
         )
 
     async def read_all(self) -> dict[str, FlagRecord]:
         """The current flag of every cell that ever had one."""
         rows = await self._session.ask(self._all, (_FLEET,), READ)
-        return {row[0]: _record(row) for row in rows}
+        return {row[0]: _record(row) for row in rows if row[2] > 0}
 
-    async def confirm(self, cell: str) -> tuple[FlagRecord, UUID] | None:
+    async def confirm(self, cell: str) -> FlagRow | None:
         """What is decided of the cell, and by which operation."""
         rows = await self._session.ask(self._one, (_FLEET, cell), self._confirming)
-        return (_record(rows[0]), rows[0][7]) if rows else None
+        return FlagRow(_record(rows[0]), rows[0][7]) if rows else None
 
-    async def change(self, record: FlagRecord, operation: UUID) -> bool:
-        """Write the version after the present one; False: another one was quicker."""
+    async def fence(self, cell: str, present: FlagRow | None) -> bool:
+        """See to it that no write begun before is decided from now on. False: the row has changed."""
+        record = FlagRecord(cell, Flag.SERVING, 0, "", "", 0.0) if present is None else present.record
+        return await self.change(record, present, uuid4())
+
+    async def change(self, record: FlagRecord, former: FlagRow | None, operation: UUID) -> bool:
+        """Write the record in place of `former`; False: another write was quicker."""
         values: tuple[object, ...] = (
             record.flag.value,
             record.version,
@@ -55,10 +70,12 @@ class Flags:
             _FLEET,
             record.cell,
         )
-        if record.version == 1:
+        if former is None:
             rows = await self._session.ask(self._first, values, self._deciding)
         else:
-            rows = await self._session.ask(self._next, (*values, record.version - 1), self._deciding)
+            rows = await self._session.ask(
+                self._next, (*values, former.record.version, former.operation), self._deciding
+            )
         return bool(rows[0][0])
 
 

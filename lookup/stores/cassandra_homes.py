@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from lookup import feed_event
 from lookup.assignment import Assignment, State
@@ -56,8 +56,9 @@ class Homes:
         self._load = f"INSERT INTO {table} {every} USING TIMESTAMP ?"
         self._change = (
             f"UPDATE {table} SET cell = ?, jurisdiction = ?, epoch = ?, state = ?, moved_to = ?, "
-            "updated_at_s = ?, left_cell = ?, operations = ? WHERE key = ? IF epoch = ?"
+            "updated_at_s = ?, left_cell = ?, operations = ? WHERE key = ? IF epoch = ? AND operations = ?"
         )
+        self._fence = f"UPDATE {table} SET operations = ? WHERE key = ? IF epoch = ? AND operations = ?"
 
     def statements(self) -> list[str]:
         """All that are used often."""
@@ -92,8 +93,8 @@ class Homes:
         return _only(await self._session.ask(self._read_row, (key,), confirming(self._owner(jurisdiction))))
 
     async def change(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
-        """Compare-and-set on the epoch of `former`, decided where its record is owned. False: refused."""
-        names = (operation, *(() if former is None else former.operations))[:_OPERATIONS_KEPT]
+        """Compare-and-set on `former`, decided where its record is owned. False: refused."""
+        names = _remembering(operation, former)
         left_cell = "" if former is None else former.record.cell
         fields = (
             new.cell,
@@ -103,13 +104,30 @@ class Homes:
             new.moved_to,
             new.updated_at_s,
             left_cell,
-            list(names),
+            names,
         )
         profile = deciding(self._owner(None if former is None else former.record.jurisdiction))
         if former is None:
             rows = await self._session.ask(self._place, (new.key, *fields), profile)
         else:
-            rows = await self._session.ask(self._change, (*fields, new.key, former.record.epoch), profile)
+            condition = (new.key, former.record.epoch, list(former.operations))
+            rows = await self._session.ask(self._change, (*fields, *condition), profile)
+        return bool(rows[0][0])
+
+    async def fence(self, present: HomeRow) -> bool:
+        """See to it that no write that was begun before is decided from now on. False: the row has changed.
+
+        A request that waits in a frozen node, or a writer that was stopped, may come back at any time.
+        """
+        record = present.record
+        values = (
+            _remembering(uuid4(), present),
+            record.key,
+            record.epoch,
+            list(present.operations),
+        )
+        profile = deciding(self._owner(record.jurisdiction))
+        rows = await self._session.ask(self._fence, values, profile)
         return bool(rows[0][0])
 
     async def insert_new(self, records: Sequence[Assignment]) -> int:
@@ -147,6 +165,10 @@ class Homes:
         for key in keys:
             sets.setdefault(self._session.replicas(key.encode()), []).append(key)
         return [some[i : i + at_once] for some in sets.values() for i in range(0, len(some), at_once)]
+
+
+def _remembering(operation: UUID, former: HomeRow | None) -> list[UUID]:
+    return [operation, *(() if former is None else former.operations)][:_OPERATIONS_KEPT]
 
 
 def _record(row: Row) -> Assignment:

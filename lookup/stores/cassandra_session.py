@@ -77,11 +77,16 @@ class CassandraSession:
         with port_errors():
             try:
                 return await self._execute(_bind(prepared, values, profile, routing_key), profile)
+            except NoHostAvailable:
+                # Hedging uses up the driver's list of nodes: one connection that is reset then fails the
+                # request, although other nodes were about to answer.
+                if profile.startswith(DECIDING):
+                    raise
             except DriverException as error:
                 if "reprepare" not in str(error):
                     raise
-        # A node that was restarted or upgraded names the statement differently: prepare it anew.
-        self._prepared.pop(statement, None)
+                # A node that was restarted or upgraded names the statement differently.
+                self._prepared.pop(statement, None)
         prepared = await self._prepare(statement)
         with port_errors():
             return await self._execute(_bind(prepared, values, profile, routing_key), profile)

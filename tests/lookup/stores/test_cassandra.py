@@ -19,7 +19,7 @@ from bench.servers.certificates import make_certificates
 from bench.servers.redis import RedisServer
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.feed_event import FeedEvent
-from lookup.flags import Flag
+from lookup.flags import Flag, FlagRecord
 from lookup.keys import keyed_hash
 from lookup.ports import EpochConflictError, StoreUnavailableError, StoreUnusableError
 from lookup.redis_clients import RedisSettings
@@ -175,11 +175,31 @@ async def test_a_write_that_timed_out_is_looked_up_by_its_operation(settings: Ca
         await store.compare_and_set(home("user:1", "cell-b", 2), 1)
         assert await store.read(["user:1"]) == {"user:1": home("user:1", "cell-b", 2)}
         losing.writes = False
+        before = len(await store.pending(time.time()))
         with pytest.raises(StoreUnavailableError, match="did not decide"):
             await store.compare_and_set(home("user:1", "cell-c", 3), 2)
+        assert len(await store.pending(time.time())) == before + 1, "it may be decided yet"
         store._homes = good
         assert await store.confirm("user:1") == home("user:1", "cell-b", 2)
         await store.compare_and_set(home("user:1", "cell-c", 3), 2)
+
+
+@asynchronous
+async def test_a_write_that_the_relay_gave_up_can_not_come_back(settings: CassandraSettings) -> None:
+    async with silent(settings) as store:
+        await store.compare_and_set(home("user:1", "cell-a", 1), NO_EPOCH)
+        former = await store._homes.read_row("user:1")
+        late = home("user:1", "cell-b", 2)
+        event = FeedEvent(uuid4().hex, assignment=late)
+        assert await store.present(event, surely=True) is None
+        assert not await store._homes.change(late, former, UUID(event.operation))
+        await store.compare_and_set(home("user:1", "cell-c", 2), 1)
+        flag = FlagRecord("cell-a", Flag.DOWN, 1, "", "ann", NOW_S)
+        flagging = FeedEvent(uuid4().hex, flag=flag)
+        assert await store.present(flagging, surely=True) is None
+        assert not await store._flags.change(flag, None, UUID(flagging.operation))
+        assert await store.flags() == {}
+        assert (await store.set_flag("cell-a", Flag.DOWN, reason="", author="a", now_s=NOW_S)).version == 1
 
 
 @asynchronous
