@@ -10,9 +10,10 @@ from lookup.resolution import Hint, Outcome, Resolution, Tier
 from proxy import errors
 from proxy.errors import Problem, Refusal
 from proxy.forward.edge import Edge
-from proxy.forward.exchange import DONE, LOOKUP, ROOMS, Exchange
+from proxy.forward.exchange import DONE, LOOKUP, ROOMS
 from proxy.forward.link import CellLink
 from proxy.forward.request_body import RequestBody
+from proxy.forward.request_flow import RequestFlow
 from proxy.forward.wheel import NEVER_S
 from proxy.model import Source
 from proxy.rooms.faults import challenge
@@ -32,7 +33,7 @@ _NO_TIER: Final = -1
 _NO_COOKIE_TIERS: Final = (Tier.CLAIM, Tier.STALE)
 
 
-class Journey(Exchange):
+class Journey(RequestFlow):
     """The decisions about one request, in the order of the rooms."""
 
     __slots__ = ("identity", "resolution", "route", "withheld")

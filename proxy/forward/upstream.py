@@ -12,8 +12,8 @@ from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
 from proxy.wire.reply import ReplyHead, parse_reply_head
 
 if TYPE_CHECKING:
-    from proxy.forward.exchange import Exchange
     from proxy.forward.pool import Pool
+    from proxy.forward.reply_flow import ReplyFlow
 
 WINDOW_BYTES: Final = 65536
 _LOW_BYTES: Final = 16384
@@ -56,7 +56,7 @@ class Upstream:
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._outlet = Outlet(pool.outbox)
-        self._exchange: Exchange | None = None
+        self._exchange: ReplyFlow | None = None
         self._phase = _IDLE
         self._buffer = b""
         self._framing = NO_BODY
@@ -82,7 +82,7 @@ class Upstream:
 
     # What the exchange asks for.
 
-    def send(self, exchange: Exchange, data: bytes) -> None:
+    def send(self, exchange: ReplyFlow, data: bytes) -> None:
         """Begin an exchange: `data` is the head and what there is of the body."""
         self._exchange = exchange
         self._phase = _AWAIT_HEAD
@@ -199,7 +199,7 @@ class Upstream:
             exchange.on_interim(reply)
             exchange = self._exchange
 
-    def _begin_reply(self, exchange: Exchange, reply: ReplyHead, data: bytes) -> None:
+    def _begin_reply(self, exchange: ReplyFlow, reply: ReplyHead, data: bytes) -> None:
         """The final head is there, with the beginning of its body or all of it."""
         self._phase = _IN_BODY
         self._reusable = reply.keep_alive

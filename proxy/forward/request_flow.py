@@ -1,0 +1,147 @@
+"""A request on its way to the cell: connection, sending, its body, further attempts."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from proxy import errors
+from proxy.errors import Problem
+from proxy.forward.edge import MAX_ATTEMPTS
+from proxy.forward.exchange import CONNECT, DONE, REPLY, SENT
+from proxy.forward.link import CellLink
+from proxy.forward.reply_flow import ReplyFlow
+from proxy.forward.upstream import WINDOW_BYTES, Upstream
+from proxy.wire.rewrite import head_for_cell
+
+_BACKOFF_S: Final = 0.025
+
+
+class RequestFlow(ReplyFlow):
+    """The way there."""
+
+    __slots__ = ()
+
+    # Towards the cell.
+
+    def depart(self, link: CellLink, fresh: bool) -> None:
+        """Give the request to a connection of the cell: an idle one, or (always, if `fresh`) a new one.
+
+        The caller has counted the request in with `link.meter.enter`.
+        """
+        self.link = link
+        self.attempts += 1
+        upstream = None if fresh else link.pool.take()
+        if upstream is not None:
+            self._send(link, upstream)
+        elif link.pool.full:
+            self.degrade(errors.CELL_BUSY, "")
+        else:
+            self.move_to(CONNECT)
+            if self.reply_by_s == 0.0:
+                self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
+                self.reply_by_s = self.down.deadline_s
+            link.pool.announced += 1
+            self.opening = self.edge.loop.create_task(self._open(link))
+
+    async def _open(self, link: CellLink) -> None:
+        link.pool.announced -= 1
+        try:
+            upstream = await link.pool.open()
+        except OSError:
+            if self.state == CONNECT:
+                self.attempt_failed(errors.CELL_UNREACHABLE, True)
+            return
+        if self.state != CONNECT:
+            link.pool.give_back(upstream)
+        elif upstream.usable:
+            self._send(link, upstream)
+        else:  # accepted and closed at once
+            self.attempt_failed(errors.CELL_UNREACHABLE, True)
+
+    def _send(self, link: CellLink, upstream: Upstream) -> None:
+        self.move_to(SENT)
+        self.upstream = upstream
+        if not self.wire_head:
+            self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch, self.edge.ids)
+        body = self.body
+        timeouts = self.edge.timeouts
+        wheel = self.edge.wheel
+        late_s = timeouts.request_s if self.reply_by_s == 0.0 else self.reply_by_s - wheel.now_s
+        if body is None:
+            upstream.send(self, self.wire_head)
+            wheel.set_deadline(self.down, late_s)
+            return
+        data = self.wire_head + self.pending
+        self.pending = b""
+        upstream.send(self, data)
+        wheel.set_deadline(self.down, late_s if body.done else timeouts.body_s)
+        self.down.release_pending()
+
+    def body_arrived(self, data: bytes) -> bytes:
+        """More of the request's body came; returns what follows it (the next request's bytes)."""
+        body = self.body
+        if body is None or self.state == DONE:
+            return b""
+        coded, rest = body.feed(data)
+        if body.problem:
+            self._body_refused(errors.BAD_REQUEST, body.problem)
+        elif body.too_large:
+            self._body_refused(errors.BODY_TOO_LARGE, f"the most allowed here is {body.limit_bytes} bytes")
+        elif self.upstream is None:
+            self.pending = self.pending + coded if self.pending else coded
+            if len(self.pending) > WINDOW_BYTES:
+                self.down.hold_pending()
+        else:
+            self.upstream.send_body(coded)
+            timeouts = self.edge.timeouts
+            late_s = timeouts.request_s if body.done and self.state == SENT else timeouts.body_s
+            self.edge.wheel.set_deadline(self.down, late_s)
+        if body.backlogged and self.state != DONE:
+            self.down.hold_turn()
+            self.edge.loop.call_soon(self._decode_on)
+        return rest
+
+    def _decode_on(self) -> None:
+        """Go on with a body that came in more small chunks than one turn should bear."""
+        if self.state == DONE or self.body is None:
+            return
+        rest = self.body_arrived(b"")
+        if not self.body.backlogged:
+            self.down.release_turn(rest)
+
+    def _body_refused(self, problem: Problem, detail: str) -> None:
+        self.drop_upstream()
+        if self.state == REPLY:
+            self.break_off(problem.slug)
+        else:
+            self.refuse(problem, detail)
+
+    def attempt_failed(self, problem: Problem, wait: bool) -> None:
+        """This attempt failed in a way that allows another: now or (`wait`) after a pause; or give up."""
+        link = self.link
+        if link is None:
+            raise RuntimeError("an attempt failed before there was a cell")
+        link.meter.attempt_failed()
+        if self.attempts >= MAX_ATTEMPTS or not (self.retrying or self.edge.may_retry()):
+            self.degrade(problem, "")
+            return
+        if not self.retrying:
+            self.retrying = True
+            self.edge.retrying += 1
+        link.meter.retry()
+        if self.reply_by_s == 0.0:
+            self.reply_by_s = self.down.deadline_s
+        self.move_to(CONNECT)
+        if wait:
+            pause_s = _BACKOFF_S * 2 ** (self.attempts - 1) * (0.5 + random.random())
+            self.edge.loop.call_later(pause_s, self._depart_again)
+        else:
+            self.depart(link, True)
+
+    def _depart_again(self) -> None:
+        if self.state == CONNECT and self.link is not None:
+            if self.link.name in self.edge.snapshot.down:
+                self.degrade(errors.CELL_DOWN, "")
+            else:
+                self.depart(self.link, True)
