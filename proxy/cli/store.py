@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from lookup.ports import FeedingStore, StoreUnavailableError
 from lookup.stores.sqlite import SqliteStore
 from proxy.cli.answers import UnreachableError, UsageMistakeError
-from proxy.config.models import Store
+from proxy.config.lookup_models import Store
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from proxy.config.models import Section
+from proxy.config.section import Section
 from proxy.config.values import CellEndpoint, Name
 
 

@@ -1,0 +1,103 @@
+"""The shape of the config's sections on the lookup: where the truth is, what is remembered, who is told.
+
+Checks of one value against another are not made here, so that a mistake in one value hides no other mistake.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from proxy.config.section import Section
+from proxy.config.values import Count, EdgeUrl, FilePath, Listen, Seconds
+
+
+class Store(Section):
+    """Where the truth is: in a database of this machine, or behind a lookup service."""
+
+    kind: Literal["sqlite", "remote"] = Field(
+        description="`sqlite`: homes and flags in one file, for the edges of one machine. `remote`: a lookup "
+        "service is asked, and the edge needs no database."
+    )
+    path: FilePath | None = Field(
+        default=None,
+        description="For sqlite: the database file; its folder must exist and be writable.",
+    )
+    url: EdgeUrl | None = Field(default=None, description="For remote: address of the lookup service.")
+    token_file: FilePath | None = Field(
+        default=None,
+        description="For remote: file with a token of the service. One that may read is enough for an edge; "
+        "`homecell cells flag` needs one that may write.",
+    )
+
+    @property
+    def place(self) -> str:
+        """Where it is, in a word."""
+        return self.url or str(self.path)
+
+
+class Lookup(Section):
+    """How the home of a key is found and how long an answer is kept."""
+
+    deadline_s: Seconds = Field(
+        default=0.25,
+        description="Bound of one whole lookup. Default: fifty times the aimed-at p99, so that only trouble "
+        "meets it, not a machine that is busy for a moment.",
+    )
+    memory_entries: Count = Field(
+        default=200_000, description="Homes kept in memory, per worker. Default: about 50 MB when full."
+    )
+    refresh_s: Seconds = Field(
+        default=60, description="Age after which an answer is still served and read again in the background."
+    )
+    expiry_s: Seconds = Field(
+        default=300, description="Age after which an answer must be read again before it is served."
+    )
+    hard_stale_s: Seconds = Field(
+        default=86_400,
+        description="Age up to which an answer may still serve safe methods when no tier answers. Default: "
+        "one day, "
+        "the longest outage of a store that should go unnoticed.",
+    )
+    unknown_entries: Count = Field(
+        default=10_000,
+        description="Unknown keys kept in memory, per worker, apart from the homes so that probing evicts "
+        "no user.",
+    )
+    unknown_ttl_s: Seconds = Field(
+        default=5,
+        description="How long an unknown key stays unknown. Default: short, because a new user is waiting.",
+    )
+
+
+class Snapshot(Section):
+    """What a worker knows (homes, moves, flags), kept on disk: for a start while the store is away."""
+
+    folder: FilePath = Field(
+        description="Folder of the snapshots, one file for each worker; made if need be. The files name "
+        "users: they are readable by their owner only. Edges of several names may share it."
+    )
+    interval_s: Seconds = Field(
+        default=60,
+        description="Time between two snapshots. Default: what a crash may forget, against a few megabytes "
+        "to write.",
+    )
+    entries: Count = Field(
+        default=50_000,
+        description="Most homes in one snapshot, those used lately first. Default: about 4 MB, read in half "
+        "a second.",
+    )
+
+
+class LookupService(Section):
+    """The lookup as an HTTP service, run by `homecell lookup` over this config's store."""
+
+    listen: Listen = Field(
+        description="Address and port. It speaks plain HTTP: put TLS before it where the network is not "
+        "your own."
+    )
+    tokens_file: FilePath = Field(
+        description="File of lines `read TOKEN` and `write TOKEN`, each token of at least 32 characters. "
+        "Who reads looks up and follows changes; who writes may also place users and set flags."
+    )
