@@ -7,9 +7,9 @@ async with LookupClient("https://lookup.example", token) as client:
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -32,6 +32,8 @@ from lookup.service.forms import (
     record_form,
     record_of,
 )
+
+T = TypeVar("T")
 
 _TIMEOUT_S: Final = 12.0
 _CONNECT_S: Final = 2.0
@@ -88,28 +90,16 @@ class LookupClient:
 
     async def get_many(self, keys: Sequence[str]) -> Batch:
         """The homes of at most 1,000 keys."""
-        match await self._call("POST", "/v1/keys:batch", {"keys": keys}):
-            case {
-                "homes": list() as homes,
-                "unknown": list() as unknown,
-                "unavailable": list() as unavailable,
-            }:
-                found = [_found_of(home) for home in homes]
-                return Batch({home.key: home for home in found}, unknown, unavailable)
-        raise self._strange()
+        return await self._call("POST", "/v1/keys:batch", {"keys": keys}, _batch_of)
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """The store's own records of at most 1,000 keys."""
-        match await self._call("POST", "/v1/keys:batch", {"keys": keys, "fresh": True}):
-            case {"homes": list() as homes}:
-                return {record.key: record for record in map(record_of, homes)}
-        raise self._strange()
+        return await self._call("POST", "/v1/keys:batch", {"keys": keys, "fresh": True}, _records_of)
 
     async def place(self, key: str, cell: str, jurisdiction: str) -> Assignment:
         """Give a new key its home; the home that it has already, if any."""
-        return record_of(
-            await self._call("POST", f"{_path(key)}:place", {"cell": cell, "jurisdiction": jurisdiction})
-        )
+        form: Json = {"cell": cell, "jurisdiction": jurisdiction}
+        return await self._call("POST", f"{_path(key)}:place", form, record_of)
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """Write the record if the store's has this epoch (NO_EPOCH: there is none). Or EpochConflictError."""
@@ -125,24 +115,15 @@ class LookupClient:
     async def load(self, records: Sequence[Assignment]) -> int:
         """Write those of at most 1,000 records whose keys are new; how many."""
         homes = [record_form(record) for record in records]
-        match await self._call("POST", "/v1/homes:load", {"homes": homes}):
-            case {"written": int() as written}:
-                return written
-        raise self._strange()
+        return await self._call("POST", "/v1/homes:load", {"homes": homes}, _written_of)
 
     async def count_by_cell(self) -> Mapping[str, int]:
         """How many keys are at home in each cell."""
-        match await self._call("GET", "/v1/cells"):
-            case {"homes": dict() as counts}:
-                return counts
-        raise self._strange()
+        return await self._call("GET", "/v1/cells", None, _counts_of)
 
     async def flags(self) -> Mapping[str, FlagRecord]:
         """Every flag, by cell."""
-        match await self._call("GET", "/v1/flags"):
-            case {"flags": list() as flags}:
-                return {record.cell: record for record in map(flag_of, flags)}
-        raise self._strange()
+        return await self._call("GET", "/v1/flags", None, _flags_of)
 
     async def set_flag(
         self, cell: str, flag: Flag, *, reason: str, author: str, now_s: float, expires_at_s: float | None
@@ -155,11 +136,11 @@ class LookupClient:
             "set_at_s": now_s,
             "expires_at_s": expires_at_s,
         }
-        return flag_of(await self._call("PUT", f"/v1/flags/{quote(cell, safe='')}", form))
+        return await self._call("PUT", f"/v1/flags/{quote(cell, safe='')}", form, flag_of)
 
     async def history(self, since_s: float) -> History:
         """The keys moved after that time."""
-        return history_of(await self._call("GET", f"/v1/history?since_s={since_s!r}"))
+        return await self._call("GET", f"/v1/history?since_s={since_s!r}", None, history_of)
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """The feed from now on, heartbeats too; ends by raising StoreUnavailableError."""
@@ -181,10 +162,15 @@ class LookupClient:
         if self._session is not None:
             await self._session.close()
 
-    async def _call(self, method: str, path: str, form: Json = None) -> object:
+    async def _call(self, method: str, path: str, form: Json, decode: Callable[[object], T]) -> T:
         status, answer = await self._exchange(method, path, form)
         self._accept(status, answer)
-        return answer
+        try:
+            return decode(answer)
+        except ValueError as error:
+            raise StoreUnusableError(
+                f"{self._url}: answers otherwise than a lookup service ({error}); correct the URL"
+            ) from error
 
     async def _exchange(self, method: str, path: str, form: Json = None) -> tuple[int, object]:
         body = None if form is None else json.dumps(form, ensure_ascii=False).encode()
@@ -206,9 +192,6 @@ class LookupClient:
         if status in (404, 405, 413):
             raise StoreUnusableError(f"{said}; is this the URL of a lookup service of the same version?")
         raise StoreUnavailableError(said)
-
-    def _strange(self) -> StoreUnusableError:
-        return StoreUnusableError(f"{self._url}: answers otherwise than a lookup service; correct the URL")
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -237,6 +220,42 @@ def _found_of(form: object) -> Found:
         }:
             return Found(key, cell, jurisdiction, epoch, State(STATE_LABELS.index(state)), tier)
     raise ValueError("not a home")
+
+
+def _batch_of(form: object) -> Batch:
+    match form:
+        case {"homes": list() as homes, "unknown": list() as unknown, "unavailable": list() as unavailable}:
+            found = [_found_of(home) for home in homes]
+            return Batch({home.key: home for home in found}, unknown, unavailable)
+    raise ValueError("not a batch")
+
+
+def _records_of(form: object) -> Mapping[str, Assignment]:
+    match form:
+        case {"homes": list() as homes}:
+            return {record.key: record for record in map(record_of, homes)}
+    raise ValueError("not a batch")
+
+
+def _flags_of(form: object) -> Mapping[str, FlagRecord]:
+    match form:
+        case {"flags": list() as flags}:
+            return {record.cell: record for record in map(flag_of, flags)}
+    raise ValueError("no flags")
+
+
+def _counts_of(form: object) -> Mapping[str, int]:
+    match form:
+        case {"homes": dict() as counts}:
+            return counts
+    raise ValueError("no counts")
+
+
+def _written_of(form: object) -> int:
+    match form:
+        case {"written": int() as written}:
+            return written
+    raise ValueError("no count")
 
 
 def _parsed(body: bytes) -> object:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from lookup.assignment import NO_EPOCH
 from lookup.client import LookupClient
@@ -71,3 +72,25 @@ def test_a_token_file_without_a_token_is_named(tmp_path: Path, text: str) -> Non
     path.write_text(text)
     with pytest.raises(StoreUnusableError, match="not one token"):
         RemoteStore.at("http://127.0.0.1:1", path)
+
+
+@pytest.mark.parametrize("body", ["{}", "<html>", '{"homes": [{}], "flags": [[]], "moves": 1}'])
+def test_something_else_at_that_url_is_told_with_the_mend(body: str) -> None:
+    @asynchronous
+    async def scenario() -> None:
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(text=body)
+
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        store = RemoteStore(LookupClient(f"http://127.0.0.1:{runner.addresses[0][1]}", READ_TOKEN))
+        for ask in (store.read(["user:1"]), store.flags(), store.history(0.0), store.load([home("user:1")])):
+            with pytest.raises(StoreUnusableError, match="correct the URL"):
+                await ask
+        await store.close()
+        await runner.cleanup()
+
+    scenario()
