@@ -10,6 +10,7 @@ from setuptools import setup
 
 HOT_MODULES: tuple[str, ...] = (
     "lookup/assignment.py",
+    "lookup/fence.py",
     "lookup/memory.py",
     "lookup/moved.py",
     "lookup/resolution.py",

@@ -14,7 +14,9 @@ from math import inf
 from random import Random
 from typing import Final
 
+from lookup.fence import Fence
 from lookup.flags import FlagRecord
+from lookup.moves import Position
 from lookup.ports import Change, ChangeFeed, Store, StoreUnavailableError
 from lookup.resolver import Resolver
 
@@ -44,6 +46,7 @@ class ChangeFollower:
 
     fresh_as_of_s   Unix seconds of the last event that was taken: for readiness. -inf before the first
     gaps            how often continuity was lost, the start not counted
+    fence           of a worker that lets requests through; told what it must know of moves
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class ChangeFollower:
         clock: Callable[[], float],
         random: Random,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        fence: Fence | None = None,
     ) -> None:
         self.fresh_as_of_s: float = -inf
         self.gaps = 0
@@ -63,6 +67,7 @@ class ChangeFollower:
         self._store = store
         self._resolver = resolver
         self._flags = flags
+        self._fence = Fence(0.0) if fence is None else fence
         self._claim_lifetime_s = claim_lifetime_s
         self._clock = clock
         self._random = random
@@ -76,6 +81,13 @@ class ChangeFollower:
     def is_caught_up(self) -> bool:
         """Whether the feed is alive and everything it said was taken."""
         return self._clock() < self.fresh_as_of_s + FRESH_FOR_S
+
+    @property
+    def position(self) -> Position | None:
+        """Every change up to there is taken; None while the feed is not fresh."""
+        if self._sequence < 0 or not self.is_caught_up:
+            return None
+        return Position(self._generation, self._sequence)
 
     async def run(self) -> None:
         """Follow, and after a failure follow again, ever more patiently while it keeps failing."""
@@ -112,6 +124,7 @@ class ChangeFollower:
         now_s = self._clock()
         if change.assignment is not None:
             self._resolver.learn_change(change.assignment, change.left_cell, now_s)
+            self._fence.changed(change.assignment)
         elif change.flag is not None:
             self._take_flag(change.flag)
         else:
@@ -134,6 +147,7 @@ class ChangeFollower:
             )
         self._sequence = -1
         self._resolver.lose_continuity()
+        self._fence.lose_continuity()
         history = await self._feed.history(self._clock() - self._claim_lifetime_s)
         flags = await self._store.flags()
         self._resolver.learn_history(history)

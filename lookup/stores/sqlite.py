@@ -12,8 +12,10 @@ from typing import Final, Self, TypeVar
 
 from lookup.assignment import Assignment
 from lookup.flags import Flag, FlagRecord
+from lookup.leases import Lease
+from lookup.moves import Event, Move, MoveOrder, Position
 from lookup.ports import Change, History, StoreUnavailableError
-from lookup.stores import sqlite_feed, sqlite_records
+from lookup.stores import sqlite_feed, sqlite_leases, sqlite_moves, sqlite_records
 from lookup.stores.sqlite_feed import FeedBounds
 from lookup.stores.sqlite_file import open_file, port_errors
 from lookup.stores.sqlite_tail import Follower, Tail
@@ -29,7 +31,7 @@ _LOAD_AT_ONCE: Final = 10_000
 
 
 class SqliteStore:
-    """Implements ports.Store and ports.ChangeFeed. Made by `open`; usable from one event loop."""
+    """Implements ports.Store, ports.ChangeFeed, MoveLog and LeaseBook. Made by `open`; for one event loop."""
 
     def __init__(self, path: Path, create: bool, feed_bounds: FeedBounds) -> None:
         self._path = path
@@ -116,6 +118,76 @@ class SqliteStore:
     async def history(self, since_s: float) -> History:
         """ports.ChangeFeed.history."""
         return await self._run(lambda connection: sqlite_feed.history(connection, since_s))
+
+    # MoveLog
+
+    async def note_move(self, order: MoveOrder, record: Assignment, now_s: float) -> Move:
+        """MoveLog.note_move."""
+        return await self._write(lambda connection: sqlite_moves.note(connection, order, record, now_s))
+
+    async def move(self, operation: str) -> Move | None:
+        """MoveLog.move."""
+        return await self._run(lambda connection: sqlite_moves.find(connection, operation))
+
+    async def moves(self, *, open_only: bool, limit: int) -> Sequence[Move]:
+        """MoveLog.moves."""
+        return await self._run(lambda connection: sqlite_moves.listed(connection, open_only, limit))
+
+    async def moves_of(self, key: str) -> Sequence[Move]:
+        """MoveLog.moves_of."""
+        return await self._run(lambda connection: sqlite_moves.of_key(connection, key))
+
+    async def hold_move(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
+        """MoveLog.hold_move."""
+        return await self._write(
+            lambda connection: sqlite_moves.hold(connection, operation, holder, now_s, until_s, steal)
+        )
+
+    async def release_move(self, operation: str, holder: str, detail: str) -> None:
+        """MoveLog.release_move."""
+        await self._write(lambda connection: sqlite_moves.release(connection, operation, holder, detail))
+
+    async def advance_move(
+        self,
+        move: Move,
+        event: Event,
+        holder: str,
+        now_s: float,
+        detail: str = "",
+        fence: Position | None = None,
+    ) -> Move:
+        """MoveLog.advance_move."""
+        return await self._write(
+            lambda connection: sqlite_moves.advance(connection, move, event, holder, now_s, detail, fence)
+        )
+
+    async def past(self, key: str) -> Sequence[Assignment]:
+        """MoveLog.past; records loaded in bulk are remembered from their first change on."""
+        return await self._run(lambda connection: sqlite_moves.past(connection, key))
+
+    # LeaseBook
+
+    async def position(self) -> Position:
+        """LeaseBook.position."""
+        return await self._run(sqlite_leases.position)
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        """LeaseBook.renew_lease."""
+        return await self._write(lambda connection: sqlite_leases.renew(connection, lease))
+
+    async def end_lease(self, worker: str) -> None:
+        """LeaseBook.end_lease."""
+        await self._write(lambda connection: sqlite_leases.end(connection, worker))
+
+    async def leases(self) -> Sequence[Lease]:
+        """LeaseBook.leases."""
+        return await self._run(sqlite_leases.leases)
+
+    async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
+        """LeaseBook.in_the_way."""
+        return await self._write(
+            lambda connection: sqlite_leases.in_the_way(connection, key, fence, now_s, skew_s)
+        )
 
     async def close(self) -> None:
         """ports.Store.close; followers get StoreUnavailableError."""

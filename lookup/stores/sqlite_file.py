@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from lookup.ports import StoreUnavailableError, StoreUnusableError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_TIMEOUT_S: Final = 5.0
 """How long one writer waits for another process's write. Each write takes milliseconds."""
 
@@ -38,6 +38,37 @@ _SCHEMA: Final = (
         generation TEXT NOT NULL, last_sequence INTEGER NOT NULL, covers_since_s REAL NOT NULL
     )""",
 )
+"""Version 1. What came later is in _UPGRADES, so that a new file and an old one go the same way."""
+
+_UPGRADES: Final = {
+    1: (
+        # One row per epoch of a record, kept when the feed is trimmed.
+        """CREATE TABLE past (
+            key TEXT NOT NULL, epoch INTEGER NOT NULL, cell TEXT NOT NULL, jurisdiction TEXT NOT NULL,
+            state INTEGER NOT NULL, moved_to TEXT NOT NULL, updated_at_s REAL NOT NULL,
+            PRIMARY KEY (key, epoch)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE move (
+            operation TEXT PRIMARY KEY, key TEXT NOT NULL, target TEXT NOT NULL, copy_hook TEXT NOT NULL,
+            verify_hook TEXT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, source TEXT NOT NULL,
+            jurisdiction TEXT NOT NULL, epoch INTEGER NOT NULL, step TEXT NOT NULL, begun_at_s REAL NOT NULL,
+            changed_at_s REAL NOT NULL, detail TEXT NOT NULL, holder TEXT NOT NULL,
+            held_until_s REAL NOT NULL, fence_generation TEXT, fence_sequence INTEGER
+        ) WITHOUT ROWID""",
+        "CREATE UNIQUE INDEX open_move ON move (key) WHERE step NOT IN ('done', 'aborted')",
+        "CREATE INDEX move_of_key ON move (key, begun_at_s)",
+        """CREATE TABLE lease (
+            worker TEXT PRIMARY KEY, number INTEGER NOT NULL, generation TEXT NOT NULL,
+            sequence INTEGER NOT NULL, held TEXT NOT NULL, expires_at_s REAL NOT NULL, linger_s REAL NOT NULL
+        ) WITHOUT ROWID""",
+        # One row: no lease is granted to a worker that has not taken the feed up to here.
+        """CREATE TABLE lease_floor (
+            generation TEXT PRIMARY KEY, sequence INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+    ),
+}
+"""What brings a file from that version to the next. Only ever adds, so that programs of the older version
+which have the file open go on working."""
 
 
 def open_file(path: Path, create: bool) -> sqlite3.Connection:
@@ -100,6 +131,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
             raise StoreUnusableError(f"{path}: the store is empty; seed it, or correct the store's path")
         _create_schema(connection)
     _check_version(connection, path)
+    _upgrade(connection)
     if _pragma(connection, "journal_mode") != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a committed move must survive a power cut
@@ -114,14 +146,25 @@ def _create_schema(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
         connection.execute("INSERT INTO feed_head VALUES (?, 0, 0)", (secrets.token_hex(8),))
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("PRAGMA user_version = 1")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring an older file up to date, all of it or nothing."""
+    if _version(connection) == SCHEMA_VERSION:
+        return
+    with writing(connection):
+        while (version := _version(connection)) < SCHEMA_VERSION:  # another process may have been quicker
+            for statement in _UPGRADES[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     if _pragma(connection, "application_id") != _APPLICATION_ID:
         raise StoreUnusableError(f"{path}: an SQLite database, but no Home Cell store; correct the path")
-    version = _pragma(connection, "user_version")
-    if version != SCHEMA_VERSION:
+    version = _version(connection)
+    if not 1 <= version <= SCHEMA_VERSION:
         raise StoreUnusableError(
             f"{path}: the store has schema version {version}, this program knows {SCHEMA_VERSION}; "
             "use the program version that wrote it"
@@ -130,6 +173,11 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:

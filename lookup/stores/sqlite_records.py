@@ -37,6 +37,7 @@ def write_home(
         if (NO_EPOCH if current is None else current.epoch) != expected_epoch:
             raise EpochConflictError(new.key, expected_epoch, current)
         _insert(connection, "REPLACE", (new,))
+        _insert(connection, "IGNORE", (new,) if current is None else (current, new), "past")
         left_cell = "" if current is None else current.cell
         sequence = sqlite_feed.append_assignment(connection, new, left_cell)
         sqlite_feed.trim(connection, bounds, sequence, new.updated_at_s)
@@ -101,8 +102,10 @@ def _read_some(connection: sqlite3.Connection, keys: Sequence[str]) -> list[Assi
     ]
 
 
-def _insert(connection: sqlite3.Connection, on_conflict: str, records: Sequence[Assignment]) -> None:
+def _insert(
+    connection: sqlite3.Connection, on_conflict: str, records: Sequence[Assignment], table: str = "home"
+) -> None:
     connection.executemany(
-        f"INSERT OR {on_conflict} INTO home ({_HOME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR {on_conflict} INTO {table} ({_HOME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         ((r.key, r.cell, r.jurisdiction, r.epoch, int(r.state), r.moved_to, r.updated_at_s) for r in records),
     )

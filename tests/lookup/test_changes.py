@@ -10,9 +10,11 @@ from random import Random
 
 import pytest
 
-from lookup.assignment import Assignment
+from lookup.assignment import Assignment, State
 from lookup.changes import FRESH_FOR_S, ChangeFollower, FlagListener
+from lookup.fence import Fence
 from lookup.flags import Flag, FlagRecord
+from lookup.moves import Position
 from lookup.ports import Change, ChangeFeed, KeyMove, Store, StoreUnavailableError
 from lookup.resolution import Hint, Tier
 from lookup.resolver import Resolver, build_resolver
@@ -47,8 +49,17 @@ class Worker:
         self.pauses_s: list[float] = []
         self.board = Board()
         self.resolver: Resolver = build_resolver(store, LookupSettings(deadline_s=10.0), Random(1))
+        self.fence = Fence(linger_s=30.0)
         self.follower = ChangeFollower(
-            feed, store, self.resolver, self.board, 3600.0, lambda: self.now_s, Random(2), self.pause
+            feed,
+            store,
+            self.resolver,
+            self.board,
+            3600.0,
+            lambda: self.now_s,
+            Random(2),
+            self.pause,
+            self.fence,
         )
 
     async def pause(self, pause_s: float) -> None:
@@ -244,6 +255,37 @@ async def test_whatever_fails_it_goes_on_following(monkeypatch: pytest.MonkeyPat
         feed.send(beat(8))
         await until(lambda: worker.board.flags == {"cell-a": Flag.DOWN})
         assert worker.follower.gaps == 1
+
+
+@asynchronous
+async def test_the_position_is_that_of_the_last_change_taken_while_the_feed_is_fresh() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        assert worker.follower.position is None
+        feed.send(beat(7), flagged(8, 1, Flag.DOWN))
+        await until(lambda: worker.follower.position == Position("g1", 8))
+        worker.now_s += FRESH_FOR_S
+        assert worker.follower.position is None
+
+
+@asynchronous
+async def test_a_write_under_way_is_held_by_its_users_move_and_by_any_gap() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        worker.fence.enter("user:1")
+        worker.fence.enter("user:2")
+        feed.send(beat(7))
+        await until(lambda: worker.follower.position == Position("g1", 7))
+        worker.fence.leave("user:2", False, 0.0)
+        worker.fence.enter("user:2")
+        feed.send(moved(8, Assignment("user:1", "cell-a", "eu", 2, State.MOVING, "cell-b")))
+        await until(lambda: worker.follower.position == Position("g1", 8))
+        assert "user:1" in worker.fence.held(0.0)
+        worker.fence.enter("user:3")
+        assert "user:3" not in worker.fence.held(0.0)
+        feed.send(beat(99))
+        await until(lambda: worker.follower.position == Position("g1", 99))
+        assert "user:3" in worker.fence.held(0.0)
 
 
 @asynchronous

@@ -87,7 +87,7 @@ async def test_a_store_of_a_newer_version_is_refused_with_both_versions(tmp_path
     connection.close()
     message = await refusal(path)
     assert "version 7" in message
-    assert "knows 1" in message
+    assert "knows 2" in message
 
 
 @asynchronous

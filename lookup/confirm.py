@@ -1,0 +1,76 @@
+"""Asks the truth itself for a home, past every cache: for unsafe methods in a worker without a lease.
+
+Readings are batched and bounded like the resolver's; each answer is of one that began after the question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from lookup.assignment import Assignment
+from lookup.flight import Flight, FlightDeck
+from lookup.observer import LookupObserver
+from lookup.resolution import Outcome, Resolution, Tier
+from lookup.settings import LookupSettings
+from lookup.tier_reader import Read, TierReader
+
+
+class Confirmations(FlightDeck):
+    """Built inside the running loop; only its thread uses it.
+
+    read   gives the latest committed records: a serial reading, where the store knows another kind
+    """
+
+    def __init__(self, read: Read, settings: LookupSettings, observer: LookupObserver) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadline_s = settings.deadline_s
+        self._observer = observer
+        self._reader = TierReader(Tier.STORE, read, settings.store_limits(), self, observer)
+
+    async def confirm(self, key: str, now_s: float) -> Resolution:
+        """What the store says now (`now_s` in Unix seconds); UNAVAILABLE when it can't be asked in time."""
+        begun_s = self._loop.time()
+        flight = Flight(key, now_s, begun_s + self._deadline_s)
+        flight.tier = Tier.STORE
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        flight.waiters.append(waiter)
+        self._reader.submit(flight)
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                await waiter
+        except TimeoutError:
+            flight.land(None)
+        found = flight.answer or Resolution(Outcome.UNAVAILABLE, key, Tier.STORE)
+        self._observer.lookup(found.tier, found.outcome, self._loop.time() - begun_s)
+        return found
+
+    async def close(self) -> None:
+        """End the readings on their way; their callers get UNAVAILABLE."""
+        await self._reader.close()
+
+    def departing(self, flight: Flight) -> None:
+        """Nothing: what memory knows does not matter here."""
+
+    def answered(self, flight: Flight, record: Assignment | None, tier: Tier) -> None:
+        """The store's word, whatever it is."""
+        if flight.landed:
+            return
+        if record is None:
+            flight.land(Resolution(Outcome.UNKNOWN, flight.key, tier))
+        else:
+            flight.land(
+                Resolution(
+                    Outcome.FOUND,
+                    flight.key,
+                    tier,
+                    record.cell,
+                    record.jurisdiction,
+                    record.epoch,
+                    record.state,
+                )
+            )
+
+    def unanswered(self, flight: Flight, tier: Tier) -> None:  # noqa: ARG002 -- the port's signature
+        """The store failed."""
+        if not flight.landed:
+            flight.land(None)

@@ -1,0 +1,81 @@
+"""Which keys have unsafe requests under way in this worker, and until when it may let such through unasked.
+
+Hot: an unsafe request enters and leaves; a safe one is not seen here.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+from lookup.assignment import Assignment, State
+
+_MOVING: Final = State.MOVING
+
+
+class Fence:
+    """One worker's word on its unsafe requests. Only the loop's thread uses it.
+
+    lease_until_s  time.perf_counter() up to which the lease holds; after that unsafe methods are confirmed
+    linger_s       how long a cell may go on with a request that was cut off
+    news           set when a move may have become able to go on: the keeper renews the lease at once
+    """
+
+    __slots__ = ("_lingering", "_moving", "_under_way", "lease_until_s", "linger_s", "news")
+
+    def __init__(self, linger_s: float) -> None:
+        self.lease_until_s: float = -inf
+        self.linger_s = linger_s
+        self.news = False
+        self._under_way: dict[str, int] = {}
+        self._lingering: dict[str, float] = {}
+        self._moving: set[str] = set()
+
+    def enter(self, key: str) -> None:
+        """An unsafe request of this key begins, before anybody asks where its home is."""
+        self._under_way[key] = self._under_way.get(key, 0) + 1
+
+    def leave(self, key: str, cut_off: bool, now_s: float) -> None:
+        """It is over; `cut_off`: the cell may go on with it for a while. `now_s` by time.perf_counter()."""
+        count = self._under_way[key] - 1
+        if count:
+            self._under_way[key] = count
+        else:
+            del self._under_way[key]
+        if cut_off:
+            self._lingering.pop(key, None)
+            self._lingering[key] = now_s + self.linger_s
+        elif key in self._moving:
+            self.news = True
+
+    def changed(self, record: Assignment) -> None:
+        """The feed says that the key's record is this now."""
+        if record.state == _MOVING:
+            self.news = True
+            if record.key in self._under_way or record.key in self._lingering:
+                self._moving.add(record.key)
+
+    def lose_continuity(self) -> None:
+        """Changes may have been missed: any key may be moving."""
+        self._moving.update(self._under_way)
+        self._moving.update(self._lingering)
+
+    def held(self, now_s: float) -> frozenset[str]:
+        """The keys whose moves must wait, for `Lease.held`; forgets what has lingered long enough."""
+        self.news = False
+        over: list[str] = []
+        for key, until_s in self._lingering.items():
+            if until_s > now_s:
+                break
+            over.append(key)
+        for key in over:
+            del self._lingering[key]
+        gone = [key for key in self._moving if key not in self._under_way and key not in self._lingering]
+        for key in gone:
+            self._moving.discard(key)
+        return frozenset(self._moving)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing unsafe is under way or may still be running."""
+        return not self._under_way and not self._lingering

@@ -1,0 +1,122 @@
+"""Runs what an operator gave to copy and verify a user's bytes: a command, or a webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import signal
+import urllib.request
+from typing import Final, Protocol
+from urllib.error import URLError
+
+from lookup.moves import Move
+
+_TOLD_BYTES: Final = 300
+"""Of a failed hook's last words."""
+
+_WEB: Final = ("http://", "https://")
+
+
+class HookFailedError(Exception):
+    """The hook says no, or did not answer in time; the text says what it said."""
+
+
+class Hooks(Protocol):
+    """Runs one hook of a move."""
+
+    async def run(self, hook: str, move: Move) -> None:
+        """Return when it succeeded; "" is no hook, which always does. Raises HookFailedError.
+
+        A hook may be run again after a crash: it must be one that can be repeated.
+        """
+
+
+class OperatorHooks:
+    """Hooks as an operator writes them: `http://...` and `https://...` are webhooks, the rest commands."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+
+    async def run(self, hook: str, move: Move) -> None:
+        """Hooks.run; cancelled, a command is killed with all that it started."""
+        if not hook:
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                if hook.startswith(_WEB):
+                    await asyncio.to_thread(_call, hook, move, self._timeout_s)
+                else:
+                    await _execute(hook, move)
+        except TimeoutError:
+            raise HookFailedError(f"`{hook}` did not end within {self._timeout_s:g} s") from None
+
+
+def facts(move: Move) -> dict[str, str]:
+    """What a hook is told: the same names for commands (HOMECELL_KEY, ...) and webhooks (key, ...)."""
+    return {
+        "operation": move.order.operation,
+        "step": move.step.value,
+        "key": move.order.key,
+        "source": move.source,
+        "target": move.order.target,
+        "epoch": str(move.epoch + 1),
+    }
+
+
+async def _execute(hook: str, move: Move) -> None:
+    try:
+        words = shlex.split(hook)
+    except ValueError as error:
+        raise HookFailedError(f"`{hook}` is no command line: {error}") from error
+    environment = os.environ | {f"HOMECELL_{name.upper()}": text for name, text in facts(move).items()}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise HookFailedError(f"`{words[0]}` can't be started: {error.strerror}") from error
+    try:
+        said = await _last_words(process)
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode != 0:
+        raise HookFailedError(f"`{hook}` ended with status {process.returncode}{_quoted(said)}")
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None
+    said = b""
+    while more := await process.stdout.read(1 << 16):
+        said = (said + more)[-_TOLD_BYTES:]
+    await process.wait()
+    return said
+
+
+def _call(url: str, move: Move, timeout_s: float) -> None:
+    request = urllib.request.Request(
+        url,
+        json.dumps(facts(move)).encode(),
+        {
+            "Content-Type": "application/json",
+            "Idempotency-Key": f"{move.order.operation}/{move.step.value}",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as reply:
+            reply.read(_TOLD_BYTES)
+    except (URLError, OSError, ValueError) as error:
+        raise HookFailedError(f"{url}: {error}") from error
+
+
+def _quoted(said: bytes) -> str:
+    text = " ".join(said.decode(errors="replace").split())
+    return f": {text}" if text else ""

@@ -1,0 +1,77 @@
+"""Which workers are alive and how far each follows the feed: what a move waits for before it copies.
+
+A worker holds a lease that it renews while its feed is fresh. While it holds one, it may let unsafe methods
+through by what it remembers, because a move waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from lookup.moves import Position
+
+LEASE_S: Final = 3.0
+"""As long as the feed counts as alive after its last event."""
+
+RENEW_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a worker says of itself.
+
+    worker        a name that no other worker ever has
+    number        of this renewal: a later one has a higher number
+    position      every change up to there is taken
+    held          keys known to be MOVING whose unsafe requests are still under way
+    expires_at_s  Unix seconds; from then on the worker confirms every unsafe method
+    linger_s      how long a cell may go on with a request that was cut off
+    """
+
+    worker: str
+    number: int
+    position: Position
+    held: frozenset[str]
+    expires_at_s: float
+    linger_s: float
+
+
+def stands_in_way(lease: Lease, key: str, fence: Position, now_s: float, skew_s: float) -> bool:
+    """Whether a request that this worker let through may still change the key's home after `fence`.
+
+    A lease that is over counts for another `linger_s`: what a dead worker had sent may still be running.
+    `skew_s` is the most by which clocks differ.
+    """
+    if now_s >= lease.expires_at_s + lease.linger_s + skew_s:
+        return False
+    if lease.position.generation != fence.generation or lease.position.sequence < fence.sequence:
+        return True
+    return key in lease.held
+
+
+class LeaseBook(Protocol):
+    """Every worker's lease. Every method raises StoreUnavailableError."""
+
+    async def position(self) -> Position:
+        """Where the feed stands: every change that was committed before is at or before it."""
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        """Grant it, unless a move has gone on without this worker: then it must catch up first.
+
+        A renewal that a later one has overtaken changes nothing, and none brings the expiry nearer.
+        """
+
+    async def end_lease(self, worker: str) -> None:
+        """The worker lets nothing through any more, and nothing that it sent is still running."""
+
+    async def leases(self) -> Sequence[Lease]:
+        """All leases, those included that are over."""
+
+    async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
+        """The leases that a move must wait for.
+
+        None left: in the same transaction leases are from now on granted only to workers that are at
+        `fence` or beyond, so that no late renewal lets a write through.
+        """

@@ -1,0 +1,259 @@
+"""Carries a move out, step by step: each step is noted before the next one acts, so that any can be resumed.
+
+What a step does may be done twice, when a crash came between doing and noting; it then has the same effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lookup.assignment import Assignment
+from lookup.hooks import HookFailedError, Hooks
+from lookup.leases import Lease, LeaseBook
+from lookup.move_log import MoveLog
+from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
+from lookup.ports import EpochConflictError, Store
+
+HOLD_S: Final = 15.0
+"""A driver that is not heard of for so long has crashed; another one may take over."""
+
+_HOLD_EVERY_S: Final = 5.0
+_NOTICED_S: Final = 7.5
+"""By then a driver whose move was taken has noticed, and ended its hook."""
+
+_POLL_EVERY_S: Final = 0.025
+
+
+class MoveRefusedError(Exception):
+    """The move can't begin, or not be given up; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a move waits, in seconds: for workers' acknowledgement, and the most that clocks differ."""
+
+    acknowledge_s: float = 60.0
+    skew_s: float = 5.0
+
+
+class MoveListener:
+    """Told of a move's progress; does nothing by itself."""
+
+    def stepped(self, move: Move) -> None:
+        """The move reached a step."""
+
+    def waiting(self, move: Move, leases: Sequence[Lease]) -> None:
+        """These workers have not acknowledged it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    event: Event
+    detail: str = ""
+    fence: Position | None = None
+
+
+class Mover:
+    """Drives moves under one holder's name. `pause` waits for some seconds, `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        log: MoveLog,
+        leases: LeaseBook,
+        hooks: Hooks,
+        holder: str,
+        clock: Callable[[], float],
+        patience: Patience,
+        listener: MoveListener,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._leases = leases
+        self._hooks = hooks
+        self._holder = holder
+        self._clock = clock
+        self._patience = patience
+        self._listener = listener
+        self._pause = pause
+
+    async def begin(self, order: MoveOrder) -> Move:
+        """Note the move, or find it when its operation id is known.
+
+        Raises MoveRefusedError, MoveInProgressError, StoreUnavailableError (ask again with the same id).
+        """
+        known = await self._log.move(order.operation)
+        if known is None:
+            record = (await self._store.read([order.key])).get(order.key)
+            _insist_on_movable(order, record)
+            assert record is not None
+            known = await self._log.note_move(order, record, self._clock())
+        if (known.order.key, known.order.target) != (order.key, order.target):
+            raise MoveRefusedError(
+                f"operation {order.operation} is the move of {known.order.key} to {known.order.target}"
+            )
+        return known
+
+    async def drive(self, operation: str) -> Move:
+        """Carry the move on until it is over.
+
+        Raises MoveTakenError, or StoreUnavailableError: then it stays open at the step that the log says.
+        """
+        detail = "its driver was stopped"
+        try:
+            move = await self._hold(operation, steal=False)
+            while not move.is_over:
+                self._listener.stepped(move)
+                move = await self.step(operation)
+            self._listener.stepped(move)
+            detail = move.detail
+        except Exception as failure:
+            detail = str(failure)
+            raise
+        finally:
+            await self._let_go(operation, detail)
+        return move
+
+    async def give_up(self, operation: str, reason: str) -> Move:
+        """Bring the user back home, whoever drives the move now. MoveRefusedError when it is too late."""
+        former = await self._log.move(operation)
+        move = await self._hold(operation, steal=True)
+        if move.is_over or not (may_give_up(move.step) or move.step is Step.RETURNING):
+            await self._let_go(operation, move.detail)
+            state = "over" if move.is_over else "committing: it can only be resumed"
+            raise MoveRefusedError(f"operation {operation} can't be given up, it is {state}")
+        if move.step is not Step.RETURNING:
+            await self._advance(move, _Outcome(Event.GIVEN_UP, reason))
+        if former is not None and former.holder not in ("", self._holder):
+            await self._pause(max(0.0, min(_NOTICED_S, former.held_until_s - self._clock())))
+        return await self.drive(operation)
+
+    async def step(self, operation: str) -> Move:
+        """Do what the move's step asks for, and note what came of it. Raises MoveTakenError."""
+        move = await self._hold(operation, steal=False)
+        if move.is_over:
+            return move
+        return await self._advance(move, await self._keep_hold(move, self._act(move)))
+
+    async def _act(self, move: Move) -> _Outcome:
+        if move.step is Step.INTENDED:
+            return await self._fence(move)
+        if move.step is Step.FENCING:
+            return await self._await_workers(move)
+        if move.step is Step.COPYING:
+            return await self._run_hook(move, move.order.copy_hook, Event.COPIED)
+        if move.step is Step.VERIFYING:
+            return await self._run_hook(move, move.order.verify_hook, Event.VERIFIED)
+        if move.step is Step.COMMITTING:
+            return await self._commit(move)
+        return await self._return(move)
+
+    async def _advance(self, move: Move, outcome: _Outcome) -> Move:
+        return await self._log.advance_move(
+            move, outcome.event, self._holder, self._clock(), outcome.detail, outcome.fence
+        )
+
+    # The steps.
+
+    async def _fence(self, move: Move) -> _Outcome:
+        """The record becomes MOVING: no worker that knows it lets a write through."""
+        try:
+            await self._store.compare_and_set(move.moving(self._clock()), move.epoch)
+        except EpochConflictError as conflict:
+            if not move.owns(conflict.current):
+                return _Outcome(Event.OVERTAKEN, str(conflict))
+        return _Outcome(Event.FENCED, fence=await self._leases.position())
+
+    async def _await_workers(self, move: Move) -> _Outcome:
+        """Until every worker knows, and has no write of this user under way."""
+        until_s = self._clock() + self._patience.acknowledge_s
+        fence = move.fence
+        assert fence is not None, "noted with the step"
+        while True:
+            now_s = self._clock()
+            waiting = await self._leases.in_the_way(move.order.key, fence, now_s, self._patience.skew_s)
+            if not waiting:
+                return _Outcome(Event.ACKNOWLEDGED)
+            if now_s >= until_s:
+                names = ", ".join(lease.worker for lease in waiting)
+                return _Outcome(
+                    Event.GIVEN_UP,
+                    f"not acknowledged within {self._patience.acknowledge_s:g} s by {names}",
+                )
+            self._listener.waiting(move, waiting)
+            await self._pause(_POLL_EVERY_S)
+            fence = await self._still_comparable(fence)
+
+    async def _still_comparable(self, fence: Position) -> Position:
+        """Of another generation than the feed, it can't be compared any more: then where the feed is now."""
+        stands = await self._leases.position()
+        return fence if stands.generation == fence.generation else stands
+
+    async def _run_hook(self, move: Move, hook: str, done: Event) -> _Outcome:
+        try:
+            await self._hooks.run(hook, move)
+        except HookFailedError as failure:
+            return _Outcome(Event.GIVEN_UP, str(failure))
+        return _Outcome(done)
+
+    async def _commit(self, move: Move) -> _Outcome:
+        arrived = move.arrived(self._clock())
+        try:
+            await self._store.compare_and_set(arrived, move.epoch + 1)
+        except EpochConflictError as conflict:
+            current = conflict.current
+            if current is None or (current.cell, current.epoch) != (arrived.cell, arrived.epoch):
+                return _Outcome(Event.OVERTAKEN, str(conflict))
+        return _Outcome(Event.COMMITTED)
+
+    async def _return(self, move: Move) -> _Outcome:
+        record = (await self._store.read([move.order.key])).get(move.order.key)
+        while record is not None:
+            returned = move.returned(record, self._clock())
+            if returned is None:
+                break
+            try:
+                await self._store.compare_and_set(returned, record.epoch)
+                break
+            except EpochConflictError as conflict:
+                record = conflict.current
+        return _Outcome(Event.RETURNED, move.detail)
+
+    # Who carries it out.
+
+    async def _hold(self, operation: str, *, steal: bool) -> Move:
+        now_s = self._clock()
+        return await self._log.hold_move(operation, self._holder, now_s, now_s + HOLD_S, steal)
+
+    async def _let_go(self, operation: str, detail: str) -> None:
+        """As far as the store can be reached; else the hold runs out."""
+        with contextlib.suppress(Exception):
+            await asyncio.shield(self._log.release_move(operation, self._holder, detail))
+
+    async def _keep_hold(self, move: Move, work: Awaitable[_Outcome]) -> _Outcome:
+        """Do the work and stay the move's holder meanwhile; the work ends when somebody else takes over."""
+        working = asyncio.ensure_future(work)
+        try:
+            while True:
+                done, _ = await asyncio.wait((working,), timeout=_HOLD_EVERY_S)
+                if done:
+                    return working.result()
+                await self._hold(move.order.operation, steal=False)
+        finally:
+            if not working.done():
+                working.cancel()
+                await asyncio.wait((working,))
+
+
+def _insist_on_movable(order: MoveOrder, record: Assignment | None) -> None:
+    if record is None:
+        raise MoveRefusedError(f"{order.key} has no home to move from")
+    if record.moved_to:
+        raise MoveRefusedError(f"{order.key} is being moved to {record.moved_to}")
+    if record.cell == order.target:
+        raise MoveRefusedError(f"{order.key} is at home in {record.cell} already")

@@ -1,0 +1,198 @@
+"""The embedded store's log of moves: each function one transaction on the given connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from lookup.assignment import Assignment, State
+from lookup.move_log import MoveInProgressError, MoveTakenError
+from lookup.moves import Event, Move, MoveOrder, Position, Step, next_step
+from lookup.stores.sqlite_file import writing
+
+_COLUMNS: Final = (
+    "operation, key, target, copy_hook, verify_hook, author, reason, source, jurisdiction, epoch, step, "
+    "begun_at_s, changed_at_s, detail, holder, held_until_s, fence_generation, fence_sequence"
+)
+_IS_OPEN: Final = "step NOT IN ('done', 'aborted')"
+"""As the index of the schema says it."""
+
+
+def note(connection: sqlite3.Connection, order: MoveOrder, record: Assignment, now_s: float) -> Move:
+    """MoveLog.note_move."""
+    with writing(connection):
+        known = find(connection, order.operation)
+        if known is not None:
+            return known
+        rows = _select(connection, f"key = ? AND {_IS_OPEN}", (order.key,))
+        if rows:
+            raise MoveInProgressError(rows[0])
+        move = Move(order, record.cell, record.jurisdiction, record.epoch, Step.INTENDED, now_s, now_s)
+        connection.execute(
+            f"INSERT INTO move ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _row(move),
+        )
+    return move
+
+
+def find(connection: sqlite3.Connection, operation: str) -> Move | None:
+    """The move of this operation id."""
+    return next(iter(_select(connection, "operation = ?", (operation,))), None)
+
+
+def listed(connection: sqlite3.Connection, open_only: bool, limit: int) -> list[Move]:
+    """The moves, the one noted last first."""
+    return _select(connection, _IS_OPEN if open_only else "1", (), limit)
+
+
+def of_key(connection: sqlite3.Connection, key: str) -> list[Move]:
+    """One key's moves, the one noted last first."""
+    return _select(connection, "key = ?", (key,))
+
+
+def hold(
+    connection: sqlite3.Connection, operation: str, holder: str, now_s: float, until_s: float, steal: bool
+) -> Move:
+    """MoveLog.hold_move."""
+    with writing(connection):
+        connection.execute(
+            "UPDATE move SET holder = ?, held_until_s = ? "
+            "WHERE operation = ? AND (? OR holder IN ('', ?) OR held_until_s <= ?)",
+            (holder, until_s, operation, steal, holder, now_s),
+        )
+        move = find(connection, operation)
+        if move is None or move.holder != holder:
+            raise MoveTakenError(operation, move.holder if move else "")
+    return move
+
+
+def release(connection: sqlite3.Connection, operation: str, holder: str, detail: str) -> None:
+    """MoveLog.release_move."""
+    with writing(connection):
+        connection.execute(
+            "UPDATE move SET holder = '', held_until_s = 0, detail = ? WHERE operation = ? AND holder = ?",
+            (detail, operation, holder),
+        )
+
+
+def advance(
+    connection: sqlite3.Connection,
+    move: Move,
+    event: Event,
+    holder: str,
+    now_s: float,
+    detail: str,
+    fence: Position | None,
+) -> Move:
+    """MoveLog.advance_move."""
+    step = next_step(move.step, event)
+    fence = fence or move.fence
+    with writing(connection):
+        connection.execute(
+            "UPDATE move SET step = ?, changed_at_s = ?, detail = ?, "
+            "fence_generation = ?, fence_sequence = ? WHERE operation = ? AND step = ? AND holder = ?",
+            (
+                step.value,
+                now_s,
+                detail,
+                fence.generation if fence else None,
+                fence.sequence if fence else None,
+                move.order.operation,
+                move.step.value,
+                holder,
+            ),
+        )
+        if connection.execute("SELECT changes()").fetchone()[0] != 1:
+            current = find(connection, move.order.operation)
+            raise MoveTakenError(move.order.operation, current.holder if current else "")
+        advanced = find(connection, move.order.operation)
+    assert advanced is not None, "moves are never deleted"
+    return advanced
+
+
+def past(connection: sqlite3.Connection, key: str) -> list[Assignment]:
+    """MoveLog.past: what writes have left behind, and what the record is now."""
+    rows = connection.execute(
+        "SELECT key, cell, jurisdiction, epoch, state, moved_to, updated_at_s FROM past WHERE key = ? "
+        "UNION SELECT key, cell, jurisdiction, epoch, state, moved_to, updated_at_s FROM home WHERE key = ? "
+        "ORDER BY epoch",
+        (key, key),
+    )
+    return [
+        Assignment(key, cell, jurisdiction, epoch, State(state), moved_to, updated_at_s)
+        for key, cell, jurisdiction, epoch, state, moved_to, updated_at_s in rows
+    ]
+
+
+def _select(
+    connection: sqlite3.Connection, condition: str, parameters: Sequence[str], limit: int = -1
+) -> list[Move]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM move WHERE {condition} ORDER BY begun_at_s DESC, operation LIMIT {limit}",
+        parameters,
+    )
+    return [_move(*row) for row in rows]
+
+
+def _row(move: Move) -> tuple[object, ...]:
+    order, fence = move.order, move.fence
+    return (
+        order.operation,
+        order.key,
+        order.target,
+        order.copy_hook,
+        order.verify_hook,
+        order.author,
+        order.reason,
+        move.source,
+        move.jurisdiction,
+        move.epoch,
+        move.step.value,
+        move.begun_at_s,
+        move.changed_at_s,
+        move.detail,
+        move.holder,
+        move.held_until_s,
+        fence.generation if fence else None,
+        fence.sequence if fence else None,
+    )
+
+
+def _move(
+    operation: str,
+    key: str,
+    target: str,
+    copy_hook: str,
+    verify_hook: str,
+    author: str,
+    reason: str,
+    source: str,
+    jurisdiction: str,
+    epoch: int,
+    step: str,
+    begun_at_s: float,
+    changed_at_s: float,
+    detail: str,
+    holder: str,
+    held_until_s: float,
+    fence_generation: str | None,
+    fence_sequence: int | None,
+) -> Move:
+    fence = None
+    if fence_generation is not None and fence_sequence is not None:
+        fence = Position(fence_generation, fence_sequence)
+    order = MoveOrder(operation, key, target, copy_hook, verify_hook, author, reason)
+    return Move(
+        order,
+        source,
+        jurisdiction,
+        epoch,
+        Step(step),
+        begun_at_s,
+        changed_at_s,
+        detail,
+        holder,
+        held_until_s,
+        fence,
+    )

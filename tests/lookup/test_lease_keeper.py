@@ -1,0 +1,105 @@
+"""A worker's lease: renewed while the feed is fresh, given back when nothing of it may still be running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+import pytest
+
+from lookup.assignment import Assignment, State
+from lookup.fence import Fence
+from lookup.lease_keeper import LeaseKeeper
+from lookup.leases import LEASE_S, Lease
+from lookup.moves import Position
+from lookup.ports import StoreUnavailableError
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fakes import NOW_S
+
+
+class Book:
+    """Keeps what it is told; refuses or fails when told to."""
+
+    def __init__(self) -> None:
+        self.renewals: list[Lease] = []
+        self.ended: list[str] = []
+        self.grants = True
+        self.available = True
+
+    async def position(self) -> Position:
+        raise NotImplementedError
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        if not self.available:
+            raise StoreUnavailableError("the test took the store away")
+        self.renewals.append(lease)
+        return self.grants
+
+    async def end_lease(self, worker: str) -> None:
+        self.ended.append(worker)
+
+    async def leases(self) -> Sequence[Lease]:
+        raise NotImplementedError
+
+    async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
+        raise NotImplementedError
+
+
+class Worker:
+    """A follower that is where the test says, a fence and a keeper; `watch_s` is the stopwatch."""
+
+    def __init__(self) -> None:
+        self.position: Position | None = Position("g1", 7)
+        self.watch_s = 100.0
+        self.book = Book()
+        self.fence = Fence(30.0)
+        self.keeper = LeaseKeeper("w1", self.book, self, self.fence, lambda: NOW_S, lambda: self.watch_s)
+
+
+@asynchronous
+async def test_a_renewal_says_where_the_worker_is_and_what_it_holds() -> None:
+    worker = Worker()
+    worker.fence.enter("user:1")
+    worker.fence.changed(Assignment("user:1", "cell-a", "eu", 2, State.MOVING, "cell-b"))
+    assert await worker.keeper.renew()
+    assert worker.book.renewals == [
+        Lease("w1", 1, Position("g1", 7), frozenset({"user:1"}), NOW_S + LEASE_S, 30.0)
+    ]
+    assert worker.fence.lease_until_s == 100.0 + LEASE_S
+
+
+@asynchronous
+async def test_without_a_fresh_feed_nothing_is_renewed() -> None:
+    worker = Worker()
+    worker.position = None
+    assert not await worker.keeper.renew()
+    assert worker.book.renewals == []
+    assert worker.fence.lease_until_s == -inf
+
+
+@asynchronous
+async def test_a_lease_that_is_not_granted_is_over_at_once_and_one_that_failed_runs_out() -> None:
+    worker = Worker()
+    await worker.keeper.renew()
+    worker.book.available = False
+    worker.watch_s += 1.0
+    with pytest.raises(StoreUnavailableError):
+        await worker.keeper.renew()
+    assert worker.fence.lease_until_s == 100.0 + LEASE_S
+    worker.book.available = True
+    worker.book.grants = False
+    assert not await worker.keeper.renew()
+    assert worker.fence.lease_until_s == -inf
+
+
+@asynchronous
+async def test_a_lease_is_given_back_unless_something_may_still_be_running() -> None:
+    worker = Worker()
+    await worker.keeper.renew()
+    worker.fence.enter("user:1")
+    await worker.keeper.end()
+    assert worker.book.ended == []
+    assert worker.fence.lease_until_s == -inf
+    worker.fence.leave("user:1", False, 100.0)
+    await worker.keeper.end()
+    assert worker.book.ended == ["w1"]
