@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import secrets
 import signal
 import socket
 import time
@@ -13,7 +15,10 @@ from random import Random
 from typing import Final
 
 from lookup.changes import ChangeFollower
+from lookup.confirm import Confirmations
+from lookup.fence import Fence
 from lookup.flags import FlagRecord
+from lookup.lease_keeper import LeaseKeeper
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import LookupObserver
@@ -43,6 +48,8 @@ _DRAIN_STEP_S: Final = 0.05
 _FIRST_WORD_S: Final = 2.0
 """So long a worker that has a snapshot waits for the store before it starts from the snapshot."""
 _LAST_SNAPSHOT_S: Final = 0.5
+_LAST_WORD_S: Final = 0.5
+"""So long a worker that ends waits until its lease is given back; else it runs out."""
 
 _log = logging.getLogger("homecell")
 
@@ -74,6 +81,7 @@ class RunningEdge:
         store: Store,
         switch: FlagSwitch,
         follower: ChangeFollower,
+        keeper: LeaseKeeper | None,
         addresses: Addresses,
         warm_start: WarmStart | None,
         snapshot_interval_s: float,
@@ -82,10 +90,13 @@ class RunningEdge:
         self._store = store
         self._switch = switch
         self._follower = follower
+        self._keeper = keeper
         self._servers: dict[int, asyncio.Server] = {}
         self._ticks = 0
         self._warm_start = warm_start
         works = [self._tick(), follower.run(), addresses.keep_fresh()]
+        if keeper is not None:
+            works.append(keeper.run())
         if warm_start is not None:
             works.append(warm_start.keep(snapshot_interval_s, self._feed_as_of_s, self._flags))
         self._tasks = [edge.loop.create_task(work) for work in works]
@@ -179,11 +190,19 @@ class RunningEdge:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._keep_last_snapshot()
+        await self._end_lease()
+        await self._edge.confirmations.close()
         await self._edge.resolver.close()
         for link in self._edge.snapshot.links.values():
             link.pool.close_idle()
         await self._store.close()
         self._edge.access_log.close()
+
+    async def _end_lease(self) -> None:
+        if self._keeper is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_S):
+                    await self._keeper.end()
 
     async def _keep_last_snapshot(self) -> None:
         if self._warm_start is not None:
@@ -218,7 +237,9 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     known = await warm_start.restore(time.time()) if warm_start is not None else None
     store = _store(settings)
     flags = await _first_flags(store, known, meters)
-    resolver = Resolver(memory, moved, store, None, lookup_settings, _MeteredLookups(meters))
+    observer = _MeteredLookups(meters)
+    resolver = Resolver(memory, moved, store, None, lookup_settings, observer)
+    fence = Fence(settings.limits.cell_request_limit_s)
     cell_links = wiring.links(settings, addresses, wheel, outbox, meters)
     edge = Edge(
         loop=loop,
@@ -227,6 +248,8 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
         identify=identify,
         cookies=cookies,
         resolver=resolver,
+        confirmations=Confirmations(store.read, lookup_settings, observer),
+        fence=fence,
         outbox=outbox,
         meters=meters,
         access_log=AccessLog(str(settings.access_log), settings.edge.name, slot, meters),
@@ -237,10 +260,14 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     )
     switch = FlagSwitch(edge)
     follower = ChangeFollower(
-        store, store, resolver, switch, lookup_settings.claim_lifetime_s, time.time, random
+        store, store, resolver, switch, lookup_settings.claim_lifetime_s, time.time, random, fence=fence
     )
+    keeper: LeaseKeeper | None = None
+    if isinstance(store, SqliteStore):  # without a book of leases every write is confirmed
+        worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
+        keeper = LeaseKeeper(worker, store, follower, fence, time.time, time.perf_counter)
     interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
-    running = RunningEdge(edge, store, switch, follower, addresses, warm_start, interval_s)
+    running = RunningEdge(edge, store, switch, follower, keeper, addresses, warm_start, interval_s)
     await running.adopt(listener)
     return running
 

@@ -48,6 +48,8 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
         "proxy.observe.access_log",
         "lookup.ports",
         "lookup.assignment",
+        "lookup.confirm",
+        "lookup.fence",
         "lookup.resolution",
         "lookup.resolver",
     ),

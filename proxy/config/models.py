@@ -217,6 +217,11 @@ class Limits(Section):
         default=3,
         description="From the request's end to the head of the cell's reply, with all attempts, else 504.",
     )
+    cell_request_limit_s: Seconds = Field(
+        default=30,
+        description="How long a cell may go on with a request that was cut off; a user's move waits for as "
+        "long. Default: what many servers allow a request; raise it to your cells' own limit.",
+    )
     drain_timeout_s: Seconds = Field(
         default=10,
         description="How long a stopping worker finishes what runs. Default: below the 30 s after which "

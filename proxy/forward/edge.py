@@ -6,6 +6,8 @@ import asyncio
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
+from lookup.confirm import Confirmations
+from lookup.fence import Fence
 from lookup.resolver import Resolver
 from proxy.forward.outbox import Outbox
 from proxy.forward.snapshot import Snapshot
@@ -42,14 +44,17 @@ class Edge:
     connections     open client connections; connection_limit is the most of them
     in_flight       requests under way
     retrying        those among them that are being sent again
+    fence           which unsafe requests are under way, and until when they need no confirming
     stopping        no further request is read from a connection; replies say Connection: close
     """
 
     __slots__ = (
         "access_log",
+        "confirmations",
         "connection_limit",
         "connections",
         "cookies",
+        "fence",
         "identify",
         "ids",
         "in_flight",
@@ -75,6 +80,8 @@ class Edge:
         identify: Identify,
         cookies: RoutingCookies,
         resolver: Resolver,
+        confirmations: Confirmations,
+        fence: Fence,
         outbox: Outbox,
         meters: Meters,
         access_log: AccessLog,
@@ -89,6 +96,8 @@ class Edge:
         self.identify = identify
         self.cookies = cookies
         self.resolver = resolver
+        self.confirmations = confirmations
+        self.fence = fence
         self.outbox = outbox
         self.meters = meters
         self.access_log = access_log

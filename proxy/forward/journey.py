@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final
 
 from lookup.assignment import NO_EPOCH, State
@@ -77,6 +78,8 @@ class Journey(RequestFlow):
             return
         self.identity = identity
         self.cookie_due = identity.wants_cookie or identity.holds_cookie
+        if not head.safe:
+            self.edge.fence.enter(identity.key)  # before its home is known: a move waits for who asked first
         self._find_home(identity, identity.hint, now_s)
 
     def _go_anywhere(self) -> None:
@@ -93,19 +96,31 @@ class Journey(RequestFlow):
     # Room 4: where is home?
 
     def _find_home(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
-        """At once if claim or memory tell it."""
+        """At once if claim or memory tell it; a write without a lease is confirmed by the store."""
+        if not self.head.safe and self.started_s >= self.edge.fence.lease_until_s:
+            self._wait_for(self._confirm(identity, now_s))
+            return
         resolution = self.edge.resolver.recall(identity.key, hint, now_s, self.head.safe)
         if resolution is None:
-            self.move_to(LOOKUP)
-            self.withheld = True  # until it is known whose law the path is under
-            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
-            self.opening = self.edge.loop.create_task(self._look_up(identity, hint, now_s))
+            self._wait_for(self._look_up(identity, hint, now_s))
         else:
             self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - self.started_s)
             self._permit(resolution)
 
+    def _wait_for(self, lookup: Coroutine[None, None, None]) -> None:
+        self.move_to(LOOKUP)
+        self.withheld = True  # until it is known whose law the path is under
+        self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
+        self.opening = self.edge.loop.create_task(lookup)
+
     async def _look_up(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
         resolution = await self.edge.resolver.resolve(identity.key, hint, now_s, self.head.safe)
+        if self.state == LOOKUP:
+            self._permit(resolution)
+
+    async def _confirm(self, identity: Identity, now_s: float) -> None:
+        """No move waits for a worker without a lease: only the truth can tell where a write may go."""
+        resolution = await self.edge.confirmations.confirm(identity.key, now_s)
         if self.state == LOOKUP:
             self._permit(resolution)
 
@@ -234,6 +249,9 @@ class Journey(RequestFlow):
             edge.retrying -= 1
         elapsed_s = time.perf_counter() - self.started_s
         link, resolution, identity, body = self.link, self.resolution, self.identity, self.body
+        if identity is not None and not head.safe:
+            cut_off = reason != "" and self.wire_head != b""
+            edge.fence.leave(identity.key, cut_off, self.started_s + elapsed_s)
         if link is not None:
             link.meter.leave()
             link.meter.reply(self.status, elapsed_s)

@@ -21,7 +21,10 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, cast
 import uvloop
 
 from lookup.assignment import Assignment, State
+from lookup.confirm import Confirmations
+from lookup.fence import Fence
 from lookup.flags import Flag, FlagRecord
+from lookup.observer import SILENT
 from lookup.ports import History
 from lookup.resolver import Resolver, build_resolver
 from lookup.settings import LookupSettings
@@ -53,6 +56,7 @@ BODY_S: Final = 30.0
 IDLE_S: Final = 75.0
 REQUEST_S: Final = 3.0
 CELL_IDLE_S: Final = 4.0
+LINGER_S: Final = 30.0
 CONNECT_S: Final = 5.0
 """Real seconds, unlike the others: the one limit that asyncio keeps instead of the wheel."""
 
@@ -122,7 +126,10 @@ class Stage:
         meters = Meters(self.row)
         wheel = DeadlineWheel(loop.time())
         outbox = Outbox(loop)
-        self.resolver = build_resolver(self.store, LookupSettings(deadline_s=1.0), Random(1))
+        lookup = LookupSettings(deadline_s=1.0)
+        self.resolver = build_resolver(self.store, lookup, Random(1))
+        fence = Fence(LINGER_S)
+        fence.lease_until_s = inf
         self.resolver.learn_history(History(0.0, ()))
         self.resolver.believe_claims_until(inf)
         cookies = new_routing_cookies()
@@ -134,6 +141,8 @@ class Stage:
             identify=new_identify(cookies),
             cookies=cookies,
             resolver=self.resolver,
+            confirmations=Confirmations(self.store.read, lookup, SILENT),
+            fence=fence,
             outbox=outbox,
             meters=meters,
             access_log=AccessLog(str(self.log_file), "edge-eu", 0, meters),
@@ -163,6 +172,7 @@ class Stage:
             await until(lambda: not self.edge.connections, "every client connection is over")
             self._insist_on_order()
         self._server.close()
+        await self.edge.confirmations.close()
         await self.resolver.close()
         for link in self.edge.snapshot.links.values():
             link.pool.close_idle()
