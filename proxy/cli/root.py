@@ -14,6 +14,8 @@ _COMMANDS: Final = {
     "lookup": ("proxy.cli.lookup", "Run the lookup service."),
     "check-config": ("proxy.cli.check", "Check a config and its cells file."),
     "cells": ("proxy.cli.cells", "Show the cells, take one out of service, put it back."),
+    "users": ("proxy.cli.users", "Show where users are at home, place and move them."),
+    "moves": ("proxy.cli.moves", "Show the moves of users; resume or abort one that stands still."),
     "explain": ("proxy.cli.explain", "Say why a user's requests go where they go."),
     "token": ("proxy.cli.token", "Mint a token for trying things out."),
     "completion": ("proxy.cli.completion", "Print the completion script of a shell."),
@@ -60,6 +62,7 @@ def main() -> None:
       homecell cells list
       homecell cells flag eu-west-1-cell-01 down --reason "disk full"
       homecell explain user:42
+      homecell users move user:42 --to eu-west-1-cell-02 --copy-command ./copy.sh
 
     Commands that need a config take --config FILE, else the file named by the
     environment variable HOMECELL_CONFIG, else configs/demo.yaml.

@@ -11,8 +11,13 @@ import pytest
 from proxy.cli import main
 from tests.proxy.cli.conftest import Homecell
 
-COMMANDS = ["proxy", "lookup", "check-config", "cells", "explain", "token", "completion"]
-PAGES = [[name] for name in COMMANDS] + [["cells", "list"], ["cells", "flag"]]
+COMMANDS = ["proxy", "lookup", "check-config", "cells", "users", "moves", "explain", "token", "completion"]
+PAGES = [
+    *([name] for name in COMMANDS),
+    *(["cells", name] for name in ("list", "flag")),
+    *(["users", name] for name in ("show", "history", "place", "move")),
+    *(["moves", name] for name in ("list", "resume", "abort")),
+]
 
 
 def test_help_lists_every_command_and_the_exit_codes(homecell: Homecell) -> None:

@@ -1,0 +1,144 @@
+"""homecell moves: what is being moved, and what to do with a move that stands still."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from proxy.cli.answers import (
+    HELP_SETTINGS,
+    UsageMistakeError,
+    config_option,
+    end,
+    json_option,
+    load_settings,
+    say_json,
+)
+from proxy.cli.moving import (
+    MOVE_HEADS,
+    Waits,
+    document,
+    drive,
+    exit_code,
+    row,
+    verdict,
+    wait_options,
+)
+from proxy.cli.tables import show_table
+
+_MOST_SHOWN: Final = 1000
+
+
+@click.group("moves", context_settings=HELP_SETTINGS)
+def command() -> None:
+    """Show the moves of users; resume or abort one that stands still.
+
+    \b
+    Examples:
+      homecell moves list
+      homecell moves resume 5f2c9a7e41d04b7f
+      homecell moves abort 5f2c9a7e41d04b7f --reason "target is full"
+    """
+
+
+@command.command("list")
+@config_option
+@click.option("--all", "show_all", is_flag=True, help="Those that are over as well, the latest first.")
+@json_option
+def list_moves(config_file: Path | None, show_all: bool, as_json: bool) -> None:
+    """Show the moves that are not over: how far each is, and who carries it out.
+
+    A move without a driver stands still: its driver crashed or was stopped.
+
+    \b
+    Examples:
+      homecell moves list
+      homecell moves list --all --json
+    """
+    from proxy.cli.store import with_store
+
+    settings = load_settings(config_file)
+    moves = with_store(
+        settings.store.path, lambda store: store.moves(open_only=not show_all, limit=_MOST_SHOWN)
+    )
+    if as_json:
+        say_json([document(move) for move in moves])
+    elif moves:
+        show_table(MOVE_HEADS, [row(move) for move in moves])
+    else:
+        click.echo("no moves" if show_all else "no move is open")
+
+
+@command.command("resume")
+@config_option
+@click.argument("operation")
+@wait_options
+@json_option
+def resume_move(
+    config_file: Path | None, operation: str, hook_timeout_s: int, wait_s: int, as_json: bool
+) -> None:
+    """Carry a move on from the step at which it stands.
+
+    A hook that was running when the driver crashed is run again. Nothing happens
+    while another driver is at it.
+
+    \b
+    Examples:
+      homecell moves resume 5f2c9a7e41d04b7f
+
+    \b
+    Exit codes:
+      0  the user has its new home
+      1  the move was aborted, the user stays where it was
+      2  there is no such move
+      3  the store cannot be reached; the move stays open
+    """
+    settings = load_settings(config_file)
+    _insist_on_known(settings.store.path, operation)
+    waits = Waits(hook_timeout_s, wait_s)
+    move = drive(settings, waits, as_json, lambda mover: mover.drive(operation))
+    if as_json:
+        say_json(document(move))
+    else:
+        click.echo(verdict(move))
+    end(exit_code(move))
+
+
+@command.command("abort")
+@config_option
+@click.argument("operation")
+@click.option("--reason", default="aborted by an operator", show_default=True, help="Kept with the move.")
+@json_option
+def abort_move(config_file: Path | None, operation: str, reason: str, as_json: bool) -> None:
+    """Give a move up: the user stays in the old cell, and may write again.
+
+    It is taken from whoever carries it out. Not possible any more once it is
+    verified: then it can only be resumed. What was copied stays in the target.
+
+    \b
+    Examples:
+      homecell moves abort 5f2c9a7e41d04b7f --reason "target is full"
+
+    \b
+    Exit codes:
+      0  the user is at home where it was
+      2  there is no such move, or it is too late
+      3  the store cannot be reached
+    """
+    settings = load_settings(config_file)
+    _insist_on_known(settings.store.path, operation)
+    move = drive(settings, Waits(1, 1), as_json, lambda mover: mover.give_up(operation, reason))
+    if as_json:
+        say_json(document(move))
+    else:
+        click.echo(verdict(move))
+
+
+def _insist_on_known(path: Path | None, operation: str) -> None:
+    from proxy.cli.store import with_store
+
+    if with_store(path, lambda store: store.move(operation)) is None:
+        mend = "see which there are: homecell moves list --all"
+        raise UsageMistakeError(f"there is no move with the operation id {operation}", mend)

@@ -1,0 +1,139 @@
+"""What `homecell users` and `homecell moves` share: driving a move, telling of it, showing it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from proxy.cli.answers import NO, OK, CommandError, UnreachableError, UsageMistakeError
+from proxy.cli.cells import login_name
+from proxy.cli.durations import Duration
+from proxy.cli.tables import moment
+
+if TYPE_CHECKING:
+    from lookup.mover import Mover
+    from lookup.moves import Move
+    from lookup.stores.sqlite import SqliteStore
+    from proxy.cli.answers import CommandT
+    from proxy.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a move may take, in seconds: for each hook, and until every worker has acknowledged it."""
+
+    hook_s: int
+    acknowledge_s: int
+
+
+def wait_options(command: CommandT) -> CommandT:
+    """The options --hook-timeout and --wait, alike for every command that drives a move."""
+    command = click.option(
+        "--wait",
+        "wait_s",
+        type=Duration(),
+        default="2m",
+        show_default=True,
+        help="Give up when some worker has not acknowledged the move by then.",
+    )(command)
+    return click.option(
+        "--hook-timeout",
+        "hook_timeout_s",
+        type=Duration(),
+        default="1h",
+        show_default=True,
+        help="Give up when a hook takes longer.",
+    )(command)
+
+
+def drive(settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover], Awaitable[Move]]) -> Move:
+    """What `work` makes of a mover on the config's store; ends the command when it can't."""
+    from lookup.hooks import OperatorHooks
+    from lookup.move_log import MoveInProgressError, MoveTakenError
+    from lookup.mover import Mover, MoveRefusedError, Patience
+    from proxy.cli.store import with_store
+    from proxy.cli.teller import Teller
+
+    teller = Teller(quiet)
+
+    async def run(store: SqliteStore) -> Move:
+        patience = Patience(acknowledge_s=float(waits.acknowledge_s))
+        hooks = OperatorHooks(float(waits.hook_s))
+        return await work(Mover(store, store, store, hooks, holder(), time.time, patience, teller))
+
+    try:
+        return with_store(settings.store.path, run)
+    except MoveRefusedError as refusal:
+        raise UsageMistakeError(str(refusal), "") from refusal
+    except MoveInProgressError as conflict:
+        raise UsageMistakeError(str(conflict), resume_or_abort(conflict.move.order.operation)) from conflict
+    except MoveTakenError as taken:
+        raise CommandError(str(taken), "see how far it is: homecell moves list") from taken
+    except UnreachableError as failure:
+        if teller.operation:
+            failure.mend = f"the move stays open: {resume_or_abort(teller.operation)}"
+        raise
+    except KeyboardInterrupt:
+        mend = resume_or_abort(teller.operation) if teller.operation else "nothing was begun"
+        raise CommandError("stopped; the move stays as it is", mend) from None
+
+
+def holder() -> str:
+    """This process, as others see who carries a move out."""
+    return f"{login_name()}@{socket.gethostname()}:{os.getpid()}"
+
+
+def resume_or_abort(operation: str) -> str:
+    """The two ways on with an open move."""
+    return f"homecell moves resume {operation}, or homecell moves abort {operation}"
+
+
+def exit_code(move: Move) -> int:
+    """0 when the user arrived, 1 when it stays where it was."""
+    return OK if move.step == "done" else NO
+
+
+def verdict(move: Move) -> str:
+    """How it ended, in one line."""
+    if move.step == "done":
+        return f"{move.order.key} is at home in {move.order.target} (epoch {move.epoch + 2})"
+    return f"{move.order.key} stays in {move.source}: {move.detail or 'the move was given up'}"
+
+
+def document(move: Move) -> dict[str, object]:
+    """The move for --json, flat."""
+    return {
+        **asdict(move.order),
+        "source": move.source,
+        "jurisdiction": move.jurisdiction,
+        "epoch": move.epoch,
+        "step": move.step.value,
+        "begun_at_s": move.begun_at_s,
+        "changed_at_s": move.changed_at_s,
+        "detail": move.detail,
+        "holder": move.holder,
+    }
+
+
+def row(move: Move) -> tuple[str, ...]:
+    """The move as a line of a table under MOVE_HEADS."""
+    return (
+        move.order.operation,
+        move.order.key,
+        move.source,
+        move.order.target,
+        move.step.value,
+        moment(move.changed_at_s),
+        move.holder or "-",
+        move.order.author or "-",
+        move.detail or move.order.reason or "-",
+    )
+
+
+MOVE_HEADS: Final = ("OPERATION", "USER", "FROM", "TO", "STEP", "SINCE", "DRIVER", "AUTHOR", "DETAIL")

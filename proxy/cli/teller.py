@@ -1,0 +1,66 @@
+"""Tells of a move's steps on the terminal as it reaches them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from lookup.leases import Lease
+from lookup.mover import MoveListener
+from lookup.moves import Move, Step
+from proxy.cli.tables import span
+
+_SAYS: Final = {
+    Step.INTENDED: "noted",
+    Step.FENCING: "writes of this user wait; asking every worker to acknowledge",
+    Step.COPYING: "acknowledged by every worker; copying",
+    Step.VERIFYING: "copied; verifying",
+    Step.COMMITTING: "verified; giving the user its new home",
+    Step.RETURNING: "given up; bringing the user back",
+    Step.DONE: "done",
+    Step.ABORTED: "aborted",
+}
+"""What is shown of each step as a move reaches it."""
+
+_PATIENT_S: Final = 1.0
+_TELL_EVERY_S: Final = 5.0
+
+
+class Teller(MoveListener):
+    """Prints each step with the time since the first, unless `quiet`.
+
+    operation  of the move that is told of, "" before its first step
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self.operation = ""
+        self._quiet = quiet
+        self._begun_s = time.monotonic()
+        self._told_at_s = 0.0
+
+    def stepped(self, move: Move) -> None:
+        """The move reached a step."""
+        if not self.operation:
+            self._say(headline(move))
+        self.operation = move.order.operation
+        self._say(f"  {span(time.monotonic() - self._begun_s):>7}  {_SAYS[move.step]}")
+
+    def waiting(self, move: Move, leases: Sequence[Lease]) -> None:  # noqa: ARG002 -- the base's signature
+        """Say who is waited for, when that takes longer than it should."""
+        now_s = time.monotonic()
+        if now_s - self._begun_s > _PATIENT_S and now_s - self._told_at_s > _TELL_EVERY_S:
+            self._told_at_s = now_s
+            self._say(f"           waiting for {', '.join(lease.worker for lease in leases)}")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            click.echo(text)
+
+
+def headline(move: Move) -> str:
+    """`operation 1a2b: user:42 from eu-1 to eu-2`."""
+    order = move.order
+    return f"operation {order.operation}: {order.key} from {move.source} to {order.target}"

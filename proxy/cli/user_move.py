@@ -1,0 +1,161 @@
+"""homecell users move: checks what was asked for, then drives the move and tells of each step."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lookup.flags import Flag, FlagRecord
+from proxy.cli.answers import UsageMistakeError, config_option, end, json_option, load_settings, say_json
+from proxy.cli.cells import login_name
+from proxy.cli.completion import cell_names
+from proxy.cli.moving import Waits, document, drive, exit_code, verdict, wait_options
+
+if TYPE_CHECKING:
+    from lookup.assignment import Assignment
+    from lookup.mover import Mover
+    from lookup.moves import Move, MoveOrder
+    from lookup.stores.sqlite import SqliteStore
+    from proxy.config import Settings
+    from proxy.model import Cell
+
+_OPERATION_BYTES: Final = 8
+
+
+class UserKey(click.ParamType[str, str]):
+    """A routing key, as `user:42`."""
+
+    name = "user"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from lookup.keys import InvalidKeyError, parse_key
+
+        try:
+            return parse_key(str(value))
+        except InvalidKeyError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("move")
+@config_option
+@click.argument("user", type=UserKey())
+@click.option("--to", "target", required=True, shell_complete=cell_names, help="The new home cell.")
+@click.option("--copy-command", "copy_hook", default="", help="What copies the user's bytes; see below.")
+@click.option("--no-copy", is_flag=True, help="There is nothing to copy.")
+@click.option("--verify-command", "verify_hook", default="", help="What looks whether all has arrived.")
+@click.option("--operation-id", "operation", default="", help="To ask for the same move again.")
+@click.option("--reason", default="", help="Kept with the move.")
+@click.option("--author", default="", help="Who decides it.  [default: the name you logged in with]")
+@wait_options
+@json_option
+def move_user(
+    config_file: Path | None,
+    user: str,
+    target: str,
+    copy_hook: str,
+    no_copy: bool,
+    verify_hook: str,
+    operation: str,
+    reason: str,
+    author: str,
+    hook_timeout_s: int,
+    wait_s: int,
+    as_json: bool,
+) -> None:
+    """Move a user to another cell, while it is being served.
+
+    The user's writes get 503 with Retry-After from the first step to the last,
+    reads go to the old cell. Copying begins when every worker has acknowledged
+    that, and what it had sent before is over. When a hook fails, or a worker does
+    not answer, the move is given up and the user stays.
+
+    Commands get HOMECELL_KEY, HOMECELL_SOURCE, HOMECELL_TARGET, HOMECELL_EPOCH,
+    HOMECELL_OPERATION and HOMECELL_STEP in their environment; a URL (http:// or
+    https://) gets the same as JSON by POST, and answers 2xx. After a crash a hook
+    may be run again: it must be one that can be repeated.
+
+    \b
+    Examples:
+      homecell users move user:42 --to eu-west-1-cell-02 --copy-command ./copy-user.sh
+      homecell users move user:42 --to eu-west-1-cell-02 --no-copy --operation-id ticket-7
+
+    \b
+    Exit codes:
+      0  the user has its new home
+      1  the move was given up, the user stays where it was
+      2  wrong usage, nothing was begun
+      3  the store cannot be reached; the move stays open
+    """
+    from lookup.moves import MoveOrder
+
+    if bool(copy_hook) is no_copy:
+        mend = "give --copy-command, or --no-copy when the user has nothing in the old cell"
+        raise UsageMistakeError("it must be clear what copies the user's bytes", mend)
+    settings = load_settings(config_file)
+    cell = find_cell(settings, target)
+    order = MoveOrder(
+        operation or secrets.token_hex(_OPERATION_BYTES),
+        user,
+        target,
+        copy_hook,
+        verify_hook,
+        author or login_name(),
+        reason,
+    )
+    _insist_on_welcome(settings, user, cell)
+    waits = Waits(hook_timeout_s, wait_s)
+    move = drive(settings, waits, as_json, lambda mover: _begin_and_drive(mover, order))
+    if as_json:
+        say_json(document(move))
+    else:
+        click.echo(verdict(move))
+    end(exit_code(move))
+
+
+def find_cell(settings: Settings, name: str) -> Cell:
+    """The cell of that name; ends the command when there is none."""
+    for cell in settings.cells:
+        if cell.name == name:
+            return cell
+    from proxy.config.findings import choose
+
+    known = [str(cell.name) for cell in settings.cells]
+    raise UsageMistakeError(f"there is no cell `{name}` in {settings.cells_file}", choose(name, known))
+
+
+def insist_on_permitted(settings: Settings, jurisdiction: str, cell: Cell) -> None:
+    """End the command if users under that law may not live in the cell."""
+    rule = settings.residency.get(jurisdiction)
+    if rule is None:
+        mend = f"the config's `residency` knows {', '.join(settings.residency)}"
+        raise UsageMistakeError(f"there is no jurisdiction `{jurisdiction}`", mend)
+    if cell.jurisdiction not in rule.allow:
+        what = f"{cell.name} is under the law of {cell.jurisdiction}"
+        mend = f"choose a cell of {' or '.join(rule.allow)}: residency.{jurisdiction}.allow says so"
+        raise UsageMistakeError(f"{what}, where users of {jurisdiction} may not live", mend)
+
+
+def _insist_on_welcome(settings: Settings, user: str, cell: Cell) -> None:
+    from proxy.cli.store import with_store
+
+    async def read(store: SqliteStore) -> tuple[Assignment | None, FlagRecord | None]:
+        return (await store.read([user])).get(user), (await store.flags()).get(cell.name)
+
+    record, flag = with_store(settings.store.path, read)
+    if record is None:
+        mend = f"give it one: homecell users place {user} --cell {cell.name}"
+        raise UsageMistakeError(f"{user} has no home to move from", mend)
+    insist_on_permitted(settings, record.jurisdiction, cell)
+    expired = flag is not None and flag.expires_at_s is not None and flag.expires_at_s <= time.time()
+    if flag is not None and flag.flag is Flag.DOWN and not expired:
+        mend = f"choose another cell, or put it back: homecell cells flag {cell.name} serving"
+        raise UsageMistakeError(f"{cell.name} is flagged down: {flag.reason}", mend)
+
+
+async def _begin_and_drive(mover: Mover, order: MoveOrder) -> Move:
+    move = await mover.begin(order)
+    return move if move.is_over else await mover.drive(order.operation)

@@ -1,0 +1,183 @@
+"""homecell users: where a user is at home, since when, and how it gets a home or another one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy.cli.answers import (
+    HELP_SETTINGS,
+    NO,
+    config_option,
+    end,
+    json_option,
+    load_settings,
+    say_json,
+)
+from proxy.cli.completion import cell_names
+from proxy.cli.moving import document, resume_or_abort
+from proxy.cli.tables import moment, show_table
+from proxy.cli.user_move import UserKey, find_cell, insist_on_permitted, move_user
+
+if TYPE_CHECKING:
+    from lookup.assignment import Assignment
+    from lookup.moves import Move
+    from lookup.stores.sqlite import SqliteStore
+
+
+@click.group("users", context_settings=HELP_SETTINGS)
+def command() -> None:
+    """Show where users are at home, place and move them.
+
+    \b
+    Examples:
+      homecell users show user:42
+      homecell users place user:42 --cell eu-west-1-cell-01
+      homecell users move user:42 --to eu-west-1-cell-02 --copy-command ./copy-user.sh
+      homecell users history user:42
+    """
+
+
+@command.command("show")
+@config_option
+@click.argument("user", type=UserKey())
+@json_option
+def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
+    """Show a user's home as the store has it, and its open move.
+
+    \b
+    Examples:
+      homecell users show user:42
+      homecell users show user:42 --json | jq -r .cell
+
+    \b
+    Exit codes:
+      0  shown
+      1  the user has no home
+      3  the store cannot be reached
+    """
+    from proxy.cli.store import with_store
+
+    settings = load_settings(config_file)
+    record, moves = with_store(settings.store.path, lambda store: _read(store, user))
+    move = next((move for move in moves if not move.is_over), None)
+    if record is None:
+        click.echo(f"{user} has no home", err=True)
+        end(NO)
+    if as_json:
+        say_json({**_facts(record), "move": document(move) if move else None})
+        return
+    click.echo(
+        f"{user} is at home in {record.cell}, under the law of {record.jurisdiction}, "
+        f"epoch {record.epoch} since {moment(record.updated_at_s)}"
+    )
+    if move is not None:
+        operation = move.order.operation
+        click.echo(f"it is being moved to {move.order.target}: {move.step} (operation {operation})")
+        if not move.holder:
+            click.echo(f"nobody carries the move on: {resume_or_abort(operation)}")
+
+
+async def _read(store: SqliteStore, user: str) -> tuple[Assignment | None, list[Move]]:
+    return (await store.read([user])).get(user), list(await store.moves_of(user))
+
+
+@command.command("history")
+@config_option
+@click.argument("user", type=UserKey())
+@json_option
+def show_history(config_file: Path | None, user: str, as_json: bool) -> None:
+    """Show every home that a user had, with the operations that moved it.
+
+    \b
+    Examples:
+      homecell users history user:42
+
+    \b
+    Exit codes:
+      0  shown
+      1  the user has no home
+      3  the store cannot be reached
+    """
+    from proxy.cli.store import with_store
+
+    settings = load_settings(config_file)
+
+    async def read(store: SqliteStore) -> tuple[list[Assignment], list[Move]]:
+        return list(await store.past(user)), list(await store.moves_of(user))
+
+    past, moves = with_store(settings.store.path, read)
+    if as_json:
+        say_json([{**_facts(record), "operation": _operation_of(record, moves)} for record in past])
+    elif past:
+        show_table(
+            ("EPOCH", "SINCE", "CELL", "STATE", "TO", "OPERATION"),
+            [
+                (
+                    str(record.epoch),
+                    moment(record.updated_at_s),
+                    record.cell,
+                    record.state.name.lower(),
+                    record.moved_to or "-",
+                    _operation_of(record, moves) or "-",
+                )
+                for record in past
+            ],
+        )
+    if not past:
+        click.echo(f"{user} has no home", err=True)
+        end(NO)
+
+
+def _operation_of(record: Assignment, moves: list[Move]) -> str:
+    """The operation that wrote the record: one begins at an epoch and writes the one or two that follow."""
+    for move in moves:
+        if move.epoch < record.epoch <= move.epoch + 2:
+            return move.order.operation
+    return ""
+
+
+def _facts(record: Assignment) -> dict[str, object]:
+    return {**asdict(record), "state": record.state.name.lower()}
+
+
+@command.command("place")
+@config_option
+@click.argument("user", type=UserKey())
+@click.option("--cell", "cell_name", required=True, shell_complete=cell_names, help="Where it shall live.")
+@click.option("--jurisdiction", default="", help="Whose law its bytes are under.  [default: the cell's]")
+@json_option
+def place_user(config_file: Path | None, user: str, cell_name: str, jurisdiction: str, as_json: bool) -> None:
+    """Give a new user its home. A user that has one keeps it.
+
+    \b
+    Examples:
+      homecell users place user:42 --cell eu-west-1-cell-01
+
+    \b
+    Exit codes:
+      0  the user is at home there
+      1  the user is at home in another cell
+      2  wrong usage
+      3  the store cannot be reached; placing the user again tells
+    """
+    from lookup.writer import place
+    from proxy.cli.store import with_store
+
+    settings = load_settings(config_file)
+    cell = find_cell(settings, cell_name)
+    law = jurisdiction or cell.jurisdiction
+    insist_on_permitted(settings, law, cell)
+    record = with_store(settings.store.path, lambda store: place(store, user, cell_name, law, time.time()))
+    if as_json:
+        say_json(_facts(record))
+    else:
+        click.echo(f"{user} is at home in {record.cell} (epoch {record.epoch})")
+    end(0 if record.cell == cell_name else NO)
+
+
+command.add_command(move_user)

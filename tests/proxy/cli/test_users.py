@@ -1,0 +1,103 @@
+"""homecell users and homecell moves, on a store whose edge does not run: nobody has to acknowledge."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.proxy.cli.conftest import Homecell
+from tests.proxy.config.site import Site
+
+EU_2 = (
+    "  - name: us-1\n",
+    '  - name: eu-2\n    jurisdiction: eu\n    region: eu-west\n    endpoints: ["127.0.0.1:8103"]\n'
+    "  - name: us-1\n",
+)
+
+
+@pytest.fixture(autouse=True)
+def second_cell(site: Site) -> None:
+    site.spoil(EU_2)
+
+
+def test_a_move_tells_its_steps_and_is_in_the_history(homecell: Homecell) -> None:
+    order = ("user:1", "--to", "eu-2", "--operation-id", "op-1")
+    result = homecell("users", "move", *order, "--copy-command", "true")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "operation op-1: user:1 from eu-1 to eu-2"
+    assert [line.split("ms ")[-1].strip() for line in lines[1:-1]] == [
+        "noted",
+        "writes of this user wait; asking every worker to acknowledge",
+        "acknowledged by every worker; copying",
+        "copied; verifying",
+        "verified; giving the user its new home",
+        "done",
+    ]
+    assert lines[-1] == "user:1 is at home in eu-2 (epoch 3)"
+    past = json.loads(homecell("users", "history", "user:1", "--json").stdout)
+    assert [(row["epoch"], row["cell"], row["state"], row["operation"]) for row in past] == [
+        (1, "eu-1", "placed", ""),
+        (2, "eu-1", "moving", "op-1"),
+        (3, "eu-2", "placed", "op-1"),
+    ]
+    assert "user:1 is at home in eu-2" in homecell("users", "show", "user:1").stdout
+    again = homecell("users", "move", *order, "--no-copy")
+    assert (again.exit_code, again.stdout) == (0, "user:1 is at home in eu-2 (epoch 3)\n")
+    assert homecell("moves", "list").stdout == "no move is open\n"
+    (move,) = json.loads(homecell("moves", "list", "--all", "--json").stdout)
+    assert (move["operation"], move["step"], move["copy_hook"]) == ("op-1", "done", "true")
+
+
+def test_a_hook_that_fails_leaves_the_user_where_it_was_and_is_quoted(homecell: Homecell) -> None:
+    copy = "sh -c 'echo disk full of $HOMECELL_KEY >&2; exit 3'"
+    result = homecell("users", "move", "user:1", "--to", "eu-2", "--copy-command", copy)
+    assert result.exit_code == 1
+    said = result.stdout.splitlines()[-1]
+    assert said.startswith("user:1 stays in eu-1: `sh -c ")
+    assert said.endswith("ended with status 3: disk full of user:1")
+
+
+def test_a_new_user_is_placed_once(homecell: Homecell) -> None:
+    assert homecell("users", "show", "user:9").exit_code == 1
+    placed = homecell("users", "place", "user:9", "--cell", "eu-1")
+    assert (placed.exit_code, placed.stdout) == (0, "user:9 is at home in eu-1 (epoch 1)\n")
+    elsewhere = homecell("users", "place", "user:9", "--cell", "eu-2", "--json")
+    assert elsewhere.exit_code == 1
+    assert json.loads(elsewhere.stdout)["cell"] == "eu-1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("user:1", "--to", "eu-2"), "what copies the user's bytes"),
+        (("user:1", "--to", "eu-3", "--no-copy"), "there is no cell `eu-3`"),
+        (("user:1", "--to", "us-1", "--no-copy"), "where users of eu may not live"),
+        (("user:1", "--to", "eu-1", "--no-copy"), "at home in eu-1 already"),
+        (("user:9", "--to", "eu-2", "--no-copy"), "user:9 has no home to move from"),
+        (("user:3", "--to", "eu-2", "--no-copy"), "is being moved to us-1"),
+        (("42", "--to", "eu-2", "--no-copy"), "a routing key is written kind:value"),
+    ],
+)
+def test_a_move_that_makes_no_sense_is_refused_with_the_reason(
+    homecell: Homecell, arguments: tuple[str, ...], complaint: str
+) -> None:
+    result = homecell("users", "move", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert homecell("moves", "list", "--all").stdout == "no moves\n"
+
+
+def test_nobody_is_moved_into_a_cell_that_is_down(homecell: Homecell) -> None:
+    homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
+    result = homecell("users", "move", "user:1", "--to", "eu-2", "--no-copy")
+    assert result.exit_code == 2
+    assert "eu-2 is flagged down: disk full" in result.stderr
+
+
+def test_an_unknown_operation_is_named(homecell: Homecell) -> None:
+    for name in ("resume", "abort"):
+        result = homecell("moves", name, "op-9")
+        assert result.exit_code == 2
+        assert "there is no move with the operation id op-9" in result.stderr
