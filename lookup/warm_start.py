@@ -107,7 +107,7 @@ class WarmStart:
         ]
         parts.append(await asyncio.to_thread(encode_moves, moves))
         known = self._memory.known
-        share = -(-self._entries // known.parts)
+        share = max(1, self._entries // known.parts)
         for number in range(known.parts):
             entries = known.part(number)
             if entries:
