@@ -198,9 +198,9 @@ class CassandraStore:
     async def _decide(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
         """Whether this operation is in the truth. Raises StoreUnavailableError when that can't be told: then
         it may yet be decided, so its intent stays, and the relay settles it."""
-        for _ in range(_WRITE_ATTEMPTS):
+        for attempt in range(_WRITE_ATTEMPTS):
             try:
-                if await self._homes.change(new, former, operation):
+                if await self._homes.change(new, former, operation, again=attempt > 0):
                     return True
             except StoreUnavailableError as failure:
                 _log.warning("a write did not say how it ended, looking it up: %s", failure)

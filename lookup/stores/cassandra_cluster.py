@@ -43,6 +43,11 @@ def deciding(datacentre: str | None) -> str:
     return f"{DECIDING}{datacentre or ''}"
 
 
+def deciding_again(datacentre: str | None) -> str:
+    """The same, by way of one node after the other: a replica that is frozen is then soon passed over."""
+    return f"{DECIDING}again {datacentre or ''}"
+
+
 def confirming(datacentre: str | None) -> str:
     """The profile of reads that see what that datacentre has decided."""
     return f"confirm {datacentre or ''}"
@@ -105,6 +110,8 @@ def _profiles(settings: CassandraSettings) -> dict[str, ExecutionProfile]:
             "serial_consistency_level": serial,
         }
         profiles[deciding(owner)] = _profile(settings, by, quorum, once)
+        in_turn: Options = {**once, "load_balancing_policy": DCAwareRoundRobinPolicy(by)}
+        profiles[deciding_again(owner)] = _profile(settings, by, quorum, in_turn)
         profiles[confirming(owner)] = _profile(settings, by, serial, repeatable)
     return profiles
 
@@ -113,7 +120,7 @@ def _profile(
     settings: CassandraSettings, datacentre: str, consistency: int, options: Options
 ) -> ExecutionProfile:
     common: Options = {
-        "load_balancing_policy": TokenAwarePolicy(DCAwareRoundRobinPolicy(datacentre)),
+        "load_balancing_policy": TokenAwarePolicy(DCAwareRoundRobinPolicy(datacentre), shuffle_replicas=True),
         "consistency_level": consistency,
         "request_timeout": settings.request_timeout_s,
         "row_factory": tuple_factory,

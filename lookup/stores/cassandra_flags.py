@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from lookup.flags import Flag, FlagRecord
-from lookup.stores.cassandra_cluster import READ, confirming, deciding
+from lookup.stores.cassandra_cluster import READ, confirming, deciding_again
 from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
 
@@ -28,7 +28,7 @@ class Flags:
     def __init__(self, session: CassandraSession, settings: CassandraSettings) -> None:
         self._session = session
         owner = None if settings.owners is None else settings.owners.placing
-        self._deciding, self._confirming = deciding(owner), confirming(owner)
+        self._deciding, self._confirming = deciding_again(owner), confirming(owner)
         table = f"{settings.keyspace}.flag"
         columns = "cell, flag, version, reason, author, set_at_s, expires_at_s"
         self._all = f"SELECT {columns} FROM {table} WHERE fleet = ?"

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from lookup import feed_event
 from lookup.assignment import Assignment, State
 from lookup.feed_event import FeedEvent
-from lookup.stores.cassandra_cluster import READ, confirming, deciding
+from lookup.stores.cassandra_cluster import READ, confirming, deciding, deciding_again
 from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
 
@@ -92,8 +92,13 @@ class Homes:
         """
         return _only(await self._session.ask(self._read_row, (key,), confirming(self._owner(jurisdiction))))
 
-    async def change(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
-        """Compare-and-set on `former`, decided where its record is owned. False: refused."""
+    async def change(
+        self, new: Assignment, former: HomeRow | None, operation: UUID, *, again: bool = False
+    ) -> bool:
+        """Compare-and-set on `former`, decided where its record is owned. False: refused.
+
+        `again`: the attempt before did not say how it ended.
+        """
         names = _remembering(operation, former)
         left_cell = "" if former is None else former.record.cell
         fields = (
@@ -106,7 +111,8 @@ class Homes:
             left_cell,
             names,
         )
-        profile = deciding(self._owner(None if former is None else former.record.jurisdiction))
+        owner = self._owner(None if former is None else former.record.jurisdiction)
+        profile = deciding_again(owner) if again else deciding(owner)
         if former is None:
             rows = await self._session.ask(self._place, (new.key, *fields), profile)
         else:

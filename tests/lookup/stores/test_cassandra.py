@@ -160,9 +160,11 @@ class LosesAnswers(Homes):
 
     writes = True
 
-    async def change(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
+    async def change(
+        self, new: Assignment, former: HomeRow | None, operation: UUID, *, again: bool = False
+    ) -> bool:
         if self.writes:
-            await super().change(new, former, operation)
+            await super().change(new, former, operation, again=again)
         raise StoreUnavailableError("timed out")
 
 
