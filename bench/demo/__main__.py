@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.demo.board import Board, FlagWatch
 from bench.demo.guide import Guide, command_line
-from bench.demo.layout import DEFAULT_PORT, HOMECELL, Layout
+from bench.demo.layout import DEFAULT_PORT, HIGHEST_PORT, HOMECELL, Layout
 from bench.demo.processes import DemoError
 from bench.demo.rehearsal import Finding, Rehearsal
 from bench.demo.stage import Stage, running_demo
@@ -26,7 +26,11 @@ from bench.demo.traffic import Trickle
     "--check-for", "check_s", type=click.FloatRange(min=0), help="Check it all for so many seconds and end."
 )
 @click.option(
-    "--port", default=DEFAULT_PORT, show_default=True, help="Port of the EU edge; all others move with it."
+    "--port",
+    type=click.IntRange(1, HIGHEST_PORT),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port of the EU edge; all others move with it.",
 )
 @click.option(
     "--directory", type=click.Path(path_type=Path, file_okay=False), default=Path(".demo"), show_default=True

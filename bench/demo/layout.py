@@ -11,6 +11,9 @@ from typing import Final
 DEFAULT_PORT: Final = 8080
 """The EU edge's port in configs/demo.yaml; another one moves every port of the demo by the difference."""
 
+HIGHEST_PORT: Final = 65_535 - 1001
+"""With it the US edge's admin port, the highest of the demo, is the highest that there is."""
+
 HOMECELL: Final = Path(sys.executable).with_name("homecell")
 """The command line, as installed beside the Python that runs this."""
 

@@ -31,9 +31,10 @@ def refuse_taken_ports(ports: Mapping[str, int]) -> None:
     """Raise DemoError naming each of the ports (by what it is for) on which something listens already."""
     taken = [f"{port} ({what})" for what, port in ports.items() if not _is_free(port)]
     if taken:
+        other = 18080 if 18080 not in ports.values() else 28080
         raise DemoError(
             f"these ports are taken: {', '.join(taken)}. End what listens there (is another demo running?), "
-            "or move all ports of this one: make demo DEMO_PORT=18080"
+            f"or move all ports of this one: make demo DEMO_PORT={other}"
         )
 
 
@@ -105,7 +106,8 @@ async def stop(everything: Sequence[Running]) -> list[str]:
 async def _stop_one(running: Running) -> str:
     process = running.process
     if process.returncode is not None:
-        return f"{running.name} had ended before, with {process.returncode}:\n{running.tail()}"
+        log = running.tail() or "    (its log is empty)"
+        return f"{running.name} had ended before, {_end(process.returncode)}:\n{log}"
     family = children(process.pid)
     process.terminate()
     try:
@@ -120,6 +122,10 @@ async def _stop_one(running: Running) -> str:
             os.kill(pid, signal.SIGKILL)
         return f"{running.name} left processes behind: {sorted(left)}"
     return "" if code in (0, -signal.SIGTERM) else f"{running.name} ended with {code}:\n{running.tail()}"
+
+
+def _end(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
 
 
 def _group(leader: int) -> set[int]:

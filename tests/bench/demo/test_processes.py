@@ -44,6 +44,24 @@ def test_taken_ports_are_named_with_what_they_are_for_and_the_mend() -> None:
             refuse_taken_ports({"eu-edge": taken_port, "us-edge": free_port})
 
 
+def test_the_mend_for_taken_ports_names_others_than_those() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(DemoError, match=r"DEMO_PORT=28080"):
+            refuse_taken_ports({"eu-edge": 18080, "cell": taken.getsockname()[1]})
+
+
+def test_a_process_that_was_killed_is_a_complaint_that_names_the_signal(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
+        running = await start(
+            "sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log"
+        )
+        running.process.kill()
+        await running.process.wait()
+        return await stop([running])
+
+    assert asyncio.run(scenario()) == ["sleeper had ended before, by SIGKILL:\n    (its log is empty)"]
+
+
 def test_a_process_that_ends_on_sigterm_is_no_complaint(tmp_path: Path) -> None:
     async def scenario() -> list[str]:
         running = await start("sleeper", [sys.executable, "-c", SLEEP], tmp_path / "logs" / "log")
