@@ -89,7 +89,8 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
         _show_rows(rows)
     known = {cell.name for cell in settings.cells}
     for name in sorted(users.keys() - known):
-        text = f"warning: {users[name]} users live in `{name}`, which is not in {settings.cells_file}"
+        who = "1 user lives" if users[name] == 1 else f"{users[name]} users live"
+        text = f"warning: {who} in `{name}`, which is not in {settings.cells_file}"
         click.secho(text, fg="yellow", err=True)
 
 
@@ -156,7 +157,9 @@ def _show_rows(rows: list[CellRow]) -> None:
 @click.option("--reason", default="", help="Why; shown to everybody who asks. Needed for down.")
 @click.option("--author", default="", help="Who decides it.  [default: the name you logged in with]")
 @click.option(
-    "--expires-in", type=Duration(), help="Serve again by itself after this time: 90s, 15m, 2h, 1d."
+    "--expires-in",
+    type=Duration(),
+    help="Serve again by itself after this time: 90s, 15m, 2h, 1d; a bare number is seconds.",
 )
 @json_option
 def flag_cell(

@@ -42,6 +42,7 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     way through the edge of the config is walked with the proxy's own code,
     against the store as it is now. A running edge may remember an older answer
     of the store for `lookup.refresh_s`, unless the change feed corrected it.
+    Nothing is sent to the cell: whether it answers, the access log tells.
 
     \b
     Examples:

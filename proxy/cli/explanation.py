@@ -117,7 +117,7 @@ class Walk:
         if await self._in_service(cell, route) and self._settled(resolution):
             places = " or ".join(address(endpoint) for endpoint in cell.endpoints)
             in_turn = "its only endpoint" if len(cell.endpoints) == 1 else "connections go to each in turn"
-            self.told.passes("endpoint", places, in_turn)
+            self.told.passes("endpoint", places, f"{in_turn}; not tried, nothing is sent")
             self.told.served = True
             self.told.client_gets = f"the reply of {cell.name}"
         return self.told

@@ -41,7 +41,7 @@ def test_the_list_shows_each_cell_with_its_users(homecell: Homecell) -> None:
 
 def test_users_of_a_cell_that_is_not_listed_are_warned_of(homecell: Homecell, site: Site) -> None:
     result = homecell("cells", "list")
-    assert result.stderr == f"warning: 1 users live in `old-1`, which is not in {site.cells}\n"
+    assert result.stderr == f"warning: 1 user lives in `old-1`, which is not in {site.cells}\n"
 
 
 def test_a_flag_is_stored_with_who_why_and_until_when(homecell: Homecell, site: Site) -> None:
