@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from bench.demo.layout import DEFAULT_PORT, Layout
+from bench.demo.layout import DEFAULT_PORT, HIGHEST_PORT, Layout
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 _READY_S: Final = 30.0
@@ -29,7 +29,13 @@ _UI_PORT: Final = 8089
 )
 @click.option("--seconds", default=60, show_default=True, help="How long to run.")
 @click.option("--people", default=40, show_default=True, help="How many visit at the same time.")
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port of the demo's EU edge.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, HIGHEST_PORT),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port of the demo's EU edge.",
+)
 @click.option("--directory", type=click.Path(path_type=Path), default=Path(".demo"), show_default=True)
 def main(ui: bool, seconds: int, people: int, port: int, directory: Path) -> None:
     """People-like traffic over all cells; fails if a reply came from a wrong cell or a healthy one failed."""

@@ -45,9 +45,11 @@ def test_taken_ports_are_named_with_what_they_are_for_and_the_mend() -> None:
 
 
 def test_the_mend_for_taken_ports_names_others_than_those() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(DemoError, match=r"DEMO_PORT=28080"):
-            refuse_taken_ports({"eu-edge": 18080, "cell": taken.getsockname()[1]})
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(DemoError, match=r"DEMO_PORT=28080"),
+    ):
+        refuse_taken_ports({"eu-edge": 18080, "cell": taken.getsockname()[1]})
 
 
 def test_a_process_that_was_killed_is_a_complaint_that_names_the_signal(tmp_path: Path) -> None:
