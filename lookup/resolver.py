@@ -57,10 +57,15 @@ class Resolver:
         `now_s` is Unix seconds; `safe` says that the request's method is safe (RFC 9110, 9.2.1). The caller
         counts what this returns; `resolve` counts itself.
         """
-        if hint is not None and self._moved.holds(key, hint, now_s):
+        entry = self._known.find(key)
+        if (
+            hint is not None
+            # one epoch has one home: a record that says otherwise than the claim, and isn't older, rules
+            and (entry is None or entry.cell == hint.cell or entry.epoch < hint.epoch)
+            and self._moved.holds(key, hint, now_s)
+        ):
             answer = hint.answer
             return answer if answer is not None else _adopt(key, hint)
-        entry = self._known.find(key)
         if entry is None:
             return self._recall_unknown(key, now_s)
         if hint is not None and hint.epoch > entry.epoch:

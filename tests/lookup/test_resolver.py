@@ -91,6 +91,21 @@ async def test_a_claim_answers_without_any_reading_and_makes_its_answer_once() -
     assert not store.readings
 
 
+@pytest.mark.parametrize("claimed_epoch", [NO_EPOCH, 1, 2])
+@asynchronous
+async def test_a_claim_that_a_remembered_record_contradicts_is_not_believed(claimed_epoch: int) -> None:
+    lookup = believing(FakeStore(home("user:1", "cell-a", 2)))
+    hint = claim("cell-c", claimed_epoch)
+    assert lookup.recall("user:1", hint, NOW_S, safe=False) is not None, "nothing is known against it"
+    await lookup.resolve("user:1", None, NOW_S, safe=True)
+    answer = lookup.recall("user:1", hint, NOW_S, safe=False)
+    assert answer is not None
+    assert (answer.cell, answer.epoch, answer.tier) == ("cell-a", 2, Tier.MEMORY)
+    newer = lookup.recall("user:1", claim("cell-c", 3), NOW_S, safe=False)
+    assert newer is not None
+    assert newer.tier == Tier.CLAIM, "the record may be older than a move that the claim knows of"
+
+
 @asynchronous
 async def test_a_claim_older_than_a_move_is_overruled_by_the_truth() -> None:
     store = FakeStore(home("user:1", "cell-b", 2))
