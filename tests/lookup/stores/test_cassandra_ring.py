@@ -25,7 +25,6 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraRing]:
     with needed():
         started = CassandraRing(tmp_path_factory.mktemp("cassandra"), size=3)
         started.start()
-    asyncio.run(init(settings_of(started), {DATACENTRE: 3}))
     yield started
     started.stop()
 
