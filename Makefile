@@ -17,6 +17,9 @@ TREE := $(if $(COMPILED),$(CURDIR)/build/compiled,$(CURDIR))
 RUN := cd $(TREE) && HOMECELL_COMPILED=$(COMPILED) PYTHONPATH=$(TREE) $(PY)
 READY := $(if $(COMPILED),build/compiled/.ready,.venv/.test-ready)
 
+# Nothing that these start is compiled: once is enough.
+NOT_COMPILED := --ignore-glob='*/test_cassandra*'
+
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 PACKAGE := pyproject.toml setup.py
 
@@ -29,7 +32,7 @@ demo: $(if $(COMPILED),$(READY),.venv/.run-ready) ## run it all: two edges, four
 ##@ Check
 .PHONY: test check format
 test: $(READY) ## every test, slow ones and real servers included
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest $(if $(COMPILED),$(NOT_COMPILED))
 
 check: .venv/.test-ready ## lint, types, import rules, fast tests; under a minute
 	@$(VENV)/bin/ruff check .
