@@ -63,6 +63,9 @@ def test_workers_started_without_their_store_serve_known_users_until_it_is_back(
             away = _take_store_away(tmp_path)
             with put_in_its_place(tmp_path / "home.sqlite"):
                 await _replace_workers(stage)
+                # a successor starts while the former worker drains, so it may have read before that one
+                # wrote; those that start now find what both wrote
+                await _replace_workers(stage)
                 assert (await stage.ask("/safe")).status == 200
                 await until(lambda: _stale(stage, "/safe"), "the log says that the answer was stale")
                 refused = await stage.ask("/unsafe", "POST")
