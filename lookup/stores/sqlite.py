@@ -184,9 +184,12 @@ class SqliteStore:
         return await self._run(sqlite_leases.leases)
 
     async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
-        """LeaseBook.in_the_way."""
-        return await self._write(
+        """LeaseBook.in_the_way; writes only when none is left."""
+        found = await self._run(
             lambda connection: sqlite_leases.in_the_way(connection, key, fence, now_s, skew_s)
+        )
+        return found or await self._write(
+            lambda connection: sqlite_leases.pass_by(connection, key, fence, now_s, skew_s)
         )
 
     async def close(self) -> None:
@@ -205,7 +208,8 @@ class SqliteStore:
             finally:
                 self._tail.own_commit()
 
-        return await self._run(write)
+        with port_errors(self._path):
+            return await self._thread.run_write(write)
 
     def _join(self, connection: sqlite3.Connection, follower: Follower) -> None:
         self._tail.join(connection, follower)

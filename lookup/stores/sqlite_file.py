@@ -103,14 +103,20 @@ def port_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction that holds the file's write lock from its beginning: all of it happens, or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
+    """One transaction that holds the file's write lock from its beginning: all of it happens, or nothing.
+
+    Within another one a part of it, which can be undone by itself.
+    """
+    nested = connection.in_transaction
+    connection.execute("SAVEPOINT part" if nested else "BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("COMMIT")
+        connection.execute("RELEASE part" if nested else "COMMIT")
     except BaseException:
         if connection.in_transaction:
-            connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK TO part" if nested else "ROLLBACK")
+            if nested:
+                connection.execute("RELEASE part")
         raise
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from typing import Final
 
 from lookup.leases import Lease, stands_in_way
 from lookup.moves import Position
 from lookup.stores import sqlite_feed
-from lookup.stores.sqlite_file import reading, writing
+from lookup.stores.sqlite_file import writing
 
 _COLUMNS: Final = "worker, number, generation, sequence, held, expires_at_s, linger_s"
 _FORGET_AFTER_S: Final = 3600.0
@@ -73,14 +72,17 @@ def leases(connection: sqlite3.Connection) -> list[Lease]:
 
 def in_the_way(
     connection: sqlite3.Connection, key: str, fence: Position, now_s: float, skew_s: float
-) -> Sequence[Lease]:
-    """LeaseBook.in_the_way; writes only when none is left."""
-    with reading(connection):
-        found = _in_the_way(connection, key, fence, now_s, skew_s)
-    if found:
-        return found
+) -> list[Lease]:
+    """The leases that a move must wait for."""
+    return [lease for lease in leases(connection) if stands_in_way(lease, key, fence, now_s, skew_s)]
+
+
+def pass_by(
+    connection: sqlite3.Connection, key: str, fence: Position, now_s: float, skew_s: float
+) -> list[Lease]:
+    """LeaseBook.in_the_way."""
     with writing(connection):
-        found = _in_the_way(connection, key, fence, now_s, skew_s)
+        found = in_the_way(connection, key, fence, now_s, skew_s)
         if not found:
             connection.execute("DELETE FROM lease_floor WHERE generation <> ?", (fence.generation,))
             connection.execute(
@@ -89,12 +91,6 @@ def in_the_way(
                 (fence.generation, fence.sequence),
             )
     return found
-
-
-def _in_the_way(
-    connection: sqlite3.Connection, key: str, fence: Position, now_s: float, skew_s: float
-) -> list[Lease]:
-    return [lease for lease in leases(connection) if stands_in_way(lease, key, fence, now_s, skew_s)]
 
 
 def _is_behind(connection: sqlite3.Connection, where: Position) -> bool:

@@ -1,11 +1,13 @@
-"""One thread that owns one SQLite connection: runs jobs in order, and looks at the file regularly in between.
+"""One thread that owns one SQLite connection: runs jobs, and looks at the file regularly in between.
 
-Nothing of SQLite happens on the event loop, and the loop never waits for this thread.
+Nothing of SQLite happens on the event loop, and the loop never waits for this thread. Writes that wait
+together share a transaction, because committing costs more than most of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -15,11 +17,42 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from lookup.ports import StoreUnavailableError
+from lookup.stores.sqlite_file import writing
 
 T = TypeVar("T")
 Open = Callable[[], sqlite3.Connection]
 
 _JOIN_S: Final = 10.0
+_TOGETHER: Final = 128
+"""Most jobs taken at once: other processes wait for a transaction's end."""
+
+
+class _Write:
+    """A write, and whoever waits until it is committed."""
+
+    def __init__(self, job: Callable[[sqlite3.Connection], None]) -> None:
+        self.outcome: Future[None] = Future()
+        self.failure: Exception | None = None
+        self._job = job
+
+    def attempt(self, connection: sqlite3.Connection) -> None:
+        """Within the transaction; a failure undoes this write only."""
+        try:
+            with writing(connection):
+                self._job(connection)
+        except Exception as failure:
+            self.failure = failure
+
+    def settle(self) -> None:
+        """The transaction is committed."""
+        if self.failure is None:
+            self.outcome.set_result(None)
+        else:
+            self.outcome.set_exception(self.failure)
+
+
+_Queued = Callable[[], None] | _Write | None
+"""None ends the thread."""
 
 
 class SqliteThread:
@@ -31,7 +64,7 @@ class SqliteThread:
         self._open = open_connection
         self._look = look
         self._look_every_s = look_every_s
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[_Queued] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         self.looking = False
@@ -48,6 +81,17 @@ class SqliteThread:
         outcome: Future[T] = Future()
         self._jobs.put(lambda: self._work(job, outcome))
         return await asyncio.wrap_future(outcome)
+
+    async def run_write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Like `run`, in a transaction that is committed when this returns. Several writes may share one, but
+        each has its effect or none, as if it were alone."""
+        if self._closed:
+            raise StoreUnavailableError("the store is closed")
+        results: list[T] = []
+        write = _Write(lambda connection: results.append(job(connection)))
+        self._jobs.put(write)
+        await asyncio.wrap_future(write.outcome)
+        return results[0]
 
     def post_if_open(self, job: Callable[[], None]) -> None:
         """Run the job on the thread; nobody waits for it and it must not raise."""
@@ -83,16 +127,46 @@ class SqliteThread:
 
     def _run(self) -> None:
         next_look_s = monotonic()
-        while True:
+        is_open = True
+        while is_open:
             wait_s = max(0.0, next_look_s - monotonic()) if self.looking else None
-            try:
-                job = self._jobs.get(timeout=wait_s)
-                if job is None:
-                    break
-                job()
-            except Empty:
-                pass
-            if self.looking and monotonic() >= next_look_s:
+            is_open = self._work_off(self._take(wait_s))
+            if is_open and self.looking and monotonic() >= next_look_s:
                 self._look()
                 next_look_s = monotonic() + self._look_every_s
         self.disconnect()
+
+    def _take(self, wait_s: float | None) -> list[_Queued]:
+        """What is queued, after a wait for the first; None, which ends the thread, is always the last."""
+        taken: list[_Queued] = []
+        with contextlib.suppress(Empty):
+            taken.append(self._jobs.get(timeout=wait_s))
+            while taken[-1] is not None and len(taken) < _TOGETHER:
+                taken.append(self._jobs.get_nowait())
+        return taken
+
+    def _work_off(self, taken: list[_Queued]) -> bool:
+        """Do it all; False when the last is to end. Readings come first: none waits for a write that it was
+        not after, and none sees what is not committed."""
+        for job in taken:
+            if job is not None and not isinstance(job, _Write):
+                job()
+        writes = [job for job in taken if isinstance(job, _Write)]
+        if writes:
+            self._write([write for write in writes if write.outcome.set_running_or_notify_cancel()])
+        return not taken or taken[-1] is not None
+
+    def _write(self, writes: list[_Write]) -> None:
+        try:
+            connection = self.connection()
+            with writing(connection):
+                for write in writes:
+                    write.attempt(connection)
+                    if write.failure is not None and not connection.in_transaction:
+                        raise write.failure  # e.g. the disk is full: SQLite has undone all of it
+        except Exception as failure:
+            for write in writes:
+                write.outcome.set_exception(failure)
+        else:
+            for write in writes:
+                write.settle()
