@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 _ENDS: Final = b"/?"
+_SPELLED: Final = re.compile(rb"[%\\;]|/\.|//")
+"""Where none of these stands, every reader of the path finds the same segments."""
+
+_ODD: Final = re.compile(rb"[\x00-\x1f\x7f\\?#%]")
+"""In a decoded path: ends it, parts it or is decoded again, for some readers and not for others."""
 
 
 class StaticReply:
@@ -28,9 +34,10 @@ class Route:
     anonymous           requests without a credential go to any serving cell of the edge's jurisdiction
     static              given to safe requests while the home cell can't answer; None: a 503 problem
     body_limit_bytes    the largest request body
+    guarded             the same rules with a credential needed
     """
 
-    __slots__ = ("anonymous", "body_limit_bytes", "prefix", "static")
+    __slots__ = ("anonymous", "body_limit_bytes", "guarded", "prefix", "static")
 
     def __init__(
         self, prefix: bytes, anonymous: bool, static: StaticReply | None, body_limit_bytes: int
@@ -39,6 +46,7 @@ class Route:
         self.anonymous = anonymous
         self.static = static
         self.body_limit_bytes = body_limit_bytes
+        self.guarded: Route = Route(prefix, False, static, body_limit_bytes) if anonymous else self
 
 
 class Routes:
@@ -54,17 +62,45 @@ class Routes:
         self._routes = tuple(ordered)
 
     def find(self, target: bytes) -> Route | None:
-        """The route of a target in origin form (or `*`), None if none holds."""
+        """The route of a target in origin form (or `*`), None if none holds.
+
+        An anonymous route is found only where every cell would see the path below its prefix: whoever can
+        spell a path in two ways must not reach, without a credential, what needs one. Else it is `guarded`.
+        """
         if not self._routes:
             return self._default
         path = target
         if b"%" in path or b"/." in path or b"//" in path:
             path = _normal(path.partition(b"?")[0])
+        route = self._longest(path)
+        if route is not None and route.anonymous and self._in_doubt(target.partition(b"?")[0], route):
+            return route.guarded
+        return route
+
+    def _longest(self, path: bytes) -> Route | None:
         for route in self._routes:
             prefix = route.prefix
             if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] in _ENDS):
                 return route
         return self._default
+
+    def _in_doubt(self, path: bytes, route: Route) -> bool:
+        """Whether some reader could see the path elsewhere than below the route.
+
+        Readers decode before or after they part the path, or twice, take `\\` for `/`, cut `;parameters` off
+        (so that `..;` climbs), drop empty and dot segments, or do none of it.
+        """
+        if _SPELLED.search(path) is None:
+            return False
+        decoded = unquote_to_bytes(path)
+        hidden = decoded.count(b"/") != path.count(b"/") or decoded.count(b";") != path.count(b";")
+        if hidden or _ODD.search(decoded) is not None or not _is_utf8(decoded):
+            return True
+        segments = [segment.partition(b";")[0] for segment in decoded.split(b"/")]
+        if any(segment.startswith(b"..") for segment in segments):
+            return True
+        least = b"/" + b"/".join([segment for segment in segments if segment and segment != b"."])
+        return self._longest(decoded) is not route or self._longest(least) is not route
 
 
 def _prefix_length(route: Route) -> int:
@@ -75,3 +111,12 @@ def _normal(path: bytes) -> bytes:
     """Percent-decoded, without empty and dot segments: /a/%2e%2e//b is /b. A `%3F` begins no query."""
     normal = posixpath.normpath(unquote_to_bytes(path))
     return b"/" + normal.lstrip(b"/").replace(b"?", b"%3F")
+
+
+def _is_utf8(path: bytes) -> bool:
+    """Overlong forms are none: some decoders read a dot or a slash in them."""
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
