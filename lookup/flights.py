@@ -14,7 +14,7 @@ from lookup.lateness import loop_turns
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import OLDER, LookupObserver
-from lookup.ports import SharedCache, Store
+from lookup.ports import HomeReader, SharedCache
 from lookup.resolution import Outcome, Resolution, Tier
 from lookup.settings import LookupSettings
 from lookup.shared_fill import SharedFill
@@ -34,7 +34,7 @@ class Flights(FlightDeck):
         self,
         memory: Memory,
         moved: MovedSet,
-        store: Store,
+        store: HomeReader,
         shared: SharedCache | None,
         settings: LookupSettings,
         observer: LookupObserver,

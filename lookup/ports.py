@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lookup.assignment import Assignment
+from lookup.assignment import Alias, Assignment
 from lookup.flags import Flag, FlagRecord
 
 
@@ -35,7 +35,7 @@ class Change:
     generation  of the feed: another one means that continuity is lost and everything must be re-read
     sequence    dense (each event is the last one's + 1) within a generation, so that a hole is visible
     left_cell   the key's home before this change, "" for a first placement or when the store can't tell
-    At most one of `assignment`, `flag` is set; both None is a heartbeat, with the last event's sequence.
+    At most one of `assignment`, `flag`, `alias` is set; none is a heartbeat, with the last event's sequence.
     """
 
     generation: str
@@ -43,11 +43,20 @@ class Change:
     assignment: Assignment | None = None
     flag: FlagRecord | None = None
     left_cell: str = ""
+    alias: Alias | None = None
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it only tells that the feed lives, and where it stands."""
+        return self.assignment is None and self.flag is None and self.alias is None
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMove:
-    """That a key's record changed: to which epoch, when (Unix seconds), and which cell was home before."""
+    """That a key's record changed: to which epoch, when (Unix seconds), and which cell was home before.
+
+    Of an alias, `left_cell` is aliases.NAMES or aliases.FREED.
+    """
 
     key: str
     epoch: int
@@ -63,16 +72,25 @@ class History:
     moves: Sequence[KeyMove]
 
 
-class Store(Protocol):
-    """The truth. Every method raises StoreUnavailableError when it cannot be reached."""
+class HomeReader(Protocol):
+    """Where homes are read. Raises StoreUnavailableError when it cannot be reached."""
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
-        """The records of those keys that have one; keys without a home are absent from the answer."""
+        """The records by key; keys without a home are absent from the answer.
+
+        A key that names another one is answered with that one's record, itself among the record's `aliases`.
+        A record may bring along its other aliases as well.
+        """
+
+
+class Store(HomeReader, Protocol):
+    """The truth. Every method raises StoreUnavailableError when it cannot be reached."""
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """Write `new` if the record's epoch is `expected_epoch` (NO_EPOCH: if there is none).
 
-        The change reaches the feed exactly once. Raises EpochConflictError, and then nothing was written.
+        The change reaches the feed exactly once. Raises EpochConflictError, and then nothing was written; of
+        a key that names another one, `current` is that one's record.
         """
 
     async def load(self, assignments: Iterable[Assignment]) -> int:

@@ -16,7 +16,7 @@ from lookup.flights import Flights
 from lookup.memory import RESTORED, Entry, Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT, LookupObserver
-from lookup.ports import History, SharedCache, Store
+from lookup.ports import History, HomeReader, SharedCache
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.settings import LookupSettings
 
@@ -34,7 +34,7 @@ class Resolver:
         self,
         memory: Memory,
         moved: MovedSet,
-        store: Store,
+        store: HomeReader,
         shared: SharedCache | None,
         settings: LookupSettings,
         observer: LookupObserver,
@@ -175,7 +175,7 @@ def _adopt(key: str, hint: Hint) -> Resolution:
 
 
 def build_resolver(
-    store: Store,
+    store: HomeReader,
     settings: LookupSettings,
     random: Random,
     shared: SharedCache | None = None,

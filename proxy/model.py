@@ -32,10 +32,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of the inventory. `index` is its dense position, 0..len(inventory)-1, for tables by cell."""
+    """One cell of the inventory. `index` is its dense position, 0..len(inventory)-1, for tables by cell.
+
+    weight, capacity, tenants   see lookup.placement
+    """
 
     name: CellName
     jurisdiction: Jurisdiction
     region: str
     endpoints: tuple[Endpoint, ...]
     index: int
+    weight: float = 1.0
+    capacity: int | None = None
+    tenants: frozenset[str] = frozenset()

@@ -50,6 +50,7 @@ def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None) 
     check_keys(config, found.mistakes, found.warnings)
     if inventory is not None:
         found.mistakes += _check_cells(inventory)
+        found.mistakes += _check_share_cap(config, inventory)
     check_residency(config, inventory, found.mistakes, found.warnings)
     return found
 
@@ -165,6 +166,17 @@ def _check_static(config: Shape[ConfigFile], route: KeyPath) -> list[Finding]:
             )
         ]
     return []
+
+
+def _check_share_cap(config: Shape[ConfigFile], inventory: Shape[Inventory]) -> list[Finding]:
+    path: KeyPath = ("placement", "share_cap")
+    cap, cells = config.number(path), len(inventory.keys(("cells",)))
+    if cap is None or not cells or cap * cells > 1:
+        return []
+    what = (
+        f"is {cap:g}, which {cells} cells can't keep: one of them has {1 / cells:.0%} of the users at least"
+    )
+    return [config.finding(path, what, "raise it, remove it, or add cells")]
 
 
 def _check_cells(inventory: Shape[Inventory]) -> list[Finding]:

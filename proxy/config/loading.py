@@ -75,7 +75,16 @@ def _shape(model: type[ModelT], file: Path, mistakes: list[Finding]) -> Shape[Mo
 
 def _cells(inventory: Inventory) -> tuple[Cell, ...]:
     return tuple(
-        Cell(CellName(entry.name), Jurisdiction(entry.jurisdiction), entry.region, entry.endpoints, index)
+        Cell(
+            CellName(entry.name),
+            Jurisdiction(entry.jurisdiction),
+            entry.region,
+            entry.endpoints,
+            index,
+            entry.weight,
+            entry.capacity,
+            frozenset(entry.tenants),
+        )
         for index, entry in enumerate(inventory.cells)
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from proxy.config.lookup_models import Lookup, LookupService, Snapshot, Store
+from proxy.config.placement_models import Placement
 from proxy.config.section import Section
 from proxy.config.values import (
     Bytes,
@@ -256,6 +257,7 @@ class ConfigFile(Section):
     identity: Identity
     routing_cookie: RoutingCookie
     lookup: Lookup = Field(default_factory=lambda: Lookup())
+    placement: Placement = Field(default_factory=lambda: Placement())
     snapshot: Snapshot | None = Field(
         default=None,
         description="Without this section a worker that starts needs the store; with it, it serves the safe "

@@ -33,6 +33,7 @@ the one that `{VARIABLE}` names, else `{FALLBACK}`.
 
 _TYPES: Final = {
     "str": "text",
+    "bool": "`true` or `false`",
     "int": "whole number",
     "float": "number",
     "Path": "path",
@@ -130,6 +131,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, tuple):
         return ", ".join(f"`{entry}`" for entry in value)
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return _number(value) if isinstance(value, int | float) else f"`{value}`"
 
 

@@ -21,6 +21,7 @@ _KINDS: Final = {
     "int_type": ("a whole number", "write a number such as 10, without quotes"),
     "int_from_float": ("a whole number", "write a number such as 10, without quotes"),
     "float_type": ("a number", "write a number such as 10 or 0.5, without quotes or unit"),
+    "bool_type": ("a truth value", "write true or false, without quotes"),
     "string_type": ("text", "put it into quotes"),
     "tuple_type": ("a list", "write it in brackets: [...]"),
     "dict_type": ("a mapping", "write `key: value` lines below it"),

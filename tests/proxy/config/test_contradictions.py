@@ -37,6 +37,12 @@ RELATIONS = [
         "edge.yaml:5: edge.admin is the address of `edge.listen`; choose another port",
     ),
     (
+        "access_log: access.log",
+        "access_log: access.log\nplacement: {share_cap: 0.5}",
+        "edge.yaml:38: placement.share_cap is 0.5, which 2 cells can't keep: one of them has 50% of the "
+        "users at least; raise it, remove it, or add cells",
+    ),
+    (
         "store: {kind: sqlite, path: home.sqlite}",
         "store: {kind: sqlite}",
         "edge.yaml:8: store.path is missing; add it: a sqlite store needs it",

@@ -30,7 +30,13 @@ SHAPE = [
         "access.log\n",
         "access.log\nfrobnicate: 1\n",
         "edge.yaml:38: frobnicate is not a known key; known: access_log, cells_file, edge, identity, limits, "
-        "lookup, lookup_service, residency, routes, routing_cookie, snapshot, store",
+        "lookup, lookup_service, placement, residency, routes, routing_cookie, snapshot, store",
+    ),
+    (
+        "access.log\n",
+        "access.log\nplacement: {first_sight: 1}\n",
+        "edge.yaml:38: placement.first_sight is the number 1, not a truth value; "
+        "write true or false, without quotes",
     ),
     (
         "  name: edge-1\n",
