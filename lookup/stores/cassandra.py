@@ -45,20 +45,29 @@ class CassandraStore:
         self._outbox = OutboxTables(session, settings)
 
     @classmethod
-    async def open(cls, settings: CassandraSettings, publisher: Publisher | None) -> Self:
-        """`publisher` brings each change to the feed at once; without one, or when it fails, a relay does.
+    def at(cls, settings: CassandraSettings, publisher: Publisher | None) -> Self:
+        """The store, not asked yet: it connects when first used, and tries again when that fails.
 
-        Raises StoreUnusableError, which names the mend, or StoreUnavailableError.
+        `publisher` brings each change to the feed at once; without one, or when it fails, a relay does.
         """
-        session = await CassandraSession.connect(settings)
+        session = CassandraSession(settings, lambda new: store._greet(new, settings))
+        store = cls(session, settings, publisher)
+        return store
+
+    @classmethod
+    async def open(cls, settings: CassandraSettings, publisher: Publisher | None) -> Self:
+        """As `at`, and connected. Raises StoreUnusableError, with the mend, or StoreUnavailableError."""
+        store = cls.at(settings, publisher)
         try:
-            (await read_status(session, settings)).check(settings.keyspace)
-            store = cls(session, settings, publisher)
-            await session.prepare([*store._homes.statements(), *store._outbox.statements()])
+            await store._session.connected()
         except BaseException:
-            await session.close()
+            await store.close()
             raise
         return store
+
+    async def _greet(self, session: CassandraSession, settings: CassandraSettings) -> None:
+        (await read_status(session, settings)).check(settings.keyspace)
+        await session.prepare([*self._homes.statements(), *self._outbox.statements()])
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.read, at LOCAL_QUORUM."""

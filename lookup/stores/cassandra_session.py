@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
 from cassandra import DriverException, InvalidRequest
 from cassandra.cluster import Cluster, NoHostAvailable, ResponseFuture, Session
@@ -25,6 +25,8 @@ Row: TypeAlias = tuple[Any, ...]
 """Columns in the order of the statement, typed by the driver."""
 
 _SCAN_PAGE_ROWS: Final = 5000
+_DIAL_AGAIN_S: Final = 1.0
+"""After a failed attempt to connect; those who ask before get its failure again."""
 
 
 @contextmanager
@@ -43,31 +45,80 @@ def port_errors() -> Iterator[None]:
         raise StoreUnavailableError(f"Cassandra: {type(error).__name__}: {error}") from error
 
 
-class CassandraSession:
-    """Made by `connect`; used by one event loop."""
+class _Line(NamedTuple):
+    """A cluster that is connected, and the driver's session on it."""
 
-    def __init__(self, settings: CassandraSettings, cluster: Cluster, session: Session) -> None:
+    cluster: Cluster
+    session: Session
+
+
+class CassandraSession:
+    """Connects when first asked; while it can't, every request says why. Used by one event loop.
+
+    greet  told of each new connection before anybody else may use it, on a session that it has for itself;
+           what it raises ends the connection, and is what those get who wait for it
+    """
+
+    def __init__(
+        self,
+        settings: CassandraSettings,
+        greet: Callable[[CassandraSession], Awaitable[None]] | None = None,
+    ) -> None:
         self.keyspace: Final = settings.keyspace
-        self._cluster = cluster
-        self._session = session
+        self._settings = settings
+        self._greet = greet
         self._loop = asyncio.get_running_loop()
         self._places = asyncio.Semaphore(settings.in_flight)
         self._prepared: dict[str, PreparedStatement] = {}
         self._waiting: set[asyncio.Future[list[Row]]] = set()
+        self._line: _Line | None = None
+        self._dialling: asyncio.Task[_Line] | None = None
+        self._failure = StoreUnavailableError("never dialled")
+        self._dial_from_s = 0.0
         self._closed = False
 
     @classmethod
     async def connect(cls, settings: CassandraSettings) -> Self:
         """Raises StoreUnusableError or StoreUnavailableError."""
-        cluster = make_cluster(settings)
-        loop = asyncio.get_running_loop()
+        session = cls(settings)
+        await session.connected()
+        return session
+
+    async def connected(self) -> _Line:
+        """Connect, if that is not done. Raises StoreUnusableError or StoreUnavailableError."""
+        self._check_open()
+        if self._line is not None:
+            return self._line
+        if self._dialling is None:
+            if self._loop.time() < self._dial_from_s:
+                raise type(self._failure)(str(self._failure))
+            self._dialling = self._loop.create_task(self._dial())
+            self._dialling.add_done_callback(_look_at)
+        return await asyncio.shield(self._dialling)  # who is cancelled leaves, the others wait on
+
+    async def _dial(self) -> _Line:
         try:
-            with port_errors():
-                session = await loop.run_in_executor(None, cluster.connect)
-        except BaseException:
-            await loop.run_in_executor(None, cluster.shutdown)
+            line = await self._loop.run_in_executor(None, _dial, self._settings)
+            try:
+                await self._introduce(line)
+            except BaseException:
+                await self._loop.run_in_executor(None, line.cluster.shutdown)
+                raise
+            self._line = line
+            return line
+        except StoreUnavailableError as failure:
+            self._failure = failure
+            self._dial_from_s = self._loop.time() + _DIAL_AGAIN_S
             raise
-        return cls(settings, cluster, session)
+        finally:
+            self._dialling = None
+
+    async def _introduce(self, line: _Line) -> None:
+        if self._greet is not None:
+            own = CassandraSession(self._settings)
+            own._line = line
+            own._prepared = self._prepared
+            await self._greet(own)
 
     async def ask(
         self, statement: str, values: Sequence[object], profile: str, routing_key: bytes | None = None
@@ -118,7 +169,7 @@ class CassandraSession:
         bound.fetch_size = _SCAN_PAGE_ROWS
         pages: asyncio.Queue[list[Row] | Exception] = asyncio.Queue()
         with port_errors():
-            answer = self._send(bound, SCAN, pages.put_nowait)
+            answer = self._send(await self.connected(), bound, SCAN, pages.put_nowait)
             while True:
                 page = await pages.get()
                 if isinstance(page, Exception):
@@ -129,31 +180,37 @@ class CassandraSession:
                 answer.start_fetching_next_page()
 
     def replicas(self, routing_key: bytes) -> tuple[object, ...]:
-        """What tells one replica set from another."""
-        hosts = self._cluster.metadata.get_replicas(self.keyspace, routing_key)
+        """What tells one replica set from another; nothing before the connection is made."""
+        if self._line is None:
+            return ()
+        hosts = self._line.cluster.metadata.get_replicas(self.keyspace, routing_key)
         return tuple(host.host_id for host in hosts)
 
     async def close(self) -> None:
         """End all connections; later requests raise StoreUnavailableError."""
-        if not self._closed:
-            self._closed = True
-            await self._loop.run_in_executor(None, self._cluster.shutdown)
-            for outcome in list(self._waiting):
-                if not outcome.done():
-                    outcome.set_exception(StoreUnavailableError("the store was closed"))
+        if self._closed:
+            return
+        self._closed = True
+        if self._dialling is not None:
+            await asyncio.wait([self._dialling])
+        if self._line is not None:
+            await self._loop.run_in_executor(None, self._line.cluster.shutdown)
+        for outcome in list(self._waiting):
+            if not outcome.done():
+                outcome.set_exception(StoreUnavailableError("the store was closed"))
 
     async def _prepare(self, statement: str) -> PreparedStatement:
-        self._check_open()
+        line = await self.connected()
         prepared = self._prepared.get(statement)
         if prepared is None:
             with port_errors():
-                prepared = await self._loop.run_in_executor(None, self._session.prepare, statement)
+                prepared = await self._loop.run_in_executor(None, line.session.prepare, statement)
             self._prepared[statement] = prepared
         return prepared
 
     async def _execute(self, statement: object, profile: str) -> list[Row]:
         """A caller that is cancelled leaves; its place is free when the driver is done."""
-        self._check_open()
+        line = await self.connected()
         await self._places.acquire()
         outcome: asyncio.Future[list[Row]] = self._loop.create_future()
         self._waiting.add(outcome)
@@ -169,25 +226,41 @@ class CassandraSession:
                 outcome.set_result(answer)
 
         try:
-            self._send(statement, profile, settle)
+            self._send(line, statement, profile, settle)
         except Exception as error:
             settle(error)
         return await outcome
 
     def _send(
-        self, statement: object, profile: str, settle: Callable[[list[Row] | Exception], None]
+        self, line: _Line, statement: object, profile: str, settle: Callable[[list[Row] | Exception], None]
     ) -> ResponseFuture:
         def hand_over(answer: list[Row] | Exception | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(settle, [] if answer is None else answer)
 
-        answer = self._session.execute_async(statement, execution_profile=profile)
+        answer = line.session.execute_async(statement, execution_profile=profile)
         answer.add_callbacks(hand_over, hand_over)
         return answer
 
     def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailableError("the store is closed")
+
+
+def _dial(settings: CassandraSettings) -> _Line:
+    """Blocks until connected. Raises StoreUnusableError or StoreUnavailableError."""
+    cluster = make_cluster(settings)
+    try:
+        with port_errors():
+            return _Line(cluster, cluster.connect())
+    except BaseException:
+        cluster.shutdown()
+        raise
+
+
+def _look_at(dialling: asyncio.Task[_Line]) -> None:
+    if not dialling.cancelled():
+        dialling.exception()  # those who waited may have left
 
 
 class _Routed(BoundStatement):  # type: ignore[misc]  # the driver has no types
