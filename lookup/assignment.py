@@ -1,4 +1,4 @@
-"""The record of where a key lives, as the stores keep it and the caches copy it."""
+"""The record of where a key lives, and of which keys name it, as the stores keep them and the caches copy them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,22 @@ class State(IntEnum):
     MOVING = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """That a key has no home of its own but names the key that has: one step, never to another alias.
+
+    key           e.g. `email:ann@example.org`; never a `user:` key
+    home          the home key, e.g. `user:42`; "" once the key names nobody any more
+    epoch         >= 1, grows by one with each change of this alias, never goes back
+    updated_at_s  Unix seconds of the last change
+    """
+
+    key: str
+    home: str
+    epoch: int
+    updated_at_s: float = 0.0
+
+
 @dataclass(slots=True)
 class Assignment:
     """Where one home key lives.
@@ -28,6 +44,7 @@ class Assignment:
     state         PLACED or MOVING
     moved_to      the target cell while MOVING, else ""
     updated_at_s  Unix seconds of the last change
+    aliases       the keys that name this one, as far as a reading brought them along; no part of the record
     """
 
     key: str
@@ -37,3 +54,4 @@ class Assignment:
     state: State = State.PLACED
     moved_to: str = ""
     updated_at_s: float = 0.0
+    aliases: tuple[Alias, ...] = ()
