@@ -13,7 +13,8 @@ from typing import Final
 
 from lookup.assignment import Assignment
 from lookup.hooks import HookFailedError, Hooks
-from lookup.leases import Lease, LeaseBook
+from lookup.lease_rounds import LeaseRounds
+from lookup.leases import Lease, LeaseBook, stands_in_way
 from lookup.move_log import MoveLog
 from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
 from lookup.ports import EpochConflictError, Store
@@ -24,8 +25,6 @@ HOLD_S: Final = 15.0
 _HOLD_EVERY_S: Final = 5.0
 _NOTICED_S: Final = 7.5
 """By then a driver whose move was taken has noticed, and ended its hook."""
-
-_POLL_EVERY_S: Final = 0.025
 
 
 class MoveRefusedError(Exception):
@@ -81,6 +80,7 @@ class Mover:
         self._patience = patience
         self._listener = listener
         self._pause = pause
+        self._rounds = LeaseRounds(leases, pause)
 
     async def begin(self, order: MoveOrder) -> Move:
         """Note the move, or find it when its operation id is known.
@@ -109,7 +109,9 @@ class Mover:
             move = await self._hold(operation, steal=False)
             while not move.is_over:
                 self._listener.stepped(move)
-                move = await self.step(operation)
+                if move.held_until_s < self._clock() + HOLD_S - _HOLD_EVERY_S:
+                    move = await self._hold(operation, steal=False)
+                move = await self._carry_on(move)
             self._listener.stepped(move)
             detail = move.detail
         except Exception as failure:
@@ -136,8 +138,9 @@ class Mover:
     async def step(self, operation: str) -> Move:
         """Do what the move's step asks for, and note what came of it. Raises MoveTakenError."""
         move = await self._hold(operation, steal=False)
-        if move.is_over:
-            return move
+        return move if move.is_over else await self._carry_on(move)
+
+    async def _carry_on(self, move: Move) -> Move:
         return await self._advance(move, await self._keep_hold(move, self._act(move)))
 
     async def _act(self, move: Move) -> _Outcome:
@@ -172,27 +175,25 @@ class Mover:
     async def _await_workers(self, move: Move) -> _Outcome:
         """Until every worker knows, and has no write of this user under way."""
         until_s = self._clock() + self._patience.acknowledge_s
-        fence = move.fence
+        skew_s = self._patience.skew_s
+        key, fence = move.order.key, move.fence
         assert fence is not None, "noted with the step"
-        while True:
-            now_s = self._clock()
-            waiting = await self._leases.in_the_way(move.order.key, fence, now_s, self._patience.skew_s)
-            if not waiting:
-                return _Outcome(Event.ACKNOWLEDGED)
-            if now_s >= until_s:
+        waiting = await self._leases.in_the_way(key, fence, self._clock(), skew_s)
+        while waiting:
+            if self._clock() >= until_s:
                 names = ", ".join(lease.worker for lease in waiting)
                 return _Outcome(
                     Event.GIVEN_UP,
                     f"not acknowledged within {self._patience.acknowledge_s:g} s by {names}",
                 )
             self._listener.waiting(move, waiting)
-            await self._pause(_POLL_EVERY_S)
-            fence = await self._still_comparable(fence)
-
-    async def _still_comparable(self, fence: Position) -> Position:
-        """Of another generation than the feed, it can't be compared any more: then where the feed is now."""
-        stands = await self._leases.position()
-        return fence if stands.generation == fence.generation else stands
+            seen = await self._rounds.next()
+            if fence.generation != seen.position.generation:
+                fence = seen.position  # of another feed it can't be compared any more: then where this one is
+            now_s = self._clock()
+            waiting = [lease for lease in seen.leases if stands_in_way(lease, key, fence, now_s, skew_s)]
+            waiting = waiting or await self._leases.in_the_way(key, fence, now_s, skew_s)
+        return _Outcome(Event.ACKNOWLEDGED)
 
     async def _run_hook(self, move: Move, hook: str, done: Event) -> _Outcome:
         try:
