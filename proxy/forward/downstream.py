@@ -21,6 +21,7 @@ from proxy.wire.own_reply import OwnReply, problem_reply
 from proxy.wire.request import parse_request_head
 from proxy.wire.rewrite import Peer
 from proxy.wire.start_line import diagnose_unfinished
+from proxy.wire.unfinished import UnfinishedHead
 
 WINDOW_BYTES: Final = 65536
 _LOW_BYTES: Final = 16384
@@ -59,6 +60,7 @@ class Downstream(Timed):
         "_ended",
         "_holds",
         "_journey",
+        "_more",
         "_phase",
         "_serving",
         "_transport",
@@ -76,6 +78,7 @@ class Downstream(Timed):
         self._journey: Journey | None = None
         self._phase = _HEAD
         self._buffer = b""
+        self._more: UnfinishedHead | None = None  # of the buffer, and all that followed
         self._holds = 0
         self._serving = False
         self._ended = False
@@ -111,12 +114,12 @@ class Downstream(Timed):
         phase = self._phase
         if phase == _HEAD:
             begun = not self._buffer
-            self._buffer = data if begun else self._buffer + data
-            self._serve()
+            if self._keep(data):
+                self._serve()
             if self._buffer and self._phase == _HEAD:
                 if begun:
                     self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
-                if self.write_paused and len(self._buffer) > _LOOKAHEAD_BYTES:
+                if self.write_paused and self._kept_bytes() > _LOOKAHEAD_BYTES:
                     self._hold(_LOOKAHEAD)
         elif phase == _EXCHANGE:
             journey = self._journey
@@ -162,7 +165,7 @@ class Downstream(Timed):
         """A time limit passed: which one depends on what the connection waits for."""
         if self._phase == _EXCHANGE and self._journey is not None:
             self._journey.on_deadline()
-        elif self._phase == _HEAD and self._buffer.strip(b"\r\n") and not self.write_paused:
+        elif self._phase == _HEAD and self._received().strip(b"\r\n") and not self.write_paused:
             self._refuse(Refusal(errors.REQUEST_TIMEOUT, "the request's head came too slowly"))
         elif self._phase == _HEAD:
             self.close()
@@ -193,7 +196,7 @@ class Downstream(Timed):
 
     def _take_head(self) -> bool:
         """Begin the request at the start of the buffer; False if its head is not complete or was refused."""
-        data = self._buffer
+        data = self._received()
         if data.startswith(b"\r\n"):  # one empty line before a request is forgiven (RFC 9112 section 2.2)
             data = data[2:]
         end = data.find(b"\r\n\r\n") + 4
@@ -224,11 +227,30 @@ class Downstream(Timed):
 
     def _look_ahead(self, data: bytes) -> None:
         """Keep what came of the next requests; a client that sends too far ahead is read no further."""
-        self._buffer += data
+        self._keep(data)
         if self._phase == _HEAD:
             self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
-        elif len(self._buffer) > _LOOKAHEAD_BYTES and self._phase == _EXCHANGE:
+        elif self._kept_bytes() > _LOOKAHEAD_BYTES and self._phase == _EXCHANGE:
             self._hold(_LOOKAHEAD)
+
+    def _keep(self, data: bytes) -> bool:
+        """Put it behind what came before; whether there may be more to be understood now."""
+        if not self._buffer:
+            self._buffer = data
+            return True
+        if self._more is None:
+            self._more = UnfinishedHead(self._buffer)
+        return self._more.add(data)
+
+    def _kept_bytes(self) -> int:
+        return len(self._buffer) if self._more is None else len(self._more)
+
+    def _received(self) -> bytes:
+        """All that came and was not understood yet, in one piece."""
+        if self._more is not None:
+            self._buffer = self._more.take()
+            self._more = None
+        return self._buffer
 
     def exchange_over(self, keep_alive: bool) -> None:
         """The journey has finished: on to the next request, or to the end of the connection."""
@@ -269,6 +291,7 @@ class Downstream(Timed):
             return
         self._phase = _LINGER
         self._buffer = b""
+        self._more = None
         if self._holds:
             self._release(_CONGESTED | _PENDING | _LOOKAHEAD | _TURN)
         self.outlet.flush()

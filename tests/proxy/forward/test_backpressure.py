@@ -30,7 +30,7 @@ class Scales:
         """The weight now."""
         weight = 0
         for connection in self._stage.edge.connections:
-            weight += len(connection._buffer)
+            weight += connection._kept_bytes()
             if connection._transport is not None:
                 weight += connection._transport.get_write_buffer_size()
             journey = connection._journey
