@@ -16,6 +16,7 @@ from proxy.config.models import ConfigFile
 from proxy.config.residency_checks import check_residency
 from proxy.config.secret_checks import check_keys
 from proxy.config.shape import Shape
+from proxy.config.store_checks import check_store
 from proxy.model import Endpoint
 
 _RISING: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
@@ -25,10 +26,6 @@ _RISING: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
     (("lookup", "deadline_s"), ("limits", "request_timeout_s")),
 )
 """Pairs of durations of which the first must be the shorter."""
-
-
-_STORE_KEYS: Final = {"sqlite": ("path",), "remote": ("url", "token_file")}
-"""Which keys go with which kind of store, and are needed for it."""
 
 
 @dataclass(slots=True)
@@ -45,7 +42,7 @@ def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None) 
     found.mistakes += _check_durations(config)
     found.mistakes += _check_listeners(config, inventory)
     found.warnings += _open_admin(config)
-    found.mistakes += _check_store(config)
+    check_store(config, found.mistakes, found.warnings)
     _check_routes(config, found)
     check_keys(config, found.mistakes, found.warnings)
     if inventory is not None:
@@ -107,28 +104,6 @@ def _open_admin(config: Shape[ConfigFile]) -> list[Finding]:
         return []
     what = "answers on every address, and asks for no credential"
     return [config.finding(path, what, "listen on loopback or a private address")]
-
-
-def _check_store(config: Shape[ConfigFile]) -> list[Finding]:
-    found = []
-    kind = config.text(("store", "kind"))
-    for owner, keys in _STORE_KEYS.items():
-        for key in keys if kind in _STORE_KEYS else ():
-            path = ("store", key)
-            is_given = config.get(path) is not None
-            if owner != kind and is_given:
-                found.append(config.finding(path, f"does not go with kind {kind}", "remove it"))
-            elif owner == kind and not is_given and not config.is_wrong(path):
-                found.append(config.finding(path, "is missing", f"add it: a {kind} store needs it"))
-    file = config.path(("store", "path"))
-    if file is not None and file.is_dir():
-        mend = "name a file in it, e.g. home.sqlite"
-        found.append(config.finding(("store", "path"), "is a folder", mend))
-    token = config.path(("store", "token_file"))
-    if token is not None and kind == "remote" and not token.is_file():
-        what = f"is {token}, which is no file"
-        found.append(config.finding(("store", "token_file"), what, "make it: one token of the service"))
-    return found
 
 
 def _check_routes(config: Shape[ConfigFile], found: Found) -> None:

@@ -10,15 +10,17 @@ from typing import Literal
 from pydantic import Field
 
 from proxy.config.section import Section
+from proxy.config.server_models import Cassandra
 from proxy.config.values import Count, EdgeUrl, FilePath, Listen, Seconds
 
 
 class Store(Section):
-    """Where the truth is: in a database of this machine, or behind a lookup service."""
+    """Where the truth is: in a file of this machine, in Cassandra, or behind a lookup service."""
 
-    kind: Literal["sqlite", "remote"] = Field(
-        description="`sqlite`: homes and flags in one file, for the edges of one machine. `remote`: a lookup "
-        "service is asked, and the edge needs no database."
+    kind: Literal["sqlite", "cassandra", "remote"] = Field(
+        description="`sqlite`: homes and flags in one file, for the edges of one machine. `cassandra`: for "
+        "edges anywhere; needs `redis` as well. `remote`: a lookup service is asked, and the edge needs no "
+        "database."
     )
     path: FilePath | None = Field(
         default=None,
@@ -30,10 +32,13 @@ class Store(Section):
         description="For remote: file with a token of the service. One that may read is enough for an edge; "
         "`homecell cells flag` needs one that may write.",
     )
+    cassandra: Cassandra | None = Field(default=None, description="For cassandra.")
 
     @property
     def place(self) -> str:
         """Where it is, in a word."""
+        if self.cassandra is not None:
+            return f"{self.cassandra.keyspace} at {', '.join(self.cassandra.contact_points)}"
         return self.url or str(self.path)
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, Strict
 from proxy.config.lookup_models import Lookup, LookupService, Snapshot, Store
 from proxy.config.placement_models import Placement
 from proxy.config.section import Section
+from proxy.config.server_models import Redis
 from proxy.config.values import (
     Bytes,
     CookieKeyId,
@@ -253,6 +254,9 @@ class ConfigFile(Section):
     edge: Edge
     cells_file: FilePath = Field(description="The inventory, shared by all edges: see below.")
     store: Store
+    redis: Redis | None = Field(
+        default=None, description="A store of kind cassandra needs it; with the others it is a cache only."
+    )
     residency: dict[Name, ResidencyRule] = Field(min_length=1)
     identity: Identity
     routing_cookie: RoutingCookie

@@ -21,8 +21,9 @@ Made from the code by `homecell check-config --reference`; do not edit it.
 
 An edge has one config file and, named in it, one cells file, which all edges share. Both are YAML.
 `homecell check-config FILE` reports every mistake of both at once, with line, key and mend.
-`configs/demo.yaml` is an example of every key. Commands that are not told a config use
-the one that `{VARIABLE}` names, else `{FALLBACK}`.
+`configs/demo.yaml` is an example of every key of an edge with an embedded store, `configs/cassandra.yaml` of
+one on Cassandra and Redis. Commands that are not told a config use the one that `{VARIABLE}` names, else
+`{FALLBACK}`.
 
 - Paths are relative to the file that names them. Unknown keys, keys given twice and tags are refused.
 - Names of keys end with their unit: `_s` seconds (fractions are allowed), `_bytes` bytes.
@@ -113,6 +114,8 @@ def _type_text(annotation: object) -> str:
         return " or ".join(f"`{option}`" for option in arguments)
     if origin is tuple:
         return f"list ({_type_text(arguments[0])})"
+    if origin is dict:
+        return f"mapping ({_type_text(arguments[0])}: {_type_text(arguments[1])})"
     if hasattr(annotation, "__metadata__"):
         return _type_text(arguments[0])
     options = [option for option in arguments if option is not NoneType]
@@ -127,7 +130,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value: object = field.get_default()
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return "none"
     if isinstance(value, tuple):
         return ", ".join(f"`{entry}`" for entry in value)

@@ -21,6 +21,8 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2; also a cookie name
 _COOKIE_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it stands in the cookie between dots
+_KEYSPACE: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")  # what Cassandra takes without quotes
+_DATACENTRE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _NETLOC: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _MEDIA_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+(?:; ?[\w-]+=[\w.-]+)*", re.ASCII)
 
@@ -90,6 +92,26 @@ def _endpoint(value: object) -> Endpoint:
         return parse_endpoint(value)
     except ValueError as error:
         raise mistake(f"is {shown(value)}: {error}", mend) from error
+
+
+def _host(value: str) -> str:
+    try:
+        return parse_endpoint(f"[{value}]:1" if ":" in value else f"{value}:1").host
+    except ValueError as error:
+        raise mistake(f"is {shown(value)}, no host", "write an address or a name, without a port") from error
+
+
+def _keyspace(value: str) -> str:
+    if not _KEYSPACE.fullmatch(value):
+        mend = "use 1 to 48 lower-case letters, digits and `_`, a letter first"
+        raise mistake(f"is {shown(value)}", mend)
+    return value
+
+
+def _datacentre(value: str) -> str:
+    if not _DATACENTRE.fullmatch(value):
+        raise mistake(f"is {shown(value)}", "use 1 to 63 letters, digits, `-`, `_` and `.`")
+    return value
 
 
 def _listen(value: Endpoint) -> Endpoint:
@@ -217,6 +239,10 @@ PathPrefix = Annotated[str, Strict(), Field(max_length=4096), AfterValidator(_pr
 MediaType = Annotated[str, Strict(), Field(max_length=256), AfterValidator(_media_type)]
 EdgeUrl = Annotated[str, Strict(), Field(max_length=512), AfterValidator(_url)]
 FilePath = Annotated[Path, BeforeValidator(_path), PlainSerializer(str)]
+Port = Annotated[int, Strict(), Field(ge=1, le=65_535)]
+Host = Annotated[str, Strict(), AfterValidator(_host)]
+Keyspace = Annotated[str, Strict(), AfterValidator(_keyspace)]
+Datacentre = Annotated[str, Strict(), AfterValidator(_datacentre)]
 CellEndpoint = Annotated[Endpoint, BeforeValidator(_endpoint)]
 Listen = Annotated[Endpoint, BeforeValidator(_endpoint), AfterValidator(_listen)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]

@@ -71,6 +71,7 @@ class Site:
         self.cells = folder / "cells.yaml"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(keys, folder / "keys")
+        (folder / "home.sqlite").touch()
         self.write()
 
     def write(self, edge: str = EDGE, cells: str = CELLS) -> None:

@@ -30,7 +30,7 @@ SHAPE = [
         "access.log\n",
         "access.log\nfrobnicate: 1\n",
         "edge.yaml:38: frobnicate is not a known key; known: access_log, cells_file, edge, identity, limits, "
-        "lookup, lookup_service, placement, residency, routes, routing_cookie, snapshot, store",
+        "lookup, lookup_service, placement, redis, residency, routes, routing_cookie, snapshot, store",
     ),
     (
         "access.log\n",
@@ -87,7 +87,7 @@ SHAPE = [
     (
         "kind: sqlite",
         "kind: sqlit",
-        "edge.yaml:8: store.kind is 'sqlit'; did you mean `sqlite`? Known: sqlite, remote",
+        "edge.yaml:8: store.kind is 'sqlit'; did you mean `sqlite`? Known: sqlite, cassandra, remote",
     ),
     (
         "algorithm: RS256",
