@@ -24,6 +24,11 @@ class FeedNames:
         """A hash: where the feed stands."""
         return f"{{{self.feed}:feed}}:head"
 
+    @property
+    def duty(self) -> str:
+        """Which of the relays keeps the feed."""
+        return f"{{{self.feed}:feed}}:duty"
+
     def events(self, generation: str) -> str:
         """A stream: s = sequence, c = the change, m = when the key moved, if it did."""
         return f"{{{self.feed}:feed}}:{generation}:events"

@@ -1,6 +1,7 @@
 """Brings to the feed what was decided in the truth, also after a crash in between, and keeps the feed alive.
 
-Several relays may run at once: what one has published the others' attempts don't repeat.
+Several relays may run at once: what one has published the others' attempts don't repeat. Since one is enough,
+each asks before every turn whether it is the one.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _REBUILD_AT_ONCE: Final = 500
 class Relay:
     """`run` works until cancelled.
 
+    on_duty    whether this relay is the one that works now; StoreUnavailableError when that can't be told
     finished   intents that this relay brought to their end
     rebuilt    generations that it began
     """
@@ -42,6 +44,7 @@ class Relay:
         random: Random,
         keep_s: float = 7 * 86_400.0,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_duty: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.finished = 0
         self.rebuilt = 0
@@ -51,16 +54,22 @@ class Relay:
         self._random = random
         self._keep_s = keep_s
         self._pause = pause
+        self._on_duty = on_duty
         self._failures = 0
 
     async def run(self) -> None:
         """One turn after the other; while they fail, ever more rarely."""
         while True:
             try:
-                await self.turn()
+                if self._on_duty is None or await self._on_duty():
+                    await self.turn()
                 self._failures = 0
             except StoreUnavailableError as failure:
-                _log.warning("the relay could not do its work: %s", failure)
+                if not self._failures:
+                    _log.warning("the relay could not do its work: %s", failure)
+                self._failures = min(self._failures + 1, 30)
+            except Exception:  # whatever it is: without a relay no edge believes its feed
+                _log.exception("the relay could not do its work")
                 self._failures = min(self._failures + 1, 30)
             longest_s = min(_LONGEST_PAUSE_S, TURN_S * 2.0**self._failures)
             await self._pause(longest_s * (1 if not self._failures else 0.5 + self._random.random() / 2))

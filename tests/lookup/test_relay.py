@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from random import Random
 
@@ -164,3 +165,41 @@ async def test_failing_turns_come_ever_more_rarely_and_a_good_one_ends_that() ->
     assert pauses_s[4] > 2.4
     assert max(pauses_s) <= 5.0
     assert pauses_s[6:] == [0.25, 0.25]
+
+
+@asynchronous
+async def test_a_relay_that_is_not_on_duty_leaves_the_work_to_the_one_that_is() -> None:
+    stage = Stage()
+    duty = iter([False, False, True])
+
+    async def on_duty() -> bool:
+        return next(duty)
+
+    async def pause(_: float) -> None:
+        stage.publisher.said.append("pause")
+        if stage.publisher.said.count("pause") == 3:
+            raise asyncio.CancelledError
+
+    relay = Relay(stage.outbox, stage.publisher, lambda: stage.now_s, Random(1), pause=pause, on_duty=on_duty)
+    with pytest.raises(asyncio.CancelledError):
+        await relay.run()
+    assert stage.publisher.said == ["pause", "pause", "beat", "pause"]
+
+
+@asynchronous
+async def test_a_relay_goes_on_after_any_failure_ever_more_rarely() -> None:
+    stage = Stage()
+    pauses: list[float] = []
+
+    async def on_duty() -> bool:
+        raise (StoreUnavailableError if len(pauses) % 2 else LookupError)("away")
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 10:
+            raise asyncio.CancelledError
+
+    relay = Relay(stage.outbox, stage.publisher, lambda: stage.now_s, Random(1), pause=pause, on_duty=on_duty)
+    with pytest.raises(asyncio.CancelledError):
+        await relay.run()
+    assert pauses[0] < 0.5 < 2.5 < pauses[-1] <= 5.0
