@@ -51,6 +51,14 @@ def of_key(connection: sqlite3.Connection, key: str) -> list[Move]:
     return _select(connection, "key = ?", (key,))
 
 
+def noted_under(connection: sqlite3.Connection, bulk: str) -> int:
+    """BulkLog.noted_under."""
+    found: int = connection.execute(
+        "SELECT count(*) FROM move WHERE operation >= ? || '/' AND operation < ? || '0'", (bulk, bulk)
+    ).fetchone()[0]
+    return found
+
+
 def hold(
     connection: sqlite3.Connection, operation: str, holder: str, now_s: float, until_s: float, steal: bool
 ) -> Move:
