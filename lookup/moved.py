@@ -8,9 +8,11 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
+from lookup.aliases import FREED
 from lookup.resolution import Hint
 
 _NO_EPOCH: Final = -1
+_FREED: Final = FREED
 _SPILL_PARTS: Final = 16
 """Of a full set, this part is spilled at once: its oldest moves."""
 
@@ -90,6 +92,14 @@ class MovedSet:
             return False
         return self._spilled_overrules(hint)
 
+    def may_be_moving(self, key: str, hint: Hint) -> bool:
+        """Whether the key may be between two cells although no move overrules the claim: credentials are
+        issued meanwhile too. Unsafe methods then need its record."""
+        move = self._moves.get(key)
+        if move is not None:
+            return hint.epoch <= move.epoch
+        return self._any_cell_s != -inf and (hint.cell in self._left_at_s or "" in self._left_at_s)
+
     def reaches_back_to(self, hint: Hint) -> bool:
         """Whether every change since the claim was issued was known when the feed last lived."""
         return hint.issued_at_s > self._covered_from_s
@@ -98,6 +108,11 @@ class MovedSet:
         """The highest known epoch of the key, NO_EPOCH when it is not among the moved."""
         move = self._moves.get(key)
         return _NO_EPOCH if move is None else move.epoch
+
+    def is_freed(self, key: str) -> bool:
+        """Whether the last known change is that of an alias which names no key any more."""
+        move = self._moves.get(key)
+        return move is not None and move.left_cell == _FREED
 
     def note(self, key: str, epoch: int, moved_at_s: float, left_cell: str) -> None:
         """Keep a change unless a newer one of the key is known. `left_cell` "" = can't be told."""

@@ -11,7 +11,8 @@ from math import inf
 from random import Random
 from typing import Final
 
-from lookup.assignment import NO_EPOCH, Assignment
+from lookup.aliases import ALWAYS_HOME, FREED, NAMES
+from lookup.assignment import NO_EPOCH, Alias, Assignment
 from lookup.flights import Flights
 from lookup.memory import RESTORED, Entry, Memory
 from lookup.moved import MovedSet
@@ -20,6 +21,7 @@ from lookup.ports import History, HomeReader, SharedCache
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.settings import LookupSettings
 
+_ALWAYS_HOME: Final = ALWAYS_HOME
 _FOUND: Final = Outcome.FOUND
 _UNAVAILABLE: Final = Outcome.UNAVAILABLE
 _CLAIM: Final = Tier.CLAIM
@@ -54,6 +56,7 @@ class Resolver:
     def recall(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution | None:
         """The answer without waiting: from the claim or memory. None: `resolve` must be awaited.
 
+        A key that names another one is answered with that one's home: the answer's key is the home key.
         `now_s` is Unix seconds; `safe` says that the request's method is safe (RFC 9110, 9.2.1). The caller
         counts what this returns; `resolve` counts itself.
         """
@@ -63,11 +66,13 @@ class Resolver:
             # one epoch has one home: a record that says otherwise than the claim, and isn't older, rules
             and (entry is None or entry.cell == hint.cell or entry.epoch < hint.epoch)
             and self._moved.holds(key, hint, now_s)
+            and (safe or not self._moved.may_be_moving(key, hint))
+            and key.startswith(_ALWAYS_HOME)  # the moves of an alias's home are not known under its own key
         ):
             answer = hint.answer
             return answer if answer is not None else _adopt(key, hint)
         if entry is None:
-            return self._recall_unknown(key, now_s)
+            return self._recall_named(key, now_s, safe)
         if hint is not None and hint.epoch > entry.epoch:
             return None
         age_s = now_s - entry.loaded_at_s
@@ -103,6 +108,21 @@ class Resolver:
         if entry is not None and entry.epoch < epoch:
             self._memory.learn(record, now_s, self._memory.generation)
 
+    def learn_alias(self, alias: Alias, now_s: float) -> None:
+        """The feed says that the key names that home, or nobody, from now on."""
+        key, epoch = alias.key, alias.epoch
+        if epoch > 1:
+            self._moved.note(key, epoch, alias.updated_at_s, NAMES if alias.home else FREED)
+        self._flights.raise_floor(key, epoch)
+        self._memory.unknown.drop(key)
+        entry = self._memory.aliases.find(key)
+        if entry is None or entry.epoch >= epoch:
+            return
+        if alias.home:
+            self._memory.learn_alias(alias, now_s, self._memory.generation)
+        else:
+            self._memory.aliases.drop(key)
+
     def lose_continuity(self) -> None:
         """Changes may have been missed: memory must be read again, claims must be confirmed."""
         self._memory.mark_all_due()
@@ -126,6 +146,17 @@ class Resolver:
         """End every lookup on its way; their callers get UNAVAILABLE."""
         await self._flights.close()
 
+    def _recall_named(self, key: str, now_s: float, safe: bool) -> Resolution | None:
+        """The answer for a key without a home of its own: both must be fresh enough, name and home."""
+        alias = self._memory.aliases.find(key)
+        if alias is None:
+            return self._recall_unknown(key, now_s)
+        entry = self._known.find(alias.cell)
+        if entry is None or not self._is_usable(alias, now_s - alias.loaded_at_s, now_s, safe):
+            return None
+        age_s = now_s - entry.loaded_at_s
+        return entry if self._is_usable(entry, age_s, now_s, safe) else None
+
     def _recall_unknown(self, key: str, now_s: float) -> Resolution | None:
         entry = self._memory.unknown.find(key)
         if entry is None or entry.generation != self._memory.generation:
@@ -136,20 +167,26 @@ class Resolver:
         return entry
 
     def _recall_due(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> Resolution | None:
-        """Serve and re-read in the background, unless too old, or due in a way that unsafe methods mind."""
-        if not -self._expiry_s < age_s < self._expiry_s:
-            return None
-        if entry.generation != self._memory.generation and (not safe or entry.generation == RESTORED):
-            return None
+        return entry if self._is_usable(entry, age_s, now_s, safe) else None
+
+    def _is_usable(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> bool:
+        """Whether to use it: it may be due for re-reading (in the background), unless it is too old, or due in
+        a way that unsafe methods mind."""
+        is_current = entry.generation == self._memory.generation
+        if not (is_current and self._earliest_age_s < age_s < self._refresh_s):
+            if not -self._expiry_s < age_s < self._expiry_s:
+                return False
+            if not is_current and (not safe or entry.generation == RESTORED):
+                return False
+            self._flights.refresh(entry.key, now_s)
         entry.referenced = True
-        self._flights.refresh(entry.key, now_s)
-        return entry
+        return True
 
     def _last_resort(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution:
         """No tier answered: what is known from before, to safe methods; the newer of memory and claim."""
         if not safe:
             return Resolution(_UNAVAILABLE, key, _STORE)
-        entry = self._known.find(key)
+        entry = self._known.find(key) or self._memory.home_named(key)
         if entry is not None and now_s - entry.loaded_at_s >= self._hard_stale_s:
             entry = None
         epoch = NO_EPOCH - 1 if entry is None else entry.epoch
@@ -157,12 +194,16 @@ class Resolver:
             return Resolution(_FOUND, key, _STALE, hint.cell, "", hint.epoch)
         if entry is None:
             return Resolution(_UNAVAILABLE, key, _STORE)
-        return Resolution(_FOUND, key, _STALE, entry.cell, entry.jurisdiction, entry.epoch, entry.state)
+        return Resolution(_FOUND, entry.key, _STALE, entry.cell, entry.jurisdiction, entry.epoch, entry.state)
 
     def _claim_outlives_feed(self, key: str, hint: Hint, now_s: float) -> bool:
         """Whether the claim held when the feed was last alive, and that is not too long ago."""
         moved = self._moved
-        if not moved.reaches_back_to(hint) or now_s - moved.fresh_until_s >= self._hard_stale_s:
+        if (
+            not key.startswith(_ALWAYS_HOME)
+            or not moved.reaches_back_to(hint)
+            or now_s - moved.fresh_until_s >= self._hard_stale_s
+        ):
             return False
         return not moved.overrules(key, hint)
 

@@ -192,6 +192,8 @@ class Journey(RequestFlow):
             return _NO_LINES
         if resolution is None or resolution.tier in _NO_COOKIE_TIERS or resolution.epoch == NO_EPOCH:
             return _NO_LINES
+        if resolution.state == State.MOVING:  # a cell that is fenced at this epoch would let it pass
+            return _NO_LINES
         cookie = self.edge.cookies.set_cookie(resolution.key, resolution.cell, resolution.epoch, time.time())
         return [b"Set-Cookie: " + cookie]
 

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from lookup.assignment import NO_EPOCH
+from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.observer import ERROR, OLDER, WRONG_KEY
 from lookup.ports import History, KeyMove, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Tier
@@ -122,6 +122,25 @@ async def test_a_claim_made_before_a_change_seen_by_the_feed_is_overruled() -> N
     assert lookup.recall("user:1", hint, NOW_S, safe=False) is not None
     lookup.learn_change(home("user:1", "cell-b", 2), "cell-c", NOW_S)
     assert lookup.recall("user:1", hint, NOW_S, safe=False) is None
+
+
+@pytest.mark.parametrize("spilled", [False, True])
+@pytest.mark.parametrize("claimed_epoch", [NO_EPOCH, 2])
+@asynchronous
+async def test_no_write_goes_by_a_claim_that_was_issued_while_the_user_moves(
+    claimed_epoch: int, spilled: bool
+) -> None:
+    moving = Assignment("user:1", "cell-a", "eu", 2, State.MOVING, "cell-b", NOW_S - 200)
+    store = FakeStore(moving)
+    others = [KeyMove(f"user:{number}", 2, NOW_S - 150, "cell-z") for number in range(4)] if spilled else []
+    lookup = build_resolver(store, LookupSettings(deadline_s=5.0, moved_keys=2), Random(1))
+    lookup.learn_history(History(0.0, [KeyMove("user:1", 2, NOW_S - 200, "cell-a"), *others]))
+    lookup.believe_claims_until(NOW_S + 1000)
+    hint = claim("cell-a", claimed_epoch)
+    read = await lookup.resolve("user:1", hint, NOW_S, safe=True)
+    assert (read.cell, read.tier) == ("cell-a", Tier.CLAIM)
+    written = await lookup.resolve("user:1", hint, NOW_S, safe=False)
+    assert (written.state, written.tier) == (State.MOVING, Tier.STORE)
 
 
 @asynchronous

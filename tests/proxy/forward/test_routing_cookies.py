@@ -60,6 +60,13 @@ async def test_a_reply_that_a_shared_cache_may_keep_carries_no_cookie(
 
 
 @staged
+async def test_who_is_being_moved_gets_no_cookie_that_a_fenced_cell_would_let_pass(stage: Stage) -> None:
+    client = await stage.client()
+    _, reply = await stage.serve(client, with_session(8))
+    assert cookie_in(reply) == b""
+
+
+@staged
 async def test_the_cookie_alone_is_enough(stage: Stage) -> None:
     client = await stage.client()
     _, reply = await stage.serve(client, with_session(1))
