@@ -12,6 +12,9 @@ from typing import Final
 from proxy.model import Endpoint
 
 _BACKLOG: Final = 4096
+_UNSENT_BYTES: Final = 128 * 1024
+"""Accepted connections inherit it: beyond it the kernel takes nothing more, so that the few megabytes that it
+would take for a slow reader don't hide for minutes that the reader goes on reading."""
 
 
 class ListenError(Exception):
@@ -45,6 +48,7 @@ def _bound(at: Endpoint, *, share: bool) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if share:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind((at.host, at.port))
     except OSError:
         listener.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -16,6 +17,7 @@ from proxy.config import Settings
 from proxy.control.admin import Admin
 from proxy.control.messages import WorkerState
 from proxy.control.status import EdgeStatus
+from proxy.kernel.accept_queue import admit_no_more
 from proxy.observe.exporter import Reading
 from proxy.observe.rows import RowBank
 from proxy.observe.usage import usage
@@ -90,7 +92,9 @@ class Supervisor:
         limit_s = self._settings.limits.drain_timeout_s
         _log.info("stopping: requests under way have %g s to finish", limit_s)
         for slot in self._slots:
-            slot.listener.close()
+            with contextlib.suppress(OSError):  # no memory: then some who come now may be reset
+                admit_no_more(slot.listener)
+            slot.listener.close()  # the workers accept who is queued before they close theirs
         for worker in self._all():
             worker.drain()
         asyncio.get_running_loop().call_later(limit_s + self._timing.kill_after_s, self._kill_all)
