@@ -11,15 +11,15 @@ import click
 
 from lookup.flags import Flag, FlagRecord
 from proxy.cli.answers import UsageMistakeError, config_option, end, json_option, load_settings, say_json
-from proxy.cli.cells import login_name
 from proxy.cli.completion import cell_names
-from proxy.cli.moving import Waits, document, drive, exit_code, verdict, wait_options
+from proxy.cli.move_options import MoveChoices, move_options
+from proxy.cli.moving import document, drive, exit_code, verdict
 
 if TYPE_CHECKING:
     from lookup.assignment import Assignment
     from lookup.mover import Mover
     from lookup.moves import Move, MoveOrder
-    from lookup.stores.sqlite import SqliteStore
+    from lookup.database import Database
     from proxy.config import Settings
     from proxy.model import Cell
 
@@ -44,27 +44,11 @@ class UserKey(click.ParamType[str, str]):
 @config_option
 @click.argument("user", type=UserKey())
 @click.option("--to", "target", required=True, shell_complete=cell_names, help="The new home cell.")
-@click.option("--copy-command", "copy_hook", default="", help="What copies the user's bytes; see below.")
-@click.option("--no-copy", is_flag=True, help="There is nothing to copy.")
-@click.option("--verify-command", "verify_hook", default="", help="What looks whether all has arrived.")
 @click.option("--operation-id", "operation", default="", help="To ask for the same move again.")
-@click.option("--reason", default="", help="Kept with the move.")
-@click.option("--author", default="", help="Who decides it.  [default: the name you logged in with]")
-@wait_options
+@move_options
 @json_option
 def move_user(
-    config_file: Path | None,
-    user: str,
-    target: str,
-    copy_hook: str,
-    no_copy: bool,
-    verify_hook: str,
-    operation: str,
-    reason: str,
-    author: str,
-    hook_timeout_s: int,
-    wait_s: int,
-    as_json: bool,
+    config_file: Path | None, user: str, target: str, operation: str, choices: MoveChoices, as_json: bool
 ) -> None:
     """Move a user to another cell, while it is being served.
 
@@ -90,30 +74,24 @@ def move_user(
       2  wrong usage, nothing was begun
       3  the store cannot be reached; the move stays open
     """
-    from lookup.moves import MoveOrder
-
-    if bool(copy_hook) is no_copy:
-        mend = "give --copy-command, or --no-copy when the user has nothing in the old cell"
-        raise UsageMistakeError("it must be clear what copies the user's bytes", mend)
+    choices.insist_on_clear_copying()
     settings = load_settings(config_file)
     cell = find_cell(settings, target)
-    order = MoveOrder(
-        operation or secrets.token_hex(_OPERATION_BYTES),
-        user,
-        target,
-        copy_hook,
-        verify_hook,
-        author or login_name(),
-        reason,
-    )
-    _insist_on_welcome(settings, user, cell)
-    waits = Waits(hook_timeout_s, wait_s)
-    move = drive(settings, waits, as_json, lambda mover: _begin_and_drive(mover, order))
+    order = _order(operation or secrets.token_hex(_OPERATION_BYTES), user, target, choices)
+    _insist_on_welcome(settings, order, cell)
+    move = drive(settings, choices.waits, as_json, lambda mover: _begin_and_drive(mover, order))
     if as_json:
         say_json(document(move))
     else:
         click.echo(verdict(move))
     end(exit_code(move))
+
+
+def _order(operation: str, user: str, target: str, choices: MoveChoices) -> MoveOrder:
+    from lookup.moves import MoveOrder
+
+    hooks = (choices.copy_hook, choices.verify_hook)
+    return MoveOrder(operation, user, target, *hooks, choices.author, choices.reason)
 
 
 def find_cell(settings: Settings, name: str) -> Cell:
@@ -139,21 +117,26 @@ def insist_on_permitted(settings: Settings, jurisdiction: str, cell: Cell) -> No
         raise UsageMistakeError(f"{what}, where users of {jurisdiction} may not live", mend)
 
 
-def _insist_on_welcome(settings: Settings, user: str, cell: Cell) -> None:
-    from proxy.cli.store import with_store
+def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell) -> None:
+    """A move that is known is not judged again: what was asked for stays asked for."""
+    from proxy.cli.store import with_database
 
-    async def read(store: SqliteStore) -> tuple[Assignment | None, FlagRecord | None]:
-        return (await store.read([user])).get(user), (await store.flags()).get(cell.name)
+    async def read(store: Database) -> tuple[Move | None, Assignment | None, FlagRecord | None]:
+        known = await store.move(order.operation)
+        record = (await store.read([order.key])).get(order.key)
+        return known, record, (await store.flags()).get(cell.name)
 
-    record, flag = with_store(settings.store.path, read)
+    known, record, flag = with_database(settings, read)
+    if known is not None:
+        return
     if record is None:
-        mend = f"give it one: homecell users place {user} --cell {cell.name}"
-        raise UsageMistakeError(f"{user} has no home to move from", mend)
+        mend = f"give it one: homecell users place {order.key} --cell {cell.name}"
+        raise UsageMistakeError(f"{order.key} has no home to move from", mend)
     insist_on_permitted(settings, record.jurisdiction, cell)
     expired = flag is not None and flag.expires_at_s is not None and flag.expires_at_s <= time.time()
-    if flag is not None and flag.flag is Flag.DOWN and not expired:
+    if flag is not None and flag.flag is not Flag.SERVING and not expired:
         mend = f"choose another cell, or put it back: homecell cells flag {cell.name} serving"
-        raise UsageMistakeError(f"{cell.name} is flagged down: {flag.reason}", mend)
+        raise UsageMistakeError(f"{cell.name} is flagged {flag.flag}: {flag.reason}", mend)
 
 
 async def _begin_and_drive(mover: Mover, order: MoveOrder) -> Move:

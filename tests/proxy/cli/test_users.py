@@ -43,6 +43,7 @@ def test_a_move_tells_its_steps_and_is_in_the_history(homecell: Homecell) -> Non
         (3, "eu-2", "placed", "op-1"),
     ]
     assert "user:1 is at home in eu-2" in homecell("users", "show", "user:1").stdout
+    homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
     again = homecell("users", "move", *order, "--no-copy")
     assert (again.exit_code, again.stdout) == (0, "user:1 is at home in eu-2 (epoch 3)\n")
     assert homecell("moves", "list").stdout == "no move is open\n"

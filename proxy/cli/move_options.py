@@ -1,0 +1,64 @@
+"""What one can choose of a move, alike for one user and for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+
+import click
+
+from proxy.cli.answers import UsageMistakeError
+from proxy.cli.cells import login_name
+from proxy.cli.moving import Waits, wait_options
+
+
+@dataclass(frozen=True, slots=True)
+class MoveChoices:
+    """The options of move_options. copy_hook  "" with no_copy, or when nothing was said of copying."""
+
+    copy_hook: str
+    no_copy: bool
+    verify_hook: str
+    author: str
+    reason: str
+    waits: Waits
+
+    def insist_on_clear_copying(self) -> None:
+        """End the command if it did not say what copies the users' bytes."""
+        if bool(self.copy_hook) is self.no_copy:
+            mend = "give --copy-command, or --no-copy when there is nothing in the old cell"
+            raise UsageMistakeError("it must be clear what copies the user's bytes", mend)
+
+
+def move_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every command that begins moves; the command gets them as `choices`, a MoveChoices."""
+
+    @wraps(command)
+    def run(
+        copy_hook: str,
+        no_copy: bool,
+        verify_hook: str,
+        author: str,
+        reason: str,
+        hook_timeout_s: int,
+        wait_s: int,
+        **rest: object,
+    ) -> None:
+        waits = Waits(hook_timeout_s, wait_s)
+        choices = MoveChoices(copy_hook, no_copy, verify_hook, author or login_name(), reason, waits)
+        command(choices=choices, **rest)
+
+    for option in (
+        click.option("--author", default="", help="Who decides it.  [default: the name you logged in with]"),
+        click.option("--reason", default="", help="Kept with the move."),
+        click.option(
+            "--verify-command", "verify_hook", default="", help="What looks whether all has arrived."
+        ),
+        click.option("--no-copy", is_flag=True, help="There is nothing to copy."),
+        click.option(
+            "--copy-command", "copy_hook", default="", help="What copies the user's bytes; see below."
+        ),
+    ):
+        run = option(run)
+    return wait_options(run)
