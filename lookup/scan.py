@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from lookup.assignment import Assignment
+from lookup.assignment import Alias, Assignment
 
 FIRST: Final = ""
 """The cursor of the beginning."""
@@ -20,6 +20,14 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AliasPage:
+    """Some aliases, perhaps none, also such as name nobody any more; `cursor` as of a Page."""
+
+    aliases: Sequence[Alias]
+    cursor: str | None
+
+
 class HomeScan(Protocol):
     """A store whose records can be walked through. Raises StoreUnavailableError."""
 
@@ -29,3 +37,26 @@ class HomeScan(Protocol):
         Whatever is there from the first page to the last is in exactly one page; a record that is written
         meanwhile may be in it as it was or as it is, one that is new may be missing.
         """
+
+    async def scan_aliases(self, cursor: str, limit: int) -> AliasPage:
+        """The same of the aliases."""
+
+
+async def every_page(store: HomeScan, limit: int) -> AsyncIterator[Sequence[Assignment]]:
+    """All records, one page in memory at a time."""
+    cursor: str | None = FIRST
+    while cursor is not None:
+        page = await store.scan(cursor, limit)
+        if page.records:
+            yield page.records
+        cursor = page.cursor
+
+
+async def every_alias_page(store: HomeScan, limit: int) -> AsyncIterator[Sequence[Alias]]:
+    """All aliases, one page in memory at a time."""
+    cursor: str | None = FIRST
+    while cursor is not None:
+        page = await store.scan_aliases(cursor, limit)
+        if page.aliases:
+            yield page.aliases
+        cursor = page.cursor

@@ -1,0 +1,207 @@
+"""Puts a backup back into a store: looks first what that would change, and never lowers an epoch."""
+
+from __future__ import annotations
+
+from asyncio import gather
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from lookup.aliases import AliasRefusedError
+from lookup.assignment import NO_EPOCH, Alias, Assignment, State
+from lookup.backup import BackupStore, Progress
+from lookup.backup_reader import BackupReader
+from lookup.flags import FlagRecord
+from lookup.ports import EpochConflictError
+from lookup.scan import FIRST
+
+_SHOWN: Final = 5
+_ALIASES_AT_ONCE: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What the backup and the store say of one key."""
+
+    backup: Assignment
+    store: Assignment
+
+
+@dataclass(slots=True)
+class Plan:
+    """What restoring the backup would do.
+
+    new         records of keys that the store has no record of
+    newer       records that are newer than the store's
+    same        records that the store has as they are
+    backward    those that the store has newer, or otherwise at the same epoch; the first few of them are kept
+    moving      new or newer ones that are between two cells: they are brought back to where they came from
+    aliases     aliases that the store lacks, or has older
+    flags       flags that the store lacks, or has older
+    was_empty   the store had no record at all
+    """
+
+    new: int = 0
+    newer: int = 0
+    same: int = 0
+    backward: int = 0
+    moving: int = 0
+    aliases: int = 0
+    was_empty: bool = False
+    first_backward: list[Pair] = field(default_factory=list)
+    flags: list[FlagRecord] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """All of the backup."""
+        return self.new + self.newer + self.same + self.backward
+
+
+@dataclass(slots=True)
+class _Sorted:
+    new: list[Assignment] = field(default_factory=list)
+    newer: list[Pair] = field(default_factory=list)
+    backward: list[Pair] = field(default_factory=list)
+    same: int = 0
+
+
+async def plan_restore(store: BackupStore, reader: BackupReader, progress: Progress) -> Plan:
+    """Read the whole backup and compare it with the store; writes nothing.
+
+    Raises BackupError when the file is not sound, StoreUnavailableError.
+    """
+    plan = Plan(was_empty=not (await store.scan(FIRST, 1)).records)
+    for block in reader.blocks():
+        _note(plan, await _compare(store, block.records, plan.was_empty))
+        plan.aliases += len(await _lacking_aliases(store, block.aliases))
+        progress(plan.records)
+    present = await store.flags()
+    plan.flags = [flag for flag in reader.flags if _is_lacking(flag, present.get(flag.cell))]
+    return plan
+
+
+async def restore(
+    store: BackupStore, reader: BackupReader, plan: Plan, clock: Callable[[], float], progress: Progress
+) -> int:
+    """Write what the plan says, leaving alone whatever is newer in the store; returns how many records.
+
+    Done again after an interruption it goes on. Every follower is told to read anew what it knows. Raises
+    BackupError, StoreUnavailableError.
+    """
+    written = done = 0
+    for block in reader.blocks():
+        found = await _compare(store, block.records, plan.was_empty)
+        now_s = clock()
+        written += await store.load([settled(record, now_s) for record in found.new])
+        for pair in found.newer:
+            written += await _raise(store, settled(pair.backup, now_s), pair.store.epoch, now_s)
+        await _restore_aliases(store, block.aliases, now_s)
+        done += len(block.records)
+        progress(done)
+    for flag in plan.flags:
+        await store.set_flag(
+            flag.cell,
+            flag.flag,
+            reason=flag.reason,
+            author=flag.author,
+            now_s=flag.set_at_s,
+            expires_at_s=flag.expires_at_s,
+        )
+    await store.begin_anew(clock())
+    return written
+
+
+def settled(record: Assignment, now_s: float) -> Assignment:
+    """The record as it is restored. The log of its move is not in the backup, so nobody would end the move:
+    the user is where an abort would have left it."""
+    if record.state is State.PLACED:
+        return record
+    return Assignment(record.key, record.cell, record.jurisdiction, record.epoch + 1, updated_at_s=now_s)
+
+
+async def _compare(store: BackupStore, records: list[Assignment], is_empty: bool) -> _Sorted:
+    if is_empty:
+        return _Sorted(new=records)
+    present = await store.read([record.key for record in records])
+    found = _Sorted()
+    for record in records:
+        held = present.get(record.key)
+        if held is None:
+            found.new.append(record)
+        elif is_restored(record, held):
+            found.same += 1
+        elif held.key == record.key and held.epoch < record.epoch:
+            found.newer.append(Pair(record, held))
+        else:
+            found.backward.append(Pair(record, held))
+    return found
+
+
+def is_restored(record: Assignment, held: Assignment) -> bool:
+    """Whether a store that holds this holds what the backup's record says, or what restoring it makes."""
+    if record.state is State.MOVING and held.state is State.PLACED:
+        return (held.key, held.cell, held.epoch) == (record.key, record.cell, record.epoch + 1)
+    return _facts(held) == _facts(record)
+
+
+def _note(plan: Plan, found: _Sorted) -> None:
+    plan.new += len(found.new)
+    plan.newer += len(found.newer)
+    plan.same += found.same
+    plan.backward += len(found.backward)
+    plan.first_backward += found.backward[: _SHOWN - len(plan.first_backward)]
+    written: Sequence[Assignment] = [*found.new, *(pair.backup for pair in found.newer)]
+    plan.moving += sum(record.state is State.MOVING for record in written)
+
+
+def _facts(record: Assignment) -> tuple[object, ...]:
+    return (
+        record.key,
+        record.cell,
+        record.jurisdiction,
+        record.epoch,
+        record.state,
+        record.moved_to,
+        record.updated_at_s,
+    )
+
+
+def _is_lacking(flag: FlagRecord, present: FlagRecord | None) -> bool:
+    return present is None or present.set_at_s < flag.set_at_s
+
+
+async def _raise(store: BackupStore, record: Assignment, expected_epoch: int, now_s: float) -> int:
+    try:
+        await store.compare_and_set(
+            replace(record, updated_at_s=record.updated_at_s or now_s), expected_epoch
+        )
+    except EpochConflictError:  # somebody was quicker: what is there now is newer than when it was planned
+        return 0
+    return 1
+
+
+async def _lacking_aliases(store: BackupStore, aliases: list[Alias]) -> list[tuple[Alias, int]]:
+    """Those that the store has not, or older, each with the epoch that it has there."""
+    found: list[tuple[Alias, int]] = []
+    for start in range(0, len(aliases), _ALIASES_AT_ONCE):
+        some = aliases[start : start + _ALIASES_AT_ONCE]
+        for alias, held in zip(some, await gather(*(store.alias(one.key) for one in some)), strict=True):
+            epoch = NO_EPOCH if held is None else held.epoch
+            if epoch < alias.epoch:
+                found.append((alias, epoch))
+    return found
+
+
+async def _restore_aliases(store: BackupStore, aliases: list[Alias], now_s: float) -> None:
+    lacking = await _lacking_aliases(store, aliases)
+    for start in range(0, len(lacking), _ALIASES_AT_ONCE):
+        some = lacking[start : start + _ALIASES_AT_ONCE]
+        await gather(*(_set_alias(store, alias, epoch, now_s) for alias, epoch in some))
+
+
+async def _set_alias(store: BackupStore, alias: Alias, expected_epoch: int, now_s: float) -> None:
+    """As the backup has it, unless somebody was quicker, or the key or its home is something else by now."""
+    new = replace(alias, updated_at_s=alias.updated_at_s or now_s)
+    with suppress(EpochConflictError, AliasRefusedError):
+        await store.set_alias(new, expected_epoch)
