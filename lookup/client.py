@@ -96,6 +96,10 @@ class LookupClient:
         """The store's own records of at most 1,000 keys."""
         return await self._call("POST", "/v1/keys:batch", {"keys": keys, "fresh": True}, _records_of)
 
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """The records of at most 1,000 keys as they surely are now: see ports.Store.confirm."""
+        return await self._call("POST", "/v1/keys:batch", {"keys": keys, "confirmed": True}, _records_of)
+
     async def place(self, key: str, cell: str, jurisdiction: str) -> Assignment:
         """Give a new key its home; the home that it has already, if any."""
         form: Json = {"cell": cell, "jurisdiction": jurisdiction}

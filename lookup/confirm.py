@@ -18,7 +18,7 @@ from lookup.tier_reader import Read, TierReader
 class Confirmations(FlightDeck):
     """Built inside the running loop; only its thread uses it.
 
-    read   gives the latest committed records: a serial reading, where the store knows another kind
+    read   ports.Store.confirm
     """
 
     def __init__(self, read: Read, settings: LookupSettings, observer: LookupObserver) -> None:
@@ -61,7 +61,7 @@ class Confirmations(FlightDeck):
             flight.land(
                 Resolution(
                     Outcome.FOUND,
-                    flight.key,
+                    record.key,
                     tier,
                     record.cell,
                     record.jurisdiction,

@@ -54,8 +54,8 @@ def stands_in_way(lease: Lease, key: str, fence: Position, now_s: float, skew_s:
 class LeaseBook(Protocol):
     """Every worker's lease. Every method raises StoreUnavailableError."""
 
-    async def position(self) -> Position:
-        """Where the feed stands: every change that was committed before is at or before it."""
+    async def position(self, key: str = "") -> Position:
+        """Where the feed stands: the last change of this key, of every other one what the feed was told."""
 
     async def renew_lease(self, lease: Lease) -> bool:
         """Grant it, unless a move has gone on without this worker: then it must catch up first.

@@ -170,7 +170,7 @@ class Mover:
         except EpochConflictError as conflict:
             if not move.owns(conflict.current):
                 return _Outcome(Event.OVERTAKEN, str(conflict))
-        return _Outcome(Event.FENCED, fence=await self._leases.position())
+        return _Outcome(Event.FENCED, fence=await self._leases.position(move.order.key))
 
     async def _await_workers(self, move: Move) -> _Outcome:
         """Until every worker knows, and has no write of this user under way."""
@@ -189,7 +189,7 @@ class Mover:
             self._listener.waiting(move, waiting)
             seen = await self._rounds.next()
             if fence.generation != seen.position.generation:
-                fence = seen.position  # of another feed it can't be compared any more: then where this one is
+                fence = await self._leases.position(key)  # of another feed it can't be compared any more
             now_s = self._clock()
             waiting = [lease for lease in seen.leases if stands_in_way(lease, key, fence, now_s, skew_s)]
             waiting = waiting or await self._leases.in_the_way(key, fence, now_s, skew_s)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lookup.feed_event import FeedEvent
+from lookup.moves import Position
 from lookup.ports import StoreUnavailableError
 
 
@@ -55,6 +56,9 @@ class Publisher(Protocol):
 
     async def cover_since(self, time_s: float) -> None:
         """Moves up to this time (Unix seconds) may be missing from the feed."""
+
+    async def position(self) -> Position:
+        """Where the feed stands: what was published before is at or before it."""
 
 
 class GenerationPublisher(Publisher, Protocol):

@@ -86,6 +86,10 @@ class HomeReader(Protocol):
 class Store(HomeReader, Protocol):
     """The truth. Every method raises StoreUnavailableError when it cannot be reached."""
 
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """As `read`, and surely what the truth holds now: no change that was answered before is missing,
+        however far away it was decided. Slower, and more easily unavailable."""
+
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """Write `new` if the record's epoch is `expected_epoch` (NO_EPOCH: if there is none).
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from lookup import feed_event
 from lookup.feed_event import FeedEvent
+from lookup.moves import Position
 from lookup.outbox import FeedLostError
 from lookup.redis_clients import RedisSettings, open_client
 from lookup.redis_feed_scripts import (
@@ -67,6 +68,13 @@ class RedisPublisher:
     async def cover_since(self, time_s: float) -> None:
         """Moves up to this time (Unix seconds) may be missing from the feed."""
         await self._change(COVER, [], [repr(time_s)])
+
+    async def position(self) -> Position:
+        """Where the feed stands. Raises FeedLostError, also while a new generation is not complete."""
+        found = await read_position(self._client, self._names)
+        if not found.is_complete:
+            raise FeedLostError("the feed's new generation is not complete")
+        return Position(found.generation, found.sequence)
 
     async def begin(self, covers_since_s: float) -> bool:
         """Begin a new generation; False when another relay did. Its older moves must be published, then

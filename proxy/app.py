@@ -248,7 +248,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
         identify=identify,
         cookies=cookies,
         resolver=resolver,
-        confirmations=Confirmations(store.read, lookup_settings, observer),
+        confirmations=Confirmations(store.confirm, lookup_settings, observer),
         fence=fence,
         outbox=outbox,
         meters=meters,

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from lookup.service.forms import Json
-from lookup.service.keys import KeyAnswers
+from lookup.service.keys import KeyAnswers, source_of
 from lookup.service.meters import ServiceMeters
 from lookup.service.openapi import document
 from lookup.service.problems import ProblemError, problem_of, problem_response
@@ -122,7 +122,8 @@ class Service:
             return response
 
     async def _get_key(self, request: web.Request) -> web.Response:
-        return _json(await self._keys.one(request.match_info["key"], _flagged(request, "fresh")))
+        source = source_of(_flagged(request, "fresh"), _flagged(request, "confirmed"))
+        return _json(await self._keys.one(request.match_info["key"], source))
 
     async def _get_keys(self, request: web.Request) -> web.Response:
         return _json(await self._keys.many(await _form(request)))

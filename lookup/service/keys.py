@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from lookup.assignment import Assignment
@@ -42,8 +43,16 @@ class _Batch:
             self.unavailable.append(found.key)
 
 
+class Source(Enum):
+    """Who is asked: the resolver's TIERS, or the store itself, to read (FRESH) or to confirm (CONFIRMED)."""
+
+    TIERS = "tiers"
+    FRESH = "fresh"
+    CONFIRMED = "confirmed"
+
+
 class KeyAnswers:
-    """Lookups by the resolver's tiers, or straight from the store (`fresh`)."""
+    """Lookups by the resolver's tiers, or straight from the store."""
 
     def __init__(
         self, resolver: Resolver, store: Store, meters: ServiceMeters, clock: Callable[[], float]
@@ -54,11 +63,11 @@ class KeyAnswers:
         self._clock = clock
         self._readings = asyncio.Semaphore(_STORE_READINGS)
 
-    async def one(self, text: str, fresh: bool) -> Mapping[str, Json]:
+    async def one(self, text: str, source: Source) -> Mapping[str, Json]:
         """The home of one key. Raises InvalidKeyError, ProblemError or StoreUnavailableError."""
         key = parse_key(text)
-        if fresh:
-            record = (await self._read([key])).get(key)
+        if source is not Source.TIERS:
+            record = (await self._read([key], source)).get(key)
             if record is None:
                 raise ProblemError("unknown-home", f"{key} has no home")
             return record_form(record)
@@ -75,9 +84,9 @@ class KeyAnswers:
 
     async def many(self, form: object) -> Mapping[str, Json]:
         """The homes of up to MAX_BATCH_KEYS keys, those that have none, those that can't be told now."""
-        keys, fresh = _asked(form)
-        if fresh:
-            records = await self._read(keys)
+        keys, source = _asked(form)
+        if source is not Source.TIERS:
+            records = await self._read(keys, source)
             homes = [record_form(records[key]) for key in keys if key in records]
             return {"homes": homes, "unknown": [k for k in keys if k not in records], "unavailable": []}
         batch = _Batch()
@@ -97,20 +106,30 @@ class KeyAnswers:
         self._meters.looked_up(batch.tally)
         return {"homes": batch.homes, "unknown": batch.unknown, "unavailable": batch.unavailable}
 
-    async def _read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+    async def _read(self, keys: Sequence[str], source: Source) -> Mapping[str, Assignment]:
         async with self._readings:
+            if source is Source.CONFIRMED:
+                return await self._store.confirm(keys)
             return await self._store.read(keys)
 
 
-def _asked(form: object) -> tuple[list[str], bool]:
-    """The keys of a batch, each once, and whether to ask the store. Raises InvalidKeyError, ValueError."""
+def source_of(fresh: object, confirmed: object) -> Source:
+    """Whom these two options ask; both together mean CONFIRMED. Raises ValueError."""
+    for name, value in (("fresh", fresh), ("confirmed", confirmed)):
+        if not isinstance(value, bool):
+            raise ValueError(f"`{name}` is neither true nor false")
+    if confirmed:
+        return Source.CONFIRMED
+    return Source.FRESH if fresh else Source.TIERS
+
+
+def _asked(form: object) -> tuple[list[str], Source]:
+    """The keys of a batch, each once, and whom to ask. Raises InvalidKeyError, ValueError."""
     match form:
         case {"keys": list() as texts, **rest}:
-            fresh = rest.get("fresh", False)
+            source = source_of(rest.get("fresh", False), rest.get("confirmed", False))
         case _:
             raise ValueError("the body is no object with a list `keys`")
-    if not isinstance(fresh, bool):
-        raise ValueError("`fresh` is neither true nor false")
     if len(texts) > MAX_BATCH_KEYS:
         raise ValueError(f"{len(texts)} keys are asked for; at most {MAX_BATCH_KEYS} at once")
     keys: dict[str, None] = {}
@@ -121,4 +140,4 @@ def _asked(form: object) -> tuple[list[str], bool]:
             keys[parse_key(text)] = None
         except InvalidKeyError as error:
             raise InvalidKeyError(f"keys[{place}]: {error}") from None
-    return list(keys), fresh
+    return list(keys), source

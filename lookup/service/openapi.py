@@ -17,6 +17,7 @@ _EPOCH: Final[Json] = {
 }
 _STATE: Final[Json] = {"type": "string", "enum": ["placed", "moving"]}
 _KEY: Final[Json] = {"type": "string", "description": "A routing key, kind:value.", "examples": ["user:42"]}
+_OFF: Final[Mapping[str, Json]] = {"type": "boolean", "default": False}
 _FLAG: Final[Json] = {"type": "string", "enum": ["serving", "down"]}
 
 
@@ -99,7 +100,8 @@ def _parameter(name: str, place: str, schema: Json, text: str, *, needed: bool =
 
 _KEY_PARAMETER: Final = _parameter("key", "path", _KEY, "The key, percent-encoded.")
 _CELL_PARAMETER: Final = _parameter("cell", "path", _TEXT, "Name of the cell.")
-_FRESH: Final[Json] = {"type": "boolean", "default": False, "description": "Ask the store itself."}
+_FRESH: Final = "Ask the store itself, past memory and shared cache."
+_CONFIRMED: Final = "Ask the store for what is surely decided now, wherever that was; slower."
 
 
 def _operation(
@@ -130,17 +132,21 @@ def _operation(
 
 
 def _key_paths() -> dict[str, Json]:
-    fresh = _parameter(
-        "fresh", "query", {"type": "boolean", "default": False}, "Ask the store.", needed=False
+    asking = (
+        _parameter("fresh", "query", _OFF, _FRESH, needed=False),
+        _parameter("confirmed", "query", _OFF, _CONFIRMED, needed=False),
     )
     one_of: Json = {"anyOf": [_ref("Found"), _ref("Home")]}
-    batch = _object({"keys": _list(_KEY, MAX_BATCH_KEYS)}, {"fresh": _FRESH})
+    batch = _object(
+        {"keys": _list(_KEY, MAX_BATCH_KEYS)},
+        {"fresh": {**_OFF, "description": _FRESH}, "confirmed": {**_OFF, "description": _CONFIRMED}},
+    )
     placing = _object({"cell": _TEXT, "jurisdiction": _TEXT})
     expected: Json = {"type": ["integer", "null"], "description": "Of the record now; null: there is none."}
     return {
         "/v1/keys/{key}": {
             "parameters": [_KEY_PARAMETER],
-            "get": _operation("getKey", "The home of one key.", one_of, parameters=(fresh,)),
+            "get": _operation("getKey", "The home of one key.", one_of, parameters=asking),
             "put": _operation(
                 "putKey",
                 "Write a record if the store's has the expected epoch, else 409 with the current one.",

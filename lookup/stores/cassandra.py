@@ -6,7 +6,9 @@ not say how it ended is looked up by its operation id, never guessed.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final, Self
@@ -20,6 +22,8 @@ from lookup.ports import EpochConflictError, StoreUnavailableError
 from lookup.stores.cassandra_flags import FlagRow, Flags
 from lookup.stores.cassandra_homes import HomeRow, Homes
 from lookup.stores.cassandra_outbox import OutboxTables
+from lookup.stores.cassandra_owners import agree_on_owners, check_keyspace
+from lookup.stores.cassandra_past import Past
 from lookup.stores.cassandra_schema import read_status
 from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
@@ -40,9 +44,11 @@ class CassandraStore:
         self._session = session
         self._publisher = publisher
         self._hashed_keys = settings.hashed_keys
+        self._clock_skew_s = settings.clock_skew_s
         self._homes = Homes(session, settings)
         self._flags = Flags(session, settings)
         self._outbox = OutboxTables(session, settings)
+        self._past = Past(session, settings)
 
     @classmethod
     def at(cls, settings: CassandraSettings, publisher: Publisher | None) -> Self:
@@ -67,20 +73,22 @@ class CassandraStore:
 
     async def _greet(self, session: CassandraSession, settings: CassandraSettings) -> None:
         (await read_status(session, settings)).check(settings.keyspace)
-        await session.prepare([*self._homes.statements(), *self._outbox.statements()])
+        await check_keyspace(session, settings)
+        await agree_on_owners(session, settings)
+        await session.prepare(self._statements())
+
+    def _statements(self) -> list[str]:
+        return [*self._homes.statements(), *self._outbox.statements(), *self._past.statements()]
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.read, at LOCAL_QUORUM."""
         self._check_keys(keys)
         return await self._homes.read(keys)
 
-    async def confirm(self, key: str) -> Assignment | None:
-        """The record as it is decided, not only as it is known nearby: what unsafe methods need without a
-        live feed. Raises StoreUnavailableError."""
-        self._check_keys((key,))
-        known = await self._homes.read_row(key)
-        row = await self._homes.confirm(key, None if known is None else known.record.jurisdiction)
-        return None if row is None else row.record
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.confirm: each key's record as the datacentre that decides its writes has it."""
+        self._check_keys(keys)
+        return await self._homes.confirm_all(keys)
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """ports.Store.compare_and_set.
@@ -94,22 +102,21 @@ class CassandraStore:
         self._check_keys((new.key,))
         former = await self._homes.read_row(new.key)
         if _epoch(former) != expected_epoch:
-            former = await self._homes.confirm(
-                new.key, None if former is None else former.record.jurisdiction
-            )
+            former = await self._homes.confirm(new.key, _record(former))
             if _epoch(former) != expected_epoch:
-                raise EpochConflictError(new.key, expected_epoch, None if former is None else former.record)
+                raise EpochConflictError(new.key, expected_epoch, _record(former))
+        await self._await_handover(former)
+        if former is not None:
+            await self._past.note(former.record)
         operation = uuid4()
         left_cell = "" if former is None else former.record.cell
         intent = await self._outbox.note(FeedEvent(operation.hex, assignment=new, left_cell=left_cell))
         if not await self._decide(new, former, operation):
             await self._outbox.finish(intent, None)
-            present = await self._homes.confirm(
-                new.key, None if former is None else former.record.jurisdiction
-            )
+            present = await self._homes.confirm(new.key, _record(former))
             if _epoch(present) == expected_epoch:
                 raise StoreUnavailableError(f"the relay has ended the write of epoch {new.epoch}; try again")
-            raise EpochConflictError(new.key, expected_epoch, None if present is None else present.record)
+            raise EpochConflictError(new.key, expected_epoch, _record(present))
         await self._announce(intent)
 
     async def load(self, assignments: Iterable[Assignment]) -> int:
@@ -177,7 +184,7 @@ class CassandraStore:
         key, epoch = event.assignment.key, event.assignment.epoch
         row = await self._homes.read_row(key)
         if surely and _epoch(row) < epoch:
-            row = await self._homes.confirm(key, None if row is None else row.record.jurisdiction)
+            row = await self._homes.confirm(key, _record(row))
             if row is not None and row.record.epoch < epoch and not await self._homes.fence(row):
                 raise StoreUnavailableError("a record is being changed just now")
         if row is None or row.record.epoch < epoch:
@@ -204,6 +211,16 @@ class CassandraStore:
             raise StoreUnavailableError(f"the flag of {noted.cell} is being changed just now")
         return None
 
+    async def _await_handover(self, former: HomeRow | None) -> None:
+        wait_s = self._homes.handover_wait_s(former, time.time())
+        if wait_s > 2 * self._clock_skew_s:
+            raise StoreUnavailableError(
+                f"a record was written {wait_s - self._clock_skew_s:.0f} s in the future of this machine; "
+                "set the clocks right, of Cassandra's nodes and of this machine"
+            )
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
     async def _decide(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
         """Whether this operation is in the truth. Raises StoreUnavailableError when that can't be told: then
         it may yet be decided, so its intent stays, and the relay settles it."""
@@ -213,7 +230,7 @@ class CassandraStore:
                     return True
             except StoreUnavailableError as failure:
                 _log.warning("a write did not say how it ended, looking it up: %s", failure)
-            row = await self._homes.confirm(new.key, None if former is None else former.record.jurisdiction)
+            row = await self._homes.confirm(new.key, _record(former))
             if row is not None and operation in row.operations:
                 return True
             if row != former:
@@ -251,6 +268,10 @@ class CassandraStore:
                     raise ValueError(
                         f"this store holds hashed keys only, not {key.partition(':')[0]} keys as they are"
                     )
+
+
+def _record(row: HomeRow | None) -> Assignment | None:
+    return None if row is None else row.record
 
 
 def _epoch(row: HomeRow | None) -> int:

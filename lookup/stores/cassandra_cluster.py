@@ -27,6 +27,11 @@ Options: TypeAlias = dict[str, object]
 READ: Final = "read"
 NOTE: Final = "note"
 """Unconditional writes: sent twice they do what they do once."""
+LOAD: Final = "load"
+"""The same, known in every datacentre before it is answered."""
+SHARED_READ: Final = "shared read"
+SHARED_NOTE: Final = "shared note"
+"""Of what all edges have in common: a reading that begins when a write was answered sees it, on any edge."""
 SCAN: Final = "scan"
 SCHEMA: Final = "schema"
 
@@ -95,14 +100,19 @@ def _profiles(settings: CassandraSettings) -> dict[str, ExecutionProfile]:
         "retry_policy": RetryPolicy(),
         "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(settings.hedge_after_s, _HEDGES),
     }
+    owners = settings.owners
+    shared_by = near if owners is None else owners.placing
+    shared_quorum = ConsistencyLevel.QUORUM if owners is None else quorum
     profiles = {
         READ: _profile(settings, near, quorum, repeatable),
         NOTE: _profile(settings, near, quorum, repeatable),
+        LOAD: _profile(settings, near, ConsistencyLevel.EACH_QUORUM, repeatable),
+        SHARED_READ: _profile(settings, shared_by, shared_quorum, repeatable),
+        SHARED_NOTE: _profile(settings, shared_by, shared_quorum, repeatable),
         SCAN: _profile(settings, near, quorum, {"request_timeout": _SCAN_TIMEOUT_S}),
         SCHEMA: _profile(settings, near, quorum, {"request_timeout": _SCHEMA_TIMEOUT_S}),
     }
-    owners = settings.owners
-    for owner in owners.datacentres() if owners is not None else {None}:
+    for owner in {None, *(owners.datacentres() if owners is not None else ())}:
         serial = ConsistencyLevel.SERIAL if owner is None else ConsistencyLevel.LOCAL_SERIAL
         by = owner or near
         once: Options = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from lookup import feed_event
-from lookup.assignment import Assignment, State
+from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.feed_event import FeedEvent
+from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import READ, confirming, deciding, deciding_again
-from lookup.stores.cassandra_session import CassandraSession, Row
+from lookup.stores.cassandra_session import CassandraSession, Row, gather_all
 from lookup.stores.cassandra_settings import CassandraSettings
 
 _OPERATIONS_KEPT: Final = 8
@@ -32,11 +34,21 @@ _TOKENS: Final = 2**64
 
 @dataclass(frozen=True, slots=True)
 class HomeRow:
-    """A record with what only this store keeps: where the key lived before, and the last writes' names."""
+    """A record with what only this store keeps.
+
+    left_cell     where the key lived before
+    operations    the last writes' names, newest first
+    operation     the write that made the record; None: loaded in bulk, or by a program of schema version 1
+    decided_by    datacentre that decided it, "" for all together, None as above
+    written_at_s  Unix seconds by the node that decided the last write
+    """
 
     record: Assignment
     left_cell: str
     operations: tuple[UUID, ...]
+    operation: UUID | None
+    decided_by: str | None
+    written_at_s: float
 
 
 class Homes:
@@ -46,17 +58,25 @@ class Homes:
         self._session = session
         self._owners = settings.owners
         self._keys_at_once = settings.keys_at_once
+        self._clock_skew_s = settings.clock_skew_s
         table = f"{settings.keyspace}.home"
         columns = "key, cell, jurisdiction, epoch, state, moved_to, updated_at_s"
         self._read = f"SELECT {columns} FROM {table} WHERE key IN ?"
-        self._read_row = f"SELECT {columns}, left_cell, operations FROM {table} WHERE key = ?"
+        self._read_row = (
+            f"SELECT {columns}, left_cell, operations, operation, decided_by, WRITETIME(operations) "
+            f"FROM {table} WHERE key = ?"
+        )
         self._scan = f"SELECT cell FROM {table} WHERE token(key) >= ? AND token(key) <= ?"
-        every = f"({columns}, left_cell, operations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self._place = f"INSERT INTO {table} {every} IF NOT EXISTS"
-        self._load = f"INSERT INTO {table} {every} USING TIMESTAMP ?"
+        every = f"{columns}, left_cell, operations"
+        self._place = (
+            f"INSERT INTO {table} ({every}, operation, decided_by) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+        )
+        self._load = f"INSERT INTO {table} ({every}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         self._change = (
             f"UPDATE {table} SET cell = ?, jurisdiction = ?, epoch = ?, state = ?, moved_to = ?, "
-            "updated_at_s = ?, left_cell = ?, operations = ? WHERE key = ? IF epoch = ? AND operations = ?"
+            "updated_at_s = ?, left_cell = ?, operations = ?, operation = ?, decided_by = ? WHERE key = ? "
+            "IF epoch = ? AND operations = ?"
         )
         self._fence = f"UPDATE {table} SET operations = ? WHERE key = ? IF epoch = ? AND operations = ?"
 
@@ -66,31 +86,60 @@ class Homes:
 
     async def read(self, keys: Sequence[str]) -> dict[str, Assignment]:
         """The records of those keys that have one; one request per replica set and `keys_at_once`."""
-        answers = await asyncio.gather(
-            *(
-                self._session.ask(self._read, (together,), READ, together[0].encode())
-                for together in self._by_replicas(keys, self._keys_at_once)
-            ),
-            return_exceptions=True,
+        answers = await gather_all(
+            self._session.ask(self._read, (together,), READ, together[0].encode())
+            for together in self._by_replicas(keys, self._keys_at_once)
         )
-        found: dict[str, Assignment] = {}
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            for row in answer:
-                found[row[0]] = _record(row)
-        return found
+        return {row[0]: _record(row) for answer in answers for row in answer}
 
     async def read_row(self, key: str) -> HomeRow | None:
         """What a quorum knows; a write that was decided just now may be missing."""
         return _only(await self._session.ask(self._read_row, (key,), READ))
 
-    async def confirm(self, key: str, jurisdiction: str | None) -> HomeRow | None:
+    async def confirm(self, key: str, known: Assignment | None) -> HomeRow | None:
         """What is decided, writes on their way included: those then either are in it, or never will be.
 
-        `jurisdiction` of the present record, None when there is none: it tells which datacentre to ask.
+        known   what was read nearby: it tells which datacentre to ask first. Where another one owns what that
+                one says, the record was handed over, and that other one is asked in turn.
+        Raises StoreUnavailableError also while a record that was handed over has not arrived there yet.
         """
-        return _only(await self._session.ask(self._read_row, (key,), confirming(self._owner(jurisdiction))))
+        row: HomeRow | None = None
+        jurisdiction = None if known is None else known.jurisdiction
+        epoch = NO_EPOCH if known is None else known.epoch
+        asked: str | None = None
+        while row is None or self._owner(jurisdiction) != asked:
+            asked = self._owner(jurisdiction)
+            row = _only(await self._session.ask(self._read_row, (key,), confirming(asked)))
+            found = NO_EPOCH if row is None else row.record.epoch
+            if found < epoch:
+                raise StoreUnavailableError(f"epoch {epoch} has not arrived in datacentre {asked}; try again")
+            if row is None:
+                return None
+            jurisdiction, epoch = row.record.jurisdiction, found
+        return row
+
+    async def read_surely(self, key: str) -> HomeRow | None:
+        """`confirm`, where nothing is known yet."""
+        known = await self.read_row(key)
+        return await self.confirm(key, None if known is None else known.record)
+
+    async def confirm_all(self, keys: Sequence[str]) -> dict[str, Assignment]:
+        """`confirm` for many; each is a request of its own."""
+        known: dict[str, Assignment] = {}
+        if self._owners is not None and len(self._owners.datacentres()) > 1:
+            known = await self.read(keys)
+        rows = await gather_all(self.confirm(key, known.get(key)) for key in keys)
+        return {row.record.key: row.record for row in rows if row is not None}
+
+    def handover_wait_s(self, former: HomeRow | None, now_s: float) -> float:
+        """How long a change of this record must wait, because another datacentre decided the one before.
+
+        A change carries its node's time, and the later time wins: by a node whose clock is behind the other
+        one's, it would be lost without a word. `now_s` is Unix seconds.
+        """
+        if former is None or former.decided_by == (self._owner(former.record.jurisdiction) or ""):
+            return 0.0
+        return max(0.0, former.written_at_s + self._clock_skew_s - now_s)
 
     async def change(
         self, new: Assignment, former: HomeRow | None, operation: UUID, *, again: bool = False
@@ -100,6 +149,7 @@ class Homes:
         `again`: the attempt before did not say how it ended.
         """
         names = _remembering(operation, former)
+        owner = self._owner(None if former is None else former.record.jurisdiction)
         left_cell = "" if former is None else former.record.cell
         fields = (
             new.cell,
@@ -110,8 +160,9 @@ class Homes:
             new.updated_at_s,
             left_cell,
             names,
+            operation,
+            owner or "",
         )
-        owner = self._owner(None if former is None else former.record.jurisdiction)
         profile = deciding_again(owner) if again else deciding(owner)
         if former is None:
             rows = await self._session.ask(self._place, (new.key, *fields), profile)
@@ -121,10 +172,13 @@ class Homes:
         return bool(rows[0][0])
 
     async def fence(self, present: HomeRow) -> bool:
-        """See to it that no write that was begun before is decided from now on. False: the row has changed.
+        """See to it that no write that was begun before is decided from now on. False: the row has changed,
+        or was handed over just now.
 
         A request that waits in a frozen node, or a writer that was stopped, may come back at any time.
         """
+        if self.handover_wait_s(present, time.time()) > 0:
+            return False
         record = present.record
         values = (
             _remembering(uuid4(), present),
@@ -186,7 +240,10 @@ def _only(rows: list[Row]) -> HomeRow | None:
     if not rows:
         return None
     row = rows[0]
-    return HomeRow(_record(row), row[7] or "", tuple(row[8] or ()))
+    left_cell, operations, operation, decided_by, written_us = row[7:]
+    return HomeRow(
+        _record(row), left_cell or "", tuple(operations or ()), operation, decided_by, (written_us or 0) / 1e6
+    )
 
 
 def _loading(record: Assignment) -> tuple[Any, ...]:

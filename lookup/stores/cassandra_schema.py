@@ -66,6 +66,55 @@ STEPS: Final = (
             "CREATE TABLE IF NOT EXISTS {keyspace}.mark (name text PRIMARY KEY, time_s double)",
         ),
     ),
+    Step(
+        2,
+        1,
+        (
+            # Of the write that made the record: its operation, and the datacentre that decided it.
+            "ALTER TABLE {keyspace}.home ADD IF NOT EXISTS operation uuid",
+            "ALTER TABLE {keyspace}.home ADD IF NOT EXISTS decided_by text",
+            # A replica that is frozen is known as such only after seconds: ask another one long before.
+            "ALTER TABLE {keyspace}.home WITH speculative_retry = 'MIN(99p,20ms)'",
+            # Who decides writes: the same for every program. placing is '' when all together decide.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.ownership (
+                fleet text PRIMARY KEY, placing text, by_jurisdiction frozen<map<text, text>>
+            )""",
+            # One row for each record that was replaced, written before it was.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.past (
+                key text, epoch bigint, cell text, jurisdiction text, state tinyint, moved_to text,
+                updated_at_s double, PRIMARY KEY (key, epoch)
+            )""",
+            # One partition per key, so that a compare-and-set covers a move and which of the key's is open.
+            # log: the move as JSON. change: the name of its last change.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.move (
+                key text, operation text, open_operation text static, change uuid, log text,
+                PRIMARY KEY (key, operation)
+            )""",
+            "CREATE TABLE IF NOT EXISTS {keyspace}.move_key (operation text PRIMARY KEY, key text)",
+            # By the day when they were noted; rows without a move are of notes that came to nothing.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.move_noted (
+                day bigint, noted_at_s double, operation text, key text,
+                PRIMARY KEY (day, noted_at_s, operation)
+            ) WITH CLUSTERING ORDER BY (noted_at_s DESC, operation ASC)""",
+            """CREATE TABLE IF NOT EXISTS {keyspace}.move_open (
+                day bigint, noted_at_s double, operation text, key text,
+                PRIMARY KEY (day, noted_at_s, operation)
+            ) WITH CLUSTERING ORDER BY (noted_at_s DESC, operation ASC) AND gc_grace_seconds = 600""",
+            # All leases are one partition: read at once, and as many as there are workers.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.lease (
+                fleet text, worker text, number bigint, generation text, sequence bigint, held text,
+                linger_s double, expires_at_s double, PRIMARY KEY (fleet, worker)
+            ) WITH gc_grace_seconds = 600""",
+            # Generations of the feed in the order in which they began.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.feed_generation (
+                fleet text, ordinal int, generation text, PRIMARY KEY (fleet, ordinal)
+            )""",
+            # One row that only grows: its write timestamp grows with ordinal and sequence.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.lease_floor (
+                fleet text PRIMARY KEY, ordinal int, sequence bigint
+            )""",
+        ),
+    ),
 )
 KNOWN_VERSION: Final = STEPS[-1].version
 

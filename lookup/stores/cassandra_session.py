@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
@@ -17,7 +17,7 @@ from cassandra.connection import ConnectionException
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from lookup.ports import StoreUnavailableError, StoreUnusableError
-from lookup.stores.cassandra_cluster import DECIDING, NOTE, SCAN, SCHEMA, make_cluster
+from lookup.stores.cassandra_cluster import DECIDING, LOAD, SCAN, SCHEMA, make_cluster
 from lookup.stores.cassandra_settings import CassandraSettings
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class CassandraSession:
         for each in values:
             batch.add(prepared, each)
         with port_errors():
-            await self._execute(batch, NOTE)
+            await self._execute(batch, LOAD)
 
     async def scan(self, statement: str, values: Sequence[object]) -> AsyncIterator[list[Row]]:
         """The pages of a long answer."""
@@ -276,6 +276,17 @@ class _Routed(BoundStatement):  # type: ignore[misc]  # the driver has no types
             return self._told_routing_key
         found: bytes | None = BoundStatement.routing_key.fget(self)
         return found
+
+
+async def gather_all(requests: Iterable[Awaitable[T]]) -> list[T]:
+    """The answers in order; of failures the first, when all have ended: none goes on by itself."""
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+    found: list[T] = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        found.append(answer)
+    return found
 
 
 def _bind(

@@ -47,6 +47,7 @@ class CassandraSettings:
     hedge_after_s  a read that no node has answered after that is asked of another one as well
     in_flight      most requests at once; the rest waits
     keys_at_once   most keys in one request
+    clock_skew_s   the most by which two clocks differ, of nodes and of programs
     """
 
     addresses: tuple[str, ...]
@@ -63,3 +64,4 @@ class CassandraSettings:
     hedge_after_s: float = 0.02
     in_flight: int = 64
     keys_at_once: int = 16
+    clock_skew_s: float = 5.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 from lookup.assignment import Assignment
 from lookup.client import LookupClient
@@ -18,6 +18,7 @@ from lookup.service.tokens import TokensFileError, load_token
 
 T = TypeVar("T")
 
+_Ask: TypeAlias = Callable[[Sequence[str]], Awaitable[Mapping[str, Assignment]]]
 _BATCHES_AT_ONCE: Final = 4
 
 
@@ -37,13 +38,11 @@ class RemoteStore:
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.read: one request for each thousand keys."""
-        found: dict[str, Assignment] = {}
-        batches = list(_chunks(keys))
-        for start in range(0, len(batches), _BATCHES_AT_ONCE):
-            together = batches[start : start + _BATCHES_AT_ONCE]
-            for records in await asyncio.gather(*map(self._client.read, together)):
-                found.update(records)
-        return found
+        return await _in_batches(self._client.read, keys)
+
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.confirm: the service asks its own store so."""
+        return await _in_batches(self._client.confirm, keys)
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """ports.Store.compare_and_set. Raises ValueError when the new epoch is not higher."""
@@ -96,6 +95,16 @@ class RemoteStore:
     async def close(self) -> None:
         """ports.Store.close; followers get StoreUnavailableError."""
         await self._client.close()
+
+
+async def _in_batches(ask: _Ask, keys: Sequence[str]) -> Mapping[str, Assignment]:
+    found: dict[str, Assignment] = {}
+    batches = list(_chunks(keys))
+    for start in range(0, len(batches), _BATCHES_AT_ONCE):
+        together = batches[start : start + _BATCHES_AT_ONCE]
+        for records in await asyncio.gather(*map(ask, together)):
+            found.update(records)
+    return found
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

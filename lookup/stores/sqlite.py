@@ -69,6 +69,10 @@ class SqliteStore:
                 f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
             )
         await self._write(
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.confirm: every reading of the file sees what was committed before."""
+        return await self.read(keys)
+
             lambda connection: sqlite_records.write_home(connection, new, expected_epoch, self._feed_bounds)
         )
 
@@ -167,7 +171,7 @@ class SqliteStore:
 
     # LeaseBook
 
-    async def position(self) -> Position:
+    async def position(self, key: str = "") -> Position:  # noqa: ARG002 -- each change is in the feed at once
         """LeaseBook.position."""
         return await self._run(sqlite_leases.position)
 

@@ -50,6 +50,9 @@ class FakeStore:
             raise self.failure
         return answer
 
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        return await self.read(keys)
+
     async def fill(self, assignments: Sequence[Assignment]) -> None:
         self.fills.append(list(assignments))
         if self.failure is not None:

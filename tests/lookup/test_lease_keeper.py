@@ -26,7 +26,7 @@ class Book:
         self.grants = True
         self.available = True
 
-    async def position(self) -> Position:
+    async def position(self, key: str = "") -> Position:
         raise NotImplementedError
 
     async def renew_lease(self, lease: Lease) -> bool:

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from lookup.feed_event import FeedEvent
+from lookup.moves import Position
 from lookup.outbox import FeedLostError
 from lookup.ports import StoreUnavailableError
 from lookup.relay import SETTLE_S, Relay
@@ -30,6 +31,9 @@ class FakePublisher:
         if self.lost:
             raise FeedLostError("lost")
         self.said += [event.operation for event in events]
+
+    async def position(self) -> Position:
+        raise NotImplementedError
 
     async def cover_since(self, time_s: float) -> None:
         self.covers_s = max(self.covers_s, time_s)

@@ -141,7 +141,7 @@ class Stage:
             identify=new_identify(cookies),
             cookies=cookies,
             resolver=self.resolver,
-            confirmations=Confirmations(self.store.read, lookup, SILENT),
+            confirmations=Confirmations(self.store.confirm, lookup, SILENT),
             fence=fence,
             outbox=outbox,
             meters=meters,

@@ -118,7 +118,9 @@ async def test_a_token_that_may_read_may_not_write(tmp_path: Path) -> None:
 BAD_REQUESTS: Final[list[tuple[str, str, object, int, str]]] = [
     ("GET", "/v1/keys/nobody", None, 400, "invalid-key"),
     ("GET", "/v1/keys/user:1?fresh=yes", None, 400, "invalid-request"),
+    ("GET", "/v1/keys/user:1?confirmed=1", None, 400, "invalid-request"),
     ("GET", "/v1/keys/user:1", None, 404, "unknown-home"),
+    ("GET", "/v1/keys/user:1?confirmed=true", None, 404, "unknown-home"),
     ("GET", "/v1/nothing", None, 404, "not-found"),
     ("DELETE", "/v1/keys/user:1", None, 405, "method-not-allowed"),
     ("POST", "/v1/keys:batch", {"keys": ["user:1"] * 1001}, 400, "invalid-request"),
@@ -126,6 +128,7 @@ BAD_REQUESTS: Final[list[tuple[str, str, object, int, str]]] = [
     ("POST", "/v1/keys:batch", {"keys": [7]}, 400, "invalid-request"),
     ("POST", "/v1/keys:batch", {"keys": "user:1"}, 400, "invalid-request"),
     ("POST", "/v1/keys:batch", {"keys": [], "fresh": 1}, 400, "invalid-request"),
+    ("POST", "/v1/keys:batch", {"keys": [], "confirmed": None}, 400, "invalid-request"),
     ("POST", "/v1/keys:batch", {"keys": ["user:" + "x" * 200] * 7000}, 413, "body-too-large"),
     ("POST", "/v1/keys/user:1:place", {"cell": ""}, 400, "invalid-request"),
     ("POST", "/v1/keys/user:1:place", {"cell": "a\nb", "jurisdiction": "eu"}, 400, "invalid-request"),

@@ -14,15 +14,30 @@ from lookup.redis_clients import RedisSettings
 from lookup.redis_feed import RedisFeed
 from lookup.redis_publisher import RedisPublisher
 from lookup.relay import Relay
-from lookup.stores.cassandra import CassandraStore
 from lookup.stores.cassandra_schema import init
 from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls
+from lookup.stores.cassandra_truth import CassandraTruth
 
-TABLES = ("home", "flag", "outbox", "published", "mark")
+TABLES = (
+    "home",
+    "flag",
+    "outbox",
+    "published",
+    "mark",
+    "ownership",
+    "past",
+    "move",
+    "move_key",
+    "move_noted",
+    "move_open",
+    "lease",
+    "lease_floor",
+    "feed_generation",
+)
 
 
-class FedCassandra(CassandraStore):
+class FedCassandra(CassandraTruth):
     """The store and the feed as one object, as the contract wants it."""
 
     feed: RedisFeed
@@ -56,8 +71,7 @@ async def empty(settings: CassandraSettings) -> None:
     """Tables that exist and hold nothing."""
     await init(settings, {DATACENTRE: 1})
     session = await CassandraSession.connect(settings)
-    for table in TABLES:
-        await session.ask_plain(f"TRUNCATE {settings.keyspace}.{table}")
+    await asyncio.gather(*(session.ask_plain(f"TRUNCATE {settings.keyspace}.{table}") for table in TABLES))
     await session.close()
 
 

@@ -27,7 +27,7 @@ OpenStore = Callable[[], AbstractAsyncContextManager[FeedingStore]]
 async def next_change(changes: AsyncGenerator[Change, None]) -> Change:
     """The next event that is no heartbeat."""
     async for change in changes:
-        if change.assignment is not None or change.flag is not None:
+        if not change.is_heartbeat:
             return change
     raise AssertionError("the feed ended")
 
@@ -41,6 +41,27 @@ class StoreContract:
             await store.load([home("user:1", "cell-a"), home("user:2", "cell-b")])
             assert await store.read(["user:2", "user:3"]) == {"user:2": home("user:2", "cell-b")}
             assert await store.read([]) == {}
+
+    @asynchronous
+    async def test_confirms_what_another_has_written_just_now(self, open_store: OpenStore) -> None:
+        async with open_store() as one, open_store() as two:
+            assert await one.confirm([]) == {}
+            assert await one.confirm(["user:1"]) == {}
+            await one.load([home("user:1", "cell-0", 1), home("user:2")])
+            for epoch in range(2, 12):
+                writer, asker = (one, two) if epoch % 2 else (two, one)
+                written = home("user:1", f"cell-{epoch}", epoch)
+                await writer.compare_and_set(written, epoch - 1)
+                assert await asker.confirm(["user:1"]) == {"user:1": written}
+            found = await two.confirm(["user:1", "user:2", "user:3"])
+            assert found == {"user:1": home("user:1", "cell-11", 11), "user:2": home("user:2")}
+
+    @asynchronous
+    async def test_confirms_many_keys_at_once(self, open_store: OpenStore) -> None:
+        async with open_store() as store:
+            keys = [f"user:{number}" for number in range(300)]
+            await store.load(home(key) for key in keys)
+            assert await store.confirm([*keys, "user:x"]) == {key: home(key) for key in keys}
 
     @asynchronous
     async def test_reads_very_many_keys_at_once(self, open_store: OpenStore) -> None:
