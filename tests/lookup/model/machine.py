@@ -1,0 +1,109 @@
+"""Hypothesis chooses what happens in a world, in any order; or crowds moves of users with all the rest."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import ClassVar, Final
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.lookup.model.world import BuildStage, World
+
+TIMES: Final = int(os.environ.get("HOMECELL_MODEL_TIMES", "1"))
+"""How many times as many examples as usual."""
+
+START_S: Final = 1_800_000_000.0
+DICE = st.randoms(use_true_random=False)
+
+OFTEN: Final = (
+    *("request",) * 5,
+    *("move_goes_on",) * 5,
+    *("worker_follows", "everybody_catches_up", "everybody_catches_up"),
+    *("request_leaves", "request_ends", "worker_renews", "time_passes"),
+)
+SELDOM: Final = (
+    *("worker_starts", "worker_dies", "worker_misses_a_change", "feed_is_harmed"),
+    *("token_is_issued", "readings_are_slow", "readings_arrive", "changes_are_told"),
+    *("user_appears", "move_is_ordered", "move_is_given_up", "late_step_lands"),
+)
+MOMENTS: Final = (*OFTEN * 2, *SELDOM)
+
+
+def happen(world: World, moment: str, dice: Random) -> None:
+    """One of MOMENTS, and the look at what came of it."""
+    if moment == "everybody_catches_up":
+        world.everybody_catches_up()
+    else:
+        getattr(world, moment)(dice)
+    world.check()
+
+
+class WorldMachine(RuleBasedStateMachine):
+    """Subclasses say on which stage."""
+
+    build: ClassVar[BuildStage]
+    start_s: ClassVar[float] = START_S
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(type(self).build, self.start_s)
+
+    @initialize()
+    def begin(self) -> None:
+        self.world.begin()
+
+    @rule(moment=st.sampled_from(MOMENTS), dice=DICE)
+    def something_happens(self, moment: str, dice: Random) -> None:
+        happen(self.world, moment, dice)
+
+    @rule(moments=st.lists(st.sampled_from(MOMENTS), min_size=4, max_size=16), dice=DICE)
+    def much_happens(self, moments: list[str], dice: Random) -> None:
+        for moment in moments:
+            happen(self.world, moment, dice)
+
+    @invariant()
+    def holds(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        try:
+            self.world.end_well()
+        finally:
+            self.world.close()
+
+
+def explore(build: BuildStage, examples: int, steps: int) -> None:
+    """Moments in any order, as Hypothesis likes."""
+
+    class Machine(WorldMachine):
+        pass
+
+    Machine.build = staticmethod(build)
+    chosen = settings(
+        max_examples=examples * TIMES,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Machine, settings=chosen)
+
+
+def crowd(build: BuildStage, examples: int, moments: int) -> None:
+    """Long lives of a world, drawn at once: deeper than steps that Hypothesis chooses one by one."""
+
+    @settings(max_examples=examples * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(happening=st.lists(st.sampled_from(MOMENTS), min_size=moments // 2, max_size=moments), dice=DICE)
+    def live(happening: list[str], dice: Random) -> None:
+        world = World(build, START_S)
+        try:
+            world.begin()
+            for moment in happening:
+                happen(world, moment, dice)
+            world.end_well()
+        finally:
+            world.close()
+
+    live()

@@ -1,0 +1,200 @@
+"""One worker of an edge: the real resolver, follower, fence and keeper, and the requests it lets through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from random import Random
+from typing import Final, Protocol, cast
+
+from lookup.assignment import NO_EPOCH, State
+from lookup.changes import ChangeFollower, FlagListener
+from lookup.confirm import Confirmations
+from lookup.fence import Fence
+from lookup.flags import FlagRecord
+from lookup.lease_keeper import LeaseKeeper
+from lookup.memory import Memory
+from lookup.moved import MovedSet
+from lookup.observer import SILENT
+from lookup.ports import Store
+from lookup.resolution import Hint, Outcome, Resolution, Tier
+from lookup.resolver import Resolver
+from lookup.settings import LookupSettings
+from tests.lookup.model.cells import Cells, Request
+from tests.lookup.model.records import Records
+from tests.lookup.model.stage import Stage
+from tests.lookup.model.tap import Tap
+from tests.lookup.model.traffic import Traffic, WatchedCache
+
+SKEW_S: Final = 5.0
+LINGER_S: Final = 10.0
+CLAIM_LIFETIME_S: Final = 400.0
+REMEMBERED_S: Final = 2000.0
+"""How far back workers know of changes: no move stays open for longer."""
+
+SETTINGS: Final = LookupSettings(
+    deadline_s=0.25,
+    memory_entries=2,
+    unknown_entries=2,
+    moved_keys=2,
+    claim_lifetime_s=CLAIM_LIFETIME_S,
+    clock_skew_s=SKEW_S,
+    failures_to_open=1_000_000,
+)
+"""Small, so that everything is evicted and spilled now and then."""
+
+_COOKIE_TIERS: Final = (Tier.MEMORY, Tier.SHARED, Tier.STORE)
+
+
+class Surroundings(Protocol):
+    """What a worker sees of the world."""
+
+    now_s: float
+    stage: Stage
+    traffic: Traffic
+    cells: Cells
+    records: Records
+
+
+class Worker:
+    """`skew_s` is by how much its clock is ahead. Built inside the running loop.
+
+    deciding  requests of which it is not known yet where they go
+    requests  unsafe ones that were let through and have not ended
+    cookies   routing cookies that it has issued since they were last collected
+    """
+
+    def __init__(self, name: str, skew_s: float, world: Surroundings) -> None:
+        self.name = name
+        self.requests: list[Request] = []
+        self.deciding: list[asyncio.Task[None]] = []
+        self.cookies: list[tuple[str, Hint]] = []
+        self._skew_s = skew_s
+        self._world = world
+        stage, traffic = world.stage, world.traffic
+        self.fence = Fence(LINGER_S)
+        self.tap = Tap(stage, traffic)
+        memory = Memory(SETTINGS.memory_entries, SETTINGS.unknown_entries, SETTINGS.lifetimes(), Random(1))
+        moved = MovedSet(SETTINGS.moved_keys, SETTINGS.clock_skew_s)
+        shared = None if stage.shared is None else WatchedCache(stage.shared, traffic)
+        store = cast(Store, _WatchedStore(stage, traffic))  # workers do nothing else with it
+        self.resolver = Resolver(memory, moved, store, shared, SETTINGS, SILENT)
+        self.confirmations = Confirmations(traffic.watched(stage.confirm), SETTINGS, SILENT)
+        self.follower = ChangeFollower(
+            self.tap,
+            store,
+            self.resolver,
+            FlagListener(),
+            REMEMBERED_S,
+            self.unix_s,
+            Random(1),
+            fence=self.fence,
+        )
+        self.keeper = LeaseKeeper(
+            name, stage.leases, self.follower, self.fence, self.unix_s, lambda: world.now_s
+        )
+        self._following = asyncio.get_running_loop().create_task(self.follower.run())
+
+    def unix_s(self) -> float:
+        """What its clock shows."""
+        return self._world.now_s + self._skew_s
+
+    async def die(self) -> None:
+        """Nothing is said to anybody; what was sent goes on."""
+        for task in (*self.deciding, self._following):
+            task.cancel()
+        await asyncio.gather(*self.deciding, self._following, return_exceptions=True)
+        await self.resolver.close()
+        await self.confirmations.close()
+        for request in self.requests:
+            if request.sent:
+                self._goes_on(request)
+        self.requests.clear()
+
+    def begin(self, key: str, hint: Hint | None, *, safe: bool) -> None:
+        """A request arrives."""
+        deciding = self._read(key, hint) if safe else self._write(key, hint)
+        self.deciding.append(asyncio.get_running_loop().create_task(deciding))
+
+    def conclude(self) -> None:
+        """Take note of requests that are decided; raises what they found wrong."""
+        for task in self.deciding:
+            if task.done():
+                task.result()
+        self.deciding = [task for task in self.deciding if not task.done()]
+
+    def end(self, request: Request, *, cut_off: bool) -> None:
+        self.requests.remove(request)
+        still_running = cut_off and request.sent
+        self.fence.leave(request.key, still_running, self._world.now_s)
+        if still_running:
+            self._goes_on(request)
+
+    def _goes_on(self, request: Request) -> None:
+        now_s = self._world.now_s
+        self._world.cells.cut_off(request, min(now_s, self.fence.lease_until_s) + LINGER_S)
+
+    async def _read(self, key: str, hint: Hint | None) -> None:
+        told = self.tap.told.get(key, NO_EPOCH)
+        is_fresh = self.follower.position is not None
+        found = await self._resolve(key, hint, safe=True)
+        if found.outcome is Outcome.FOUND and found.epoch != NO_EPOCH:
+            self._world.records.check_pair(key, found.cell, found.epoch, unsafe=False)
+            if is_fresh and found.tier is not Tier.STALE:
+                assert found.epoch >= told, f"{self.name} was told epoch {told} and says {found}"
+        self._issue(found)
+
+    async def _write(self, key: str, hint: Hint | None) -> None:
+        world = self._world
+        self.fence.enter(key)
+        begun_at_s, known = world.now_s, world.records.epoch(key)
+        leased = begun_at_s < self.fence.lease_until_s
+        try:
+            if leased:
+                found = await self._resolve(key, hint, safe=False)
+            else:
+                found = await self.confirmations.confirm(key, self.unix_s())
+        except asyncio.CancelledError:
+            self.fence.leave(key, False, world.now_s)
+            raise
+        if found.outcome is not Outcome.FOUND or found.state is State.MOVING:
+            self.fence.leave(key, False, world.now_s)
+            return
+        request = Request(key, found.cell, found.epoch, leased, begun_at_s)
+        self.requests.append(request)
+        if found.epoch != NO_EPOCH:
+            world.records.check_pair(key, found.cell, found.epoch, unsafe=True)
+        if leased:
+            await self._check_home(request, found)
+        else:
+            assert found.epoch >= known, f"{key} was confirmed as {found}, but had epoch {known} already"
+        self._issue(found)
+
+    async def _check_home(self, request: Request, found: Resolution) -> None:
+        """Let through by what is remembered: the user lives there, and nobody copies it away."""
+        key, cell = request.key, request.cell
+        home = (await self._world.stage.truth([key]))[key]
+        assert home.cell == cell, f"{self.name} sends a write of {key} by {found}, but home is {home}"
+        assert (key, cell) not in self._world.cells.copying, f"{key} is being copied from {cell}: {found}"
+
+    async def _resolve(self, key: str, hint: Hint | None, *, safe: bool) -> Resolution:
+        found = self.resolver.recall(key, hint, self.unix_s(), safe)
+        return found or await self.resolver.resolve(key, hint, self.unix_s(), safe)
+
+    def _issue(self, found: Resolution) -> None:
+        is_placed = found.outcome is Outcome.FOUND and found.state is State.PLACED
+        if is_placed and found.tier in _COOKIE_TIERS:
+            self.cookies.append((found.key, Hint(found.cell, found.epoch, self.unix_s())))
+
+
+class _WatchedStore:
+    """The part of a store that workers use, with its readings counted."""
+
+    def __init__(self, stage: Stage, traffic: Traffic) -> None:
+        self._stage = stage
+        self._traffic = traffic
+        self.read = traffic.watched(stage.store.read)
+
+    async def flags(self) -> Mapping[str, FlagRecord]:
+        async with self._traffic.counted():
+            return await self._stage.store.flags()
