@@ -59,6 +59,10 @@ class SqliteStore:
         """ports.Store.read: one statement, however many keys."""
         return await self._run(lambda connection: sqlite_records.read_homes(connection, keys))
 
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.confirm: every reading of the file sees what was committed before."""
+        return await self.read(keys)
+
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """ports.Store.compare_and_set: record and feed event in one transaction.
 
@@ -69,10 +73,6 @@ class SqliteStore:
                 f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
             )
         await self._write(
-    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
-        """ports.Store.confirm: every reading of the file sees what was committed before."""
-        return await self.read(keys)
-
             lambda connection: sqlite_records.write_home(connection, new, expected_epoch, self._feed_bounds)
         )
 
