@@ -1,0 +1,244 @@
+"""Backups of the embedded store, put back: nothing is lost, no epoch is lowered, and followers are told."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookup.assignment import NO_EPOCH, Alias, Assignment, State
+from lookup.backup import take_backup
+from lookup.backup_drill import Lost, what_is_lost
+from lookup.backup_format import Summary
+from lookup.backup_reader import BackupReader
+from lookup.backup_restore import Plan, plan_restore, restore
+from lookup.flags import Flag
+from lookup.scan import every_alias_page, every_page
+from lookup.stores.sqlite import SqliteStore
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fakes import NOW_S, home
+
+LATER_S = NOW_S + 1000
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(path, create=True)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def back_up(store: SqliteStore, path: Path) -> Summary:
+    return await take_backup(store, path, lambda: NOW_S, lambda _: None)
+
+
+async def put_back(store: SqliteStore, path: Path) -> tuple[Plan, int]:
+    with BackupReader(path) as reader:
+        plan = await plan_restore(store, reader, lambda _: None)
+        return plan, await restore(store, reader, plan, lambda: LATER_S, lambda _: None)
+
+
+async def plan_of(store: SqliteStore, path: Path) -> Plan:
+    with BackupReader(path) as reader:
+        return await plan_restore(store, reader, lambda _: None)
+
+
+async def everything(store: SqliteStore) -> dict[str, Assignment]:
+    return {record.key: record async for page in every_page(store, 7) for record in page}
+
+
+class TestRestore:
+    @asynchronous
+    async def test_a_new_store_has_everything_that_the_old_one_had(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "old") as old, opened(tmp_path / "new") as new:
+            await old.load(home(f"user:{n}", f"cell-{n % 3}", 1 + n % 5) for n in range(12_345))
+            await old.set_alias(Alias("email:a@b", "user:7", 1, NOW_S), NO_EPOCH)
+            await old.set_alias(Alias("email:c@d", "user:8", 1, NOW_S), NO_EPOCH)
+            await old.set_alias(Alias("email:c@d", "", 2, NOW_S), 1)
+            await old.set_flag("cell-1", Flag.DOWN, reason="fire", author="ann", now_s=NOW_S)
+            summary = await back_up(old, tmp_path / "b")
+            plan, written = await put_back(new, tmp_path / "b")
+            assert (plan.new, written, plan.was_empty) == (12_345, 12_345, True)
+            assert await everything(new) == await everything(old)
+            assert [a async for page in every_alias_page(new, 1) for a in page] == [
+                a async for page in every_alias_page(old, 5) for a in page
+            ]
+            assert await new.flags() == await old.flags()
+            assert summary.users == await new.count_by_cell()
+
+    @asynchronous
+    async def test_done_again_it_writes_nothing(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "old") as old, opened(tmp_path / "new") as new:
+            await old.load(home(f"user:{n}") for n in range(10))
+            await old.load([Assignment("user:x", "cell-a", "eu", 3, State.MOVING, "cell-b", NOW_S)])
+            await old.set_alias(Alias("email:a@b", "user:7", 1, NOW_S), NO_EPOCH)
+            await back_up(old, tmp_path / "b")
+            await put_back(new, tmp_path / "b")
+            before = await everything(new)
+            plan, written = await put_back(new, tmp_path / "b")
+            assert (plan.same, plan.new, plan.backward, plan.aliases, plan.flags, written) == (
+                11,
+                0,
+                0,
+                0,
+                [],
+                0,
+            )
+            assert await everything(new) == before
+
+    @asynchronous
+    async def test_what_the_store_has_newer_is_told_of_and_left_alone(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "s") as store:
+            await store.load(home(f"user:{n}") for n in range(20))
+            await back_up(store, tmp_path / "b")
+            for number in range(8):
+                await store.compare_and_set(home(f"user:{number}", "cell-b", 2, NOW_S + 1), 1)
+            plan, written = await put_back(store, tmp_path / "b")
+            assert (plan.backward, plan.same, written) == (8, 12, 0)
+            assert [(pair.backup.epoch, pair.store.epoch) for pair in plan.first_backward] == [(1, 2)] * 5
+            assert (await store.read(["user:3"]))["user:3"].cell == "cell-b"
+
+    @asynchronous
+    async def test_another_home_at_the_same_epoch_counts_as_newer(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "t") as other:
+            await store.load([home("user:1", "cell-a")])
+            await other.load([home("user:1", "cell-b")])
+            await back_up(store, tmp_path / "b")
+            assert (await plan_of(other, tmp_path / "b")).backward == 1
+
+    @asynchronous
+    async def test_a_record_that_is_older_in_the_store_is_raised_and_the_feed_tells(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "t") as behind:
+            await store.load([home("user:1", "cell-b", 5)])
+            await behind.load([home("user:1", "cell-a", 2), home("user:2")])
+            await back_up(store, tmp_path / "b")
+            plan, written = await put_back(behind, tmp_path / "b")
+            assert (plan.newer, written) == (1, 1)
+            assert await everything(behind) == {
+                "user:1": home("user:1", "cell-b", 5),
+                "user:2": home("user:2"),
+            }
+
+    @asynchronous
+    async def test_a_user_between_two_cells_is_where_an_abort_would_have_left_it(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "t") as new:
+            await store.load([Assignment("user:1", "cell-a", "eu", 3, State.MOVING, "cell-b", NOW_S)])
+            await back_up(store, tmp_path / "b")
+            plan, _ = await put_back(new, tmp_path / "b")
+            assert plan.moving == 1
+            assert await everything(new) == {"user:1": home("user:1", "cell-a", 4, LATER_S)}
+
+    @asynchronous
+    async def test_an_older_flag_does_not_replace_a_newer_one(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "s") as store:
+            await store.set_flag("cell-a", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
+            await back_up(store, tmp_path / "b")
+            await store.set_flag("cell-a", Flag.SERVING, reason="", author="a", now_s=NOW_S + 1)
+            await put_back(store, tmp_path / "b")
+            assert (await store.flags())["cell-a"].flag is Flag.SERVING
+
+    @asynchronous
+    async def test_followers_are_told_to_read_anew_and_claims_from_before_count_no_more(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "s") as worker:
+            await store.load([home("user:1", "cell-a", 2)])
+            await store.compare_and_set(home("user:1", "cell-b", 3), 2)
+            await back_up(store, tmp_path / "b")
+            async with aclosing(worker.follow()) as changes:
+                before = await anext(changes)
+                await put_back(store, tmp_path / "b")
+                async for change in changes:
+                    if change.generation != before.generation:
+                        break
+            history = await worker.history(0.0)
+            assert (history.covers_since_s, list(history.moves)) == (LATER_S, [])
+            await store.compare_and_set(home("user:1", "cell-c", 4, LATER_S + 1), 3)
+            assert [move.epoch for move in (await worker.history(0.0)).moves] == [4]
+
+    @given(
+        old=st.dictionaries(st.integers(0, 9), st.integers(1, 4)),
+        present=st.dictionaries(st.integers(0, 9), st.integers(1, 4)),
+    )
+    @settings(max_examples=25, deadline=None)
+    def test_whatever_was_there_no_epoch_is_lowered_and_nothing_of_the_backup_is_missing(
+        self, old: dict[int, int], present: dict[int, int]
+    ) -> None:
+        async def run(folder: Path) -> None:
+            async with opened(folder / "old") as source, opened(folder / "new") as target:
+                await source.load(home(f"user:{n}", f"cell-{epoch}", epoch) for n, epoch in old.items())
+                await target.load(home(f"user:{n}", f"cell-{epoch}", epoch) for n, epoch in present.items())
+                await back_up(source, folder / "b")
+                plan, _ = await put_back(target, folder / "b")
+                after = {int(key[5:]): record.epoch for key, record in (await everything(target)).items()}
+            best = Counter(old) | Counter(present)  # the higher epoch of each
+            assert after == dict(best)
+            assert plan.backward == sum(present.get(n, 0) > epoch for n, epoch in old.items())
+
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(run(Path(folder)))
+
+
+class TestBackup:
+    @asynchronous
+    async def test_a_store_in_use_loses_none_of_those_who_were_there(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "s") as writer:
+            await store.load(home(f"user:{n:05}") for n in range(30_000))
+            seen: list[int] = []
+
+            async def move() -> None:
+                for number in range(0, 30_000, 300):
+                    await writer.compare_and_set(home(f"user:{number:05}", "cell-b", 2, NOW_S + 1), 1)
+                    await writer.compare_and_set(home(f"user:{number:05}+new"), NO_EPOCH)
+
+            moving = asyncio.create_task(move())
+            await take_backup(store, tmp_path / "b", lambda: NOW_S, seen.append)
+            await moving
+            with BackupReader(tmp_path / "b") as reader:
+                records = [record for block in reader.blocks() for record in block.records]
+            keys = {record.key for record in records}
+            assert len(keys) == len(records)
+            assert keys >= {f"user:{n:05}" for n in range(30_000)}
+            assert {record.cell for record in records} <= {"cell-a", "cell-b"}
+            assert seen == sorted(seen)
+            assert seen[-1] == len(records)
+
+    @asynchronous
+    async def test_the_header_says_where_the_feed_stood(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "s") as store:
+            await store.compare_and_set(home("user:1"), NO_EPOCH)
+            position = await store.position()
+            await back_up(store, tmp_path / "b")
+            with BackupReader(tmp_path / "b") as reader:
+                list(reader.blocks())
+            assert (reader.header.generation, reader.header.sequence) == (position.generation, 1)
+
+
+class TestDrill:
+    @asynchronous
+    async def test_tells_by_cell_what_came_since_the_backup(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "live") as live, opened(tmp_path / "scratch") as scratch:
+            await live.load(home(f"user:{n}") for n in range(10))
+            await live.load([Assignment("user:x", "cell-a", "eu", 3, State.MOVING, "cell-b", NOW_S)])
+            await live.set_flag("cell-a", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
+            await back_up(live, tmp_path / "b")
+            await put_back(scratch, tmp_path / "b")
+            assert await what_is_lost(live, scratch, lambda _: None) == Lost(live=11)
+            await live.compare_and_set(home("user:1", "cell-b", 2), 1)
+            await live.compare_and_set(replace(home("user:11", "cell-c"), jurisdiction="us"), NO_EPOCH)
+            await live.set_flag("cell-b", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
+            lost = await what_is_lost(live, scratch, lambda _: None)
+            assert lost == Lost(Counter({"cell-c": 1}), Counter({"cell-b": 1}), ["cell-b"], 12)
