@@ -11,7 +11,8 @@ from random import Random
 from aiohttp import web
 
 from lookup.changes import ChangeFollower, FlagListener
-from lookup.ports import FeedingStore
+from lookup.ports import FeedingStore, SharedCache
+from lookup.relay import Relay
 from lookup.resolver import build_resolver
 from lookup.service.app import Service
 from lookup.service.keys import KeyAnswers
@@ -26,11 +27,22 @@ _SHUTDOWN_S = 1.0
 
 @contextlib.asynccontextmanager
 async def running(
-    store: FeedingStore, tokens: Tokens, settings: LookupSettings, host: str, port: int
+    store: FeedingStore,
+    tokens: Tokens,
+    settings: LookupSettings,
+    host: str,
+    port: int,
+    *,
+    shared: SharedCache | None = None,
+    relay: Relay | None = None,
 ) -> AsyncIterator[int]:
-    """The service inside the block; its value is the port (`port` 0: any free one). Raises OSError."""
+    """The service inside the block; its value is the port (`port` 0: any free one). Raises OSError.
+
+    shared   a cache between memory and the store
+    relay    run inside the block, for a store that needs one
+    """
     random = Random()
-    resolver = build_resolver(store, settings, random)
+    resolver = build_resolver(store, settings, random, shared)
     follower = ChangeFollower(
         feed=store,
         store=store,
@@ -50,14 +62,15 @@ async def running(
         lambda: follower.is_caught_up,
     )
     runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
-    following = asyncio.get_running_loop().create_task(follower.run())
+    works = [follower.run()] if relay is None else [follower.run(), relay.run()]
+    tasks = [asyncio.get_running_loop().create_task(work) for work in works]
     try:
         await runner.setup()
         await web.TCPSite(runner, host, port).start()
         yield runner.addresses[0][1]
     finally:
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
         await resolver.close()

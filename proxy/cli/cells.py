@@ -77,10 +77,10 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
       homecell cells list
       homecell cells list --json | jq -r '.[] | select(.flag == "down") | .name'
     """
-    from proxy.cli.store import with_any_store
+    from proxy.cli.store import with_store
 
     settings = load_settings(config_file)
-    flags, users = with_any_store(settings.store, _read)
+    flags, users = with_store(settings, _read)
     now_s = time.time()
     rows = [cell_row(cell, flags.get(cell.name), users.get(cell.name, 0), now_s) for cell in settings.cells]
     if as_json:
@@ -197,13 +197,13 @@ def flag_cell(
         from proxy.config.findings import choose
 
         raise UsageMistakeError(f"there is no cell `{name}` in {settings.cells_file}", choose(name, known))
-    from proxy.cli.store import with_any_store
+    from proxy.cli.store import with_store
 
     now_s = time.time()
     expires_at_s = None if expires_in is None else now_s + expires_in
     by = author or login_name()
-    record = with_any_store(
-        settings.store,
+    record = with_store(
+        settings,
         lambda store: store.set_flag(
             name, Flag(flag), reason=reason, author=by, now_s=now_s, expires_at_s=expires_at_s
         ),

@@ -51,8 +51,7 @@ def command(config_file: Path | None) -> None:
             "The config has no section `lookup_service`.",
             "add `lookup_service: {listen: 127.0.0.1:8090, tokens_file: lookup.tokens}`",
         )
-    path = settings.store.path
-    if path is None:
+    if settings.store.kind == "remote":
         raise UsageMistakeError(
             "The config's store is a lookup service itself.", "run this where the database is"
         )
@@ -60,33 +59,43 @@ def command(config_file: Path | None) -> None:
 
     from lookup.ports import StoreUnavailableError
     from lookup.service.tokens import TokensFileError, load_tokens
+    from proxy.cli.store import unreachable
 
     service = settings.lookup_service
     try:
         tokens = load_tokens(service.tokens_file)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, path, service.listen, tokens))
+            runner.run(_serve(settings, service.listen, tokens))
     except TokensFileError as error:
         raise UsageMistakeError(str(error), "") from error
     except StoreUnavailableError as error:
-        what, _, mend = str(error).partition("; ")
-        raise UnreachableError(what, mend or "try again, or see whether its disk is well") from error
+        raise unreachable(error) from error
     except OSError as error:
         raise UnreachableError(str(error), "stop what listens there, or choose another port") from error
 
 
-async def _serve(settings: Settings, path: Path, listen: Endpoint, tokens: Tokens) -> None:
+async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     from lookup.service.run import running
-    from lookup.stores.sqlite import SqliteStore
+    from proxy.tiers import open_tiers
     from proxy.wiring import lookup_settings
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    store = await SqliteStore.open(path)
+    tiers = open_tiers(settings)
     try:
-        async with running(store, tokens, lookup_settings(settings), listen.host, listen.port) as port:
+        await tiers.store.flags()  # a store that can't be used is told of now, not by each answer
+        service = running(
+            tiers.store,
+            tokens,
+            lookup_settings(settings),
+            listen.host,
+            listen.port,
+            shared=tiers.shared,
+            relay=tiers.relay,
+        )
+        async with service as port:
             click.echo(f"The lookup service listens on http://{listen.host}:{port}", err=True)
             await stopped.wait()
     finally:
-        await store.close()
+        await tiers.close()

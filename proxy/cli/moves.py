@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +16,7 @@ from proxy.cli.answers import (
     load_settings,
     say_json,
 )
+from proxy.cli.bulk_move import move_many
 from proxy.cli.moving import (
     MOVE_HEADS,
     Waits,
@@ -28,15 +29,19 @@ from proxy.cli.moving import (
 )
 from proxy.cli.tables import show_table
 
+if TYPE_CHECKING:
+    from proxy.config import Settings
+
 _MOST_SHOWN: Final = 1000
 
 
 @click.group("moves", context_settings=HELP_SETTINGS)
 def command() -> None:
-    """Show the moves of users; resume or abort one that stands still.
+    """Move many users; show the moves of users; resume or abort one that stands still.
 
     \b
     Examples:
+      homecell moves bulk users.txt --to eu-west-1-cell-02 --copy-command ./copy-user.sh
       homecell moves list
       homecell moves resume 5f2c9a7e41d04b7f
       homecell moves abort 5f2c9a7e41d04b7f --reason "target is full"
@@ -57,12 +62,10 @@ def list_moves(config_file: Path | None, show_all: bool, as_json: bool) -> None:
       homecell moves list
       homecell moves list --all --json
     """
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_database
 
     settings = load_settings(config_file)
-    moves = with_store(
-        settings.store.path, lambda store: store.moves(open_only=not show_all, limit=_MOST_SHOWN)
-    )
+    moves = with_database(settings, lambda store: store.moves(open_only=not show_all, limit=_MOST_SHOWN))
     if as_json:
         say_json([document(move) for move in moves])
     elif moves:
@@ -96,7 +99,7 @@ def resume_move(
       3  the store cannot be reached; the move stays open
     """
     settings = load_settings(config_file)
-    _insist_on_known(settings.store.path, operation)
+    _insist_on_known(settings, operation)
     waits = Waits(hook_timeout_s, wait_s)
     move = drive(settings, waits, as_json, lambda mover: mover.drive(operation))
     if as_json:
@@ -128,7 +131,7 @@ def abort_move(config_file: Path | None, operation: str, reason: str, as_json: b
       3  the store cannot be reached
     """
     settings = load_settings(config_file)
-    _insist_on_known(settings.store.path, operation)
+    _insist_on_known(settings, operation)
     move = drive(settings, Waits(1, 1), as_json, lambda mover: mover.give_up(operation, reason))
     if as_json:
         say_json(document(move))
@@ -136,9 +139,12 @@ def abort_move(config_file: Path | None, operation: str, reason: str, as_json: b
         click.echo(verdict(move))
 
 
-def _insist_on_known(path: Path | None, operation: str) -> None:
-    from proxy.cli.store import with_store
+def _insist_on_known(settings: Settings, operation: str) -> None:
+    from proxy.cli.store import with_database
 
-    if with_store(path, lambda store: store.move(operation)) is None:
+    if with_database(settings, lambda store: store.move(operation)) is None:
         mend = "see which there are: homecell moves list --all"
         raise UsageMistakeError(f"there is no move with the operation id {operation}", mend)
+
+
+command.add_command(move_many)

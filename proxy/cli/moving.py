@@ -17,9 +17,9 @@ from proxy.cli.durations import Duration
 from proxy.cli.tables import moment
 
 if TYPE_CHECKING:
+    from lookup.database import Database
     from lookup.mover import Mover
     from lookup.moves import Move
-    from lookup.stores.sqlite import SqliteStore
     from proxy.cli.answers import CommandT
     from proxy.config import Settings
 
@@ -57,18 +57,18 @@ def drive(settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover],
     from lookup.hooks import OperatorHooks
     from lookup.move_log import MoveInProgressError, MoveTakenError
     from lookup.mover import Mover, MoveRefusedError, Patience
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_database
     from proxy.cli.teller import Teller
 
     teller = Teller(quiet)
 
-    async def run(store: SqliteStore) -> Move:
+    async def run(store: Database) -> Move:
         patience = Patience(acknowledge_s=float(waits.acknowledge_s))
         hooks = OperatorHooks(float(waits.hook_s))
         return await work(Mover(store, store, store, hooks, holder(), time.time, patience, teller))
 
     try:
-        return with_store(settings.store.path, run)
+        return with_database(settings, run)
     except MoveRefusedError as refusal:
         raise UsageMistakeError(str(refusal), "") from refusal
     except MoveInProgressError as conflict:

@@ -4,55 +4,69 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lookup.ports import FeedingStore, StoreUnavailableError
-from lookup.stores.sqlite import SqliteStore
+from lookup.ports import StoreUnavailableError, StoreUnusableError
 from proxy.cli.answers import UnreachableError, UsageMistakeError
-from proxy.config.lookup_models import Store
+
+if TYPE_CHECKING:
+    from lookup.database import Database
+    from lookup.ports import FeedingStore
+    from proxy.config import Settings
 
 T = TypeVar("T")
 
 
-def with_any_store(place: Store, work: Callable[[FeedingStore], Awaitable[T]]) -> T:
+def with_store(settings: Settings, work: Callable[[FeedingStore], Awaitable[T]]) -> T:
     """What `work` makes of the store, of whatever kind it is."""
-    url, token_file = place.url, place.token_file
-    if url is None or token_file is None:
-        return with_store(place.path, work)
+    from proxy.tiers import open_tiers
 
     async def run() -> T:
-        from lookup.stores.remote import RemoteStore
-
-        store = RemoteStore.at(url, token_file)
+        tiers = open_tiers(settings)
         try:
-            return await work(store)
+            return await work(tiers.store)
         finally:
-            await store.close()
+            await tiers.close()
 
-    return _run(run())
+    return reaching(run())
 
 
-def with_store(path: Path | None, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
-    """What `work` makes of the database at the path; None: there is none here, which ends the command."""
-    if path is None:
+def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What `work` makes of the database; a lookup service is none, which ends the command."""
+    from proxy.tiers import open_tiers
+
+    insist_on_database(settings)
+
+    async def run() -> T:
+        tiers = open_tiers(settings)
+        try:
+            assert tiers.database is not None, "the config names one"
+            return await work(tiers.database)
+        finally:
+            await tiers.close()
+
+    return reaching(run())
+
+
+def insist_on_database(settings: Settings) -> None:
+    """End the command if the config's store is a lookup service."""
+    if settings.store.kind == "remote":
         raise UsageMistakeError(
             "This needs the database, not a lookup service.", "run it where the database is"
         )
 
-    async def run() -> T:
-        store = await SqliteStore.open(path)
-        try:
-            return await work(store)
-        finally:
-            await store.close()
 
-    return _run(run())
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def reaching(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; ends the command when what it needs is out of reach."""
     try:
         return asyncio.run(work)
     except StoreUnavailableError as error:
-        what, _, mend = str(error).partition("; ")
-        raise UnreachableError(what, mend or "try again, or see whether its disk is well") from error
+        raise unreachable(error) from error
+
+
+def unreachable(error: StoreUnavailableError) -> UnreachableError:
+    """The error as it ends a command, with its mend."""
+    what, _, mend = str(error).partition("; ")
+    if not mend and not isinstance(error, StoreUnusableError):
+        mend = "try again; homecell store status tells what can be reached"
+    return UnreachableError(what, mend)

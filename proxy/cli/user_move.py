@@ -17,9 +17,9 @@ from proxy.cli.moving import document, drive, exit_code, verdict
 
 if TYPE_CHECKING:
     from lookup.assignment import Assignment
+    from lookup.database import Database
     from lookup.mover import Mover
     from lookup.moves import Move, MoveOrder
-    from lookup.database import Database
     from proxy.config import Settings
     from proxy.model import Cell
 

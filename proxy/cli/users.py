@@ -25,8 +25,8 @@ from proxy.cli.user_move import UserKey, find_cell, insist_on_permitted, move_us
 
 if TYPE_CHECKING:
     from lookup.assignment import Assignment
+    from lookup.database import Database
     from lookup.moves import Move
-    from lookup.stores.sqlite import SqliteStore
 
 
 @click.group("users", context_settings=HELP_SETTINGS)
@@ -60,10 +60,10 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
       1  the user has no home
       3  the store cannot be reached
     """
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_database
 
     settings = load_settings(config_file)
-    record, moves = with_store(settings.store.path, lambda store: _read(store, user))
+    record, moves = with_database(settings, lambda store: _read(store, user))
     move = next((move for move in moves if not move.is_over), None)
     if record is None:
         click.echo(f"{user} has no home", err=True)
@@ -82,7 +82,7 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
             click.echo(f"nobody carries the move on: {resume_or_abort(operation)}")
 
 
-async def _read(store: SqliteStore, user: str) -> tuple[Assignment | None, list[Move]]:
+async def _read(store: Database, user: str) -> tuple[Assignment | None, list[Move]]:
     return (await store.read([user])).get(user), list(await store.moves_of(user))
 
 
@@ -103,14 +103,14 @@ def show_history(config_file: Path | None, user: str, as_json: bool) -> None:
       1  the user has no home
       3  the store cannot be reached
     """
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_database
 
     settings = load_settings(config_file)
 
-    async def read(store: SqliteStore) -> tuple[list[Assignment], list[Move]]:
+    async def read(store: Database) -> tuple[list[Assignment], list[Move]]:
         return list(await store.past(user)), list(await store.moves_of(user))
 
-    past, moves = with_store(settings.store.path, read)
+    past, moves = with_database(settings, read)
     if as_json:
         say_json([{**_facts(record), "operation": _operation_of(record, moves)} for record in past])
     elif past:
@@ -166,13 +166,13 @@ def place_user(config_file: Path | None, user: str, cell_name: str, jurisdiction
       3  the store cannot be reached; placing the user again tells
     """
     from lookup.writer import place
-    from proxy.cli.store import with_store
+    from proxy.cli.store import with_database
 
     settings = load_settings(config_file)
     cell = find_cell(settings, cell_name)
     law = jurisdiction or cell.jurisdiction
     insist_on_permitted(settings, law, cell)
-    record = with_store(settings.store.path, lambda store: place(store, user, cell_name, law, time.time()))
+    record = with_database(settings, lambda store: place(store, user, cell_name, law, time.time()))
     if as_json:
         say_json(_facts(record))
     else:

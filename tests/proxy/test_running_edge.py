@@ -1,11 +1,11 @@
-"""The composition root: what happens when a part that should run for ever does not."""
+"""A worker at work: what happens when a part that should run for ever does not."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 
-from proxy.app import end_without
+from proxy.running_edge import end_without
 
 
 def test_a_worker_whose_part_fails_ends_in_order_to_be_replaced() -> None:

@@ -1,0 +1,47 @@
+"""Cassandra and the feed on Redis as one database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Self
+
+from lookup.ports import Change, History
+from lookup.redis_clients import RedisSettings
+from lookup.redis_feed import RedisFeed
+from lookup.redis_feed_scripts import FeedNames
+from lookup.redis_publisher import RedisPublisher
+from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.stores.cassandra_truth import CassandraTruth
+
+
+class FedCassandra(CassandraTruth):
+    """Implements database.Database. Made by `over`; used by one event loop."""
+
+    _feed: RedisFeed
+    _teller: RedisPublisher
+
+    @classmethod
+    def over(cls, cassandra: CassandraSettings, redis: RedisSettings, names: FeedNames) -> Self:
+        """Neither is asked yet; each connects when first used, and again when that fails."""
+        teller = RedisPublisher(redis, names)
+        store = cls.at(cassandra, teller)
+        store._teller = teller
+        store._feed = RedisFeed(redis, names)
+        return store
+
+    async def follow(self) -> AsyncGenerator[Change, None]:
+        """ports.ChangeFeed.follow."""
+        async with aclosing(self._feed.follow()) as changes:
+            async for change in changes:
+                yield change
+
+    async def history(self, since_s: float) -> History:
+        """ports.ChangeFeed.history."""
+        return await self._feed.history(since_s)
+
+    async def close(self) -> None:
+        """ports.Store.close; followers get StoreUnavailableError."""
+        await self._feed.close()
+        await self._teller.close()
+        await super().close()

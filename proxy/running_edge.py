@@ -1,0 +1,210 @@
+"""One worker's data plane while it runs: accepts, does the periodic chores, drains, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from lookup.changes import ChangeFollower
+from lookup.flags import FlagRecord
+from lookup.lease_keeper import LeaseKeeper
+from lookup.warm_start import WarmStart
+from proxy.cells.addresses import Addresses
+from proxy.flag_switch import FlagSwitch
+from proxy.forward.downstream import Downstream
+from proxy.forward.edge import Edge
+from proxy.forward.wheel import TICK_S
+from proxy.kernel.accept_queue import waiting
+from proxy.tiers import Tiers
+
+_BACKLOG: Final = 4096
+_LOG_FLUSH_TICKS: Final = 2
+_TRIM_TICKS: Final = 5
+_KEYS_TICKS: Final = 20
+_QUIET_S: Final = 1.0
+_DRAIN_STEP_S: Final = 0.05
+_SETTLE_S: Final = 0.2
+"""Two round trips of a distant client."""
+
+_LAST_SNAPSHOT_S: Final = 0.5
+_LAST_WORD_S: Final = 0.5
+"""So long a worker that ends waits until its lease is given back; else it runs out."""
+
+_log = logging.getLogger("homecell")
+
+
+def end_without(task: asyncio.Task[None]) -> None:
+    """A part that should run for ever has failed: end this worker in order, for the supervisor to replace."""
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        _log.critical("a part of this worker failed; it ends, to be replaced", exc_info=failure)
+        signal.raise_signal(signal.SIGTERM)
+
+
+class RunningEdge:
+    """One worker's data plane, from `start` to `drain`."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        tiers: Tiers,
+        switch: FlagSwitch,
+        follower: ChangeFollower,
+        keeper: LeaseKeeper | None,
+        addresses: Addresses,
+        warm_start: WarmStart | None,
+        snapshot_interval_s: float,
+    ) -> None:
+        self._edge = edge
+        self._tiers = tiers
+        self._switch = switch
+        self._follower = follower
+        self._keeper = keeper
+        self._servers: dict[int, tuple[asyncio.Server, socket.socket]] = {}
+        self._ticks = 0
+        self._warm_start = warm_start
+        works = [self._tick(), follower.run(), addresses.keep_fresh()]
+        if keeper is not None:
+            works.append(keeper.run())
+        if tiers.relay is not None:
+            works.append(tiers.relay.run())
+        if warm_start is not None:
+            works.append(warm_start.keep(snapshot_interval_s, self._feed_as_of_s, self._flags))
+        self._tasks = [edge.loop.create_task(work) for work in works]
+        for task in self._tasks:
+            task.add_done_callback(end_without)
+
+    def flag_versions(self) -> dict[str, int]:
+        """For each flagged cell: the version of the flag that this worker applies."""
+        return dict(self._edge.snapshot.board.versions)
+
+    def _feed_as_of_s(self) -> float:
+        return self._follower.fresh_as_of_s
+
+    def _flags(self) -> Iterable[FlagRecord]:
+        return self._edge.snapshot.board.records
+
+    def reopen_logs(self) -> None:
+        """Write the access log to a fresh file of the same name (rotation)."""
+        self._edge.access_log.reopen()
+
+    async def adopt(self, listener: socket.socket) -> int:
+        """Accept on this listener as well, as long as `release` is not called with the number returned."""
+        number = listener.fileno()
+        # uvloop closes its own descriptor; the supervisor's duplicate keeps what is queued
+        server = await self._edge.loop.create_server(
+            self._connection,  # type: ignore[arg-type]
+            sock=listener,
+            backlog=_BACKLOG,
+        )
+        self._servers[number] = (server, listener)
+        return number
+
+    def _connection(self) -> Downstream:
+        return Downstream(self._edge)
+
+    def release(self, number: int) -> None:
+        """Accept no more on a listener that was adopted."""
+        if number in self._servers:
+            server, _ = self._servers.pop(number)
+            server.close()
+
+    # Time.
+
+    async def _tick(self) -> None:
+        """Move the wheel on; trim, flush and look at the key files now and then."""
+        edge = self._edge
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._ticks += 1
+            edge.wheel.advance(edge.loop.time())
+            try:
+                self._chores()
+            except Exception:
+                _log.exception("a periodic chore failed")
+
+    def _chores(self) -> None:
+        edge = self._edge
+        if self._ticks % _LOG_FLUSH_TICKS == 0:
+            edge.access_log.flush()
+            if self._follower.fresh_as_of_s > 0.0:
+                edge.meters.feed_seen(self._follower.fresh_as_of_s)
+        if self._ticks % _TRIM_TICKS == 0:
+            self._switch.expire()
+            for link in edge.snapshot.links.values():
+                link.pool.trim()
+        if self._ticks % _KEYS_TICKS == 0:
+            edge.identify.reload(time.time())
+
+    # The end.
+
+    async def drain(self, timeout_s: float) -> None:
+        """Accept who is queued already and no more, let requests and replies under way finish, close all.
+
+        All this takes at most `timeout_s`; what has not finished by then is cut.
+        """
+        edge = self._edge
+        edge.stopping = True
+        until_s = edge.loop.time() + timeout_s
+        await self._accept_the_queued(until_s)
+        for server, _ in self._servers.values():
+            server.close()
+        closed_s = edge.loop.time()
+        while edge.connections and edge.loop.time() < until_s:
+            if edge.loop.time() - closed_s > _QUIET_S and all(c.idle for c in edge.connections):
+                break
+            await asyncio.sleep(_DRAIN_STEP_S)
+        for connection in list(edge.connections):
+            if connection.idle:
+                connection.close()
+            else:
+                connection.abort()
+        await self._stop()
+
+    async def _accept_the_queued(self, until_s: float) -> None:
+        """Until nobody waits, at least _SETTLE_S: by then the handshakes that were under way are done.
+
+        Where the supervisor lets nobody in any more, as the whole edge stops, the queues shrink from look to
+        look. Where they don't, it serves on, and who is queued waits for this worker's successor.
+        """
+        loop = self._edge.loop
+        await asyncio.sleep(min(_SETTLE_S, until_s - loop.time()))
+        before, left = -1, self._queued()
+        while left and loop.time() < until_s and (before < 0 or left < before):
+            await asyncio.sleep(_DRAIN_STEP_S)
+            before, left = left, self._queued()
+
+    def _queued(self) -> int:
+        return sum(waiting(listener) for _, listener in self._servers.values())
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._keep_last_snapshot()
+        await self._end_lease()
+        await self._edge.confirmations.close()
+        await self._edge.resolver.close()
+        for link in self._edge.snapshot.links.values():
+            link.pool.close_idle()
+        await self._tiers.close()
+        self._edge.access_log.close()
+
+    async def _end_lease(self) -> None:
+        if self._keeper is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_S):
+                    await self._keeper.end()
+
+    async def _keep_last_snapshot(self) -> None:
+        if self._warm_start is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SNAPSHOT_S):
+                    await self._warm_start.write(self._feed_as_of_s(), self._flags())
