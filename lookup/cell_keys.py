@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, Protocol
 
-from lookup.scan import FIRST, HomeScan
+from lookup.scan import FIRST, Page
 
 PAGE_RECORDS: Final = 2000
 """In memory at a time."""
 
 
-async def keys_of(scan: HomeScan, cell: str) -> AsyncIterator[str]:
+class RecordPages(Protocol):
+    """The part of scan.HomeScan that is needed here."""
+
+    async def scan(self, cursor: str, limit: int) -> Page:
+        """scan.HomeScan.scan."""
+
+
+async def keys_of(records: RecordPages, cell: str) -> AsyncIterator[str]:
     """Also those that are being moved out of it. Of those that come meanwhile some may be missed.
 
     Raises StoreUnavailableError.
     """
     cursor: str | None = FIRST
     while cursor is not None:
-        page = await scan.scan(cursor, PAGE_RECORDS)
+        page = await records.scan(cursor, PAGE_RECORDS)
         for record in page.records:
             if record.cell == cell:
                 yield record.key

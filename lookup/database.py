@@ -1,13 +1,14 @@
-"""What a database is to those who may do everything with it: store, feed, log of moves, book of leases."""
+"""What a database is to those who may do everything with it: store, feed, pages, log of moves, leases."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from lookup.cell_keys import RecordPages
 from lookup.leases import LeaseBook
 from lookup.move_log import MoveLog
 from lookup.ports import FeedingStore
 
 
-class Database(FeedingStore, MoveLog, LeaseBook, Protocol):
+class Database(FeedingStore, RecordPages, MoveLog, LeaseBook, Protocol):
     """A lookup service is a store with its feed, and no more; SQLite and Cassandra are this."""

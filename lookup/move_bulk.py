@@ -7,13 +7,12 @@ again in the log of moves, nobody is moved twice by one operation, and nothing e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from math import inf
 from typing import Final
 
 from lookup.assignment import Assignment
 from lookup.move_fates import (
-    BulkLog,
     BulkOrder,
     Ending,
     Fate,
@@ -25,7 +24,7 @@ from lookup.move_fates import (
     unknown,
 )
 from lookup.move_list import Wish
-from lookup.move_log import MoveInProgressError, MoveTakenError
+from lookup.move_log import MoveInProgressError, MoveLog, MoveTakenError
 from lookup.move_pace import Pace, too_many_failed
 from lookup.move_targets import Stays, Targets
 from lookup.mover import HOLD_S, Mover, MoveRefusedError
@@ -48,7 +47,7 @@ class BulkMover:
     def __init__(
         self,
         store: Store,
-        log: BulkLog,
+        log: MoveLog,
         mover: Mover,
         targets: Targets,
         pace: Pace,
@@ -83,6 +82,11 @@ class BulkMover:
         """How many users are being looked after now."""
         return len(self._under_way)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether no more begin."""
+        return self._stop is not Stop.NOT
+
     def stop(self) -> None:
         """Begin no more; those under way come to their end. Cancel `run` to leave those open, too."""
         self._halt(Stop.ASKED)
@@ -102,11 +106,16 @@ class BulkMover:
             await self._wait_for_others(group)
         return Outcome(self._stop, self._failure)
 
+    async def left_open(self) -> Sequence[Move]:
+        """The operation's moves that are not over. Raises StoreUnavailableError."""
+        prefix = member_operation(self._order.operation, "")
+        moves = await self._log.moves(open_only=True, limit=_OPEN_AT_ONCE)
+        return [move for move in moves if move.order.operation.startswith(prefix)]
+
     async def _resume(self, group: asyncio.TaskGroup) -> None:
         """These users can't write until their moves are over: so they come first, even beyond `most`."""
-        prefix = member_operation(self._order.operation, "")
-        for move in await self._log.moves(open_only=True, limit=_OPEN_AT_ONCE):
-            if move.order.operation.startswith(prefix) and self._stop is Stop.NOT:
+        for move in await self.left_open():
+            if self._stop is Stop.NOT:
                 self._resumed.add(move.order.key)
                 await self._places.acquire()
                 self._look_after(Wish(move.order.key, move.order.target), group)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote
 
 from lookup.assignment import Assignment
 from lookup.move_list import Wish
-from lookup.move_log import MoveLog
 from lookup.move_targets import Stays
 from lookup.moves import Move, Step
 from lookup.ports import StoreUnavailableError
@@ -80,13 +79,6 @@ class Outcome:
 
     stop: Stop
     failure: StoreUnavailableError | None = None
-
-
-class BulkLog(MoveLog, Protocol):
-    """A log that knows what belongs together."""
-
-    async def noted_under(self, bulk: str) -> int:
-        """How many moves of this bulk's operation were ever noted. Raises StoreUnavailableError."""
 
 
 def member_operation(bulk: str, key: str) -> str:

@@ -44,6 +44,9 @@ class MoveLog(Protocol):
     async def moves_of(self, key: str) -> Sequence[Move]:
         """The moves of one key, the one noted last first."""
 
+    async def noted_under(self, bulk: str) -> int:
+        """How many moves were ever noted whose operation ids are `bulk`, a slash, and more."""
+
     async def hold_move(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
         """Carry the move out until then; extends one's own hold. Raises MoveTakenError if another holds it.
 

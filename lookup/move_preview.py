@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from lookup.assignment import Assignment
-from lookup.move_fates import BulkOrder, Ending, Fate, known_before, member_operation, staying, unknown
+from lookup.move_fates import (
+    BulkOrder,
+    Ending,
+    Fate,
+    known_before,
+    member_operation,
+    staying,
+    unknown,
+)
 from lookup.move_list import Wish
 from lookup.move_log import MoveLog
 from lookup.move_targets import Stays, Targets
@@ -52,27 +61,30 @@ class Preview:
 
 
 async def preview(
-    store: Store,
-    log: MoveLog,
-    targets: Targets,
-    order: BulkOrder,
-    wishes: AsyncIterator[Wish],
-    noted_before: int,
+    store: Store, log: MoveLog, targets: Targets, order: BulkOrder, wishes: AsyncIterator[Wish]
 ) -> Preview:
     """Goes through the whole list. Raises StoreUnavailableError."""
     found = Preview()
-    most = None if order.most is None else max(0, order.most - noted_before)
+    most = None if order.most is None else order.most - await log.noted_under(order.operation)
     async for together in _together(wishes):
         records = await store.read([wish.key for wish in together])
+        moves = await _known_moves(log, order.operation, records)
         for wish in together:
             if most is not None and found.to.total() >= most:
                 return found
             record = records.get(wish.key)
-            move = None
-            if noted_before and record is not None:
-                move = await log.move(member_operation(order.operation, record.key))
-            found.note(_ending(wish, record, move, targets))
+            found.note(_ending(wish, record, moves.get(wish.key), targets))
     return found
+
+
+async def _known_moves(
+    log: MoveLog, operation: str, records: Mapping[str, Assignment]
+) -> Mapping[str, Move | None]:
+    """By the wished key: what this operation has noted before."""
+    found = await asyncio.gather(
+        *(log.move(member_operation(operation, record.key)) for record in records.values())
+    )
+    return dict(zip(records, found, strict=True))
 
 
 def _ending(wish: Wish, record: Assignment | None, move: Move | None, targets: Targets) -> Ending:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lookup.assignment import Assignment
@@ -87,9 +87,11 @@ class Mover:
 
         Raises MoveRefusedError, MoveInProgressError, StoreUnavailableError (ask again with the same id).
         """
+        record = (await self._store.read([order.key])).get(order.key)
+        if record is not None and record.key != order.key:
+            order = replace(order, key=record.key)  # what was given names this one
         known = await self._log.move(order.operation)
         if known is None:
-            record = (await self._store.read([order.key])).get(order.key)
             _insist_on_movable(order, record)
             assert record is not None
             known = await self._log.note_move(order, record, self._clock())

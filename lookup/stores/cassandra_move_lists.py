@@ -53,6 +53,11 @@ class MoveLists:
                 return found[:limit]
         return found
 
+    async def count_under(self, prefix: str) -> int:
+        """How many are listed whose operation ids begin so."""
+        pages = self._session.scan(f"SELECT operation FROM {self._noted}", ())
+        return sum([row[0].startswith(prefix) async for page in pages for row in page])
+
     async def _chunks(self, table: str) -> AsyncIterator[list[Row]]:
         """The rows, latest first, a few at a time."""
         by_day = f"SELECT DISTINCT day FROM {table}"

@@ -91,6 +91,10 @@ class Moves:
         found = await self._moves_of(key)
         return sorted(found, key=lambda move: (-move.begun_at_s, move.order.operation))
 
+    async def noted_under(self, bulk: str) -> int:
+        """MoveLog.noted_under."""
+        return await self._lists.count_under(f"{bulk}/")
+
     async def hold(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
         """MoveLog.hold_move."""
         for _ in range(_ATTEMPTS):

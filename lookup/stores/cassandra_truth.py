@@ -10,9 +10,11 @@ from lookup.leases import Lease
 from lookup.moves import Event, Move, MoveOrder, Position
 from lookup.outbox import Publisher
 from lookup.ports import StoreUnusableError
+from lookup.scan import Page
 from lookup.stores.cassandra import CassandraStore
 from lookup.stores.cassandra_leases import Leases
 from lookup.stores.cassandra_moves import Moves
+from lookup.stores.cassandra_scan import HomeScanner
 from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
 
@@ -26,10 +28,15 @@ class CassandraTruth(CassandraStore):
     ) -> None:
         super().__init__(session, settings, publisher)
         self._moves = Moves(session, settings)
+        self._scanner = HomeScanner(session, settings)
         self._leases = Leases(session, settings, publisher)
 
     def _statements(self) -> list[str]:
         return [*super()._statements(), *self._leases.statements()]
+
+    async def scan(self, cursor: str, limit: int) -> Page:
+        """HomeScan.scan."""
+        return await self._scanner.scan(cursor, limit)
 
     # MoveLog
 
@@ -48,6 +55,10 @@ class CassandraTruth(CassandraStore):
     async def moves_of(self, key: str) -> Sequence[Move]:
         """MoveLog.moves_of."""
         return await self._moves.of_key(key)
+
+    async def noted_under(self, bulk: str) -> int:
+        """MoveLog.noted_under; reads the list of all moves."""
+        return await self._moves.noted_under(bulk)
 
     async def hold_move(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
         """MoveLog.hold_move."""

@@ -52,7 +52,7 @@ def of_key(connection: sqlite3.Connection, key: str) -> list[Move]:
 
 
 def noted_under(connection: sqlite3.Connection, bulk: str) -> int:
-    """BulkLog.noted_under."""
+    """MoveLog.noted_under."""
     found: int = connection.execute(
         "SELECT count(*) FROM move WHERE operation >= ? || '/' AND operation < ? || '0'", (bulk, bulk)
     ).fetchone()[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -26,6 +24,8 @@ from proxy.cli.answers import (
 )
 from proxy.cli.completion import cell_names
 from proxy.cli.durations import Duration
+from proxy.cli.evacuate import evacuate_cell
+from proxy.cli.login import login_name
 from proxy.cli.tables import address, moment, show_table, span
 
 if TYPE_CHECKING:
@@ -56,13 +56,14 @@ class CellRow:
 
 @click.group("cells", context_settings=HELP_SETTINGS)
 def command() -> None:
-    """Show the cells, take one out of service, put it back.
+    """Show the cells, take one out of service, put it back, empty it.
 
     \b
     Examples:
       homecell cells list
       homecell cells flag eu-west-1-cell-01 down --reason "disk full" --expires-in 2h
       homecell cells flag eu-west-1-cell-01 serving
+      homecell cells evacuate eu-west-1-cell-01 --copy-command ./copy-user.sh
     """
 
 
@@ -224,18 +225,6 @@ def _check_flag(flag: str, reason: str, author: str, expires_in: int | None) -> 
             raise UsageMistakeError(f"{option} is too long or has control characters", mend)
 
 
-def login_name() -> str:
-    """Who sits at the terminal, also behind sudo; else whose process this is."""
-    try:
-        return os.getlogin()
-    except OSError:
-        pass
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid-{os.getuid()}"
-
-
 def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None:
     from proxy.cli.acknowledgement import AdminUnreachableError, ask_workers, wait_until_applied
 
@@ -268,3 +257,6 @@ def acknowledgement_text(state: Acknowledged) -> str:
     workers = "1 worker" if state.workers == 1 else f"{state.workers} workers"
     slowest = f", slowest {span(state.slowest_s)}" if state.applied else ""
     return f"applied on {state.applied} of {workers}{slowest}"
+
+
+command.add_command(evacuate_cell)

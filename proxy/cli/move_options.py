@@ -9,7 +9,7 @@ from functools import wraps
 import click
 
 from proxy.cli.answers import UsageMistakeError
-from proxy.cli.cells import login_name
+from proxy.cli.login import login_name
 from proxy.cli.moving import Waits, wait_options
 
 
@@ -57,7 +57,11 @@ def move_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--no-copy", is_flag=True, help="There is nothing to copy."),
         click.option(
-            "--copy-command", "copy_hook", default="", help="What copies the user's bytes; see below."
+            "--copy-command",
+            "copy_hook",
+            default="",
+            help="What copies the user's bytes, a command or a URL; `homecell users move --help` says what it "
+            "is told.",
         ),
     ):
         run = option(run)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from proxy.cli.answers import NO, OK, CommandError, UnreachableError, UsageMistakeError
-from proxy.cli.cells import login_name
 from proxy.cli.durations import Duration
+from proxy.cli.login import login_name
 from proxy.cli.tables import moment
 
 if TYPE_CHECKING:

@@ -1,0 +1,198 @@
+"""Carries a move of many users out for a command: asks the store, drives, listens to Ctrl-C, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from lookup.flags import FlagRecord
+from lookup.hooks import OperatorHooks
+from lookup.move_bulk import BulkMover
+from lookup.move_fates import BulkOrder, Ending, Outcome, Stop
+from lookup.move_list import Wish
+from lookup.move_pace import Pace
+from lookup.move_preview import preview
+from lookup.move_targets import Targets
+from lookup.mover import MoveListener, Mover, Patience
+from lookup.placement import CellRoom, ShareLimits
+from lookup.placer import PlacementPlan, closed_cells
+from proxy.cli.answers import UsageMistakeError
+from proxy.cli.bulk_end import Ended, Foresight, report
+from proxy.cli.bulk_options import BulkChoices
+from proxy.cli.bulk_progress import Progress, progress_for
+from proxy.cli.bulk_report import Tally
+from proxy.cli.move_options import MoveChoices
+from proxy.cli.moving import holder
+from proxy.cli.store import with_database
+from proxy.cli.user_move import find_cell
+
+if TYPE_CHECKING:
+    from lookup.database import Database
+    from proxy.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Whom to move.
+
+    wishes   the users, from the beginning each time
+    count    how many these are at most, from the number of users in each cell
+    name     of the operation unless another is given, from the flags as they are
+    leaving  the cell that they are to leave, "" when they may be anywhere
+    whole    whether that cell is to be empty in the end
+    most     at most so many, None for all
+    """
+
+    wishes: Callable[[Database], AsyncIterator[Wish]]
+    count: Callable[[Mapping[str, int]], int]
+    name: Callable[[Mapping[str, FlagRecord]], str]
+    leaving: str = ""
+    whole: bool = False
+    most: int | None = None
+
+
+def carry_out(
+    settings: Settings, errand: Errand, choices: MoveChoices, bulk: BulkChoices, as_json: bool
+) -> None:
+    """All of a command; ends it with an honest exit code."""
+    if not bulk.dry_run:
+        choices.insist_on_clear_copying()
+    for name in bulk.targets:
+        if find_cell(settings, name).name == errand.leaving:
+            raise UsageMistakeError(f"{name} is the cell that is to be left", "leave it out of --to")
+
+    async def work(store: Database) -> Ended | Foresight:
+        return await _Run(settings, errand, choices, bulk, as_json).of(store)
+
+    report(with_database(settings, work), as_json)
+
+
+class _Run:
+    def __init__(
+        self, settings: Settings, errand: Errand, choices: MoveChoices, bulk: BulkChoices, as_json: bool
+    ) -> None:
+        self._settings = settings
+        self._errand = errand
+        self._choices = choices
+        self._bulk = bulk
+        self._quiet = as_json
+
+    async def of(self, store: Database) -> Ended | Foresight:
+        errand = self._errand
+        flags, users_of = await store.flags(), await store.count_by_cell()
+        closed = closed_cells(flags, time.time())
+        for name in closed.intersection(self._bulk.targets):
+            mend = f"choose another cell, or put it back: homecell cells flag {name} serving"
+            raise UsageMistakeError(f"{name} is flagged {flags[name].flag}: {flags[name].reason}", mend)
+        order = self._order(self._bulk.operation or errand.name(flags))
+        plan = plan_of(self._settings)
+        targets = Targets(plan, self._bulk.targets or None, errand.leaving, users_of, closed)
+        if self._bulk.dry_run:
+            found = await preview(store, store, targets, order, errand.wishes(store))
+            return Foresight(order.operation, found)
+        await self._tell_what_begins(store, order)
+        total = min(errand.count(users_of), errand.most or sys.maxsize)
+        return await self._move(store, targets, order, total)
+
+    async def _tell_what_begins(self, store: Database, order: BulkOrder) -> None:
+        before = ""
+        if order.most is not None:
+            noted = await store.noted_under(order.operation)
+            before = f"; {noted:,} of at most {order.most:,} moves were begun before" if noted else ""
+        self._say(f"operation {order.operation}{before}")
+
+    async def _move(self, store: Database, targets: Targets, order: BulkOrder, total: int) -> Ended:
+        begun_s = time.monotonic()
+        tally = Tally(order.operation, self._bulk.failures_file)
+        progress = progress_for(total, self._quiet)
+        mover = self._mover(store, targets, order, tally, progress)
+        try:
+            outcome, left_open = await self._until_over(mover, store)
+        finally:
+            progress.close()
+            tally.close()
+        left = 0
+        if self._errand.whole and outcome.stop is Stop.NOT:
+            left = (await store.count_by_cell()).get(self._errand.leaving, 0)
+        took_s = time.monotonic() - begun_s
+        return Ended(order.operation, tally, outcome, took_s, self._errand.leaving, left, left_open)
+
+    def _mover(
+        self, store: Database, targets: Targets, order: BulkOrder, tally: Tally, progress: Progress
+    ) -> BulkMover:
+        def tell(ending: Ending) -> None:
+            tally.hear(ending)
+            progress.show(tally)
+
+        waits = self._choices.waits
+        hooks = OperatorHooks(float(waits.hook_s))
+        patience = Patience(acknowledge_s=float(waits.acknowledge_s))
+        one = Mover(store, store, store, hooks, holder(), time.time, patience, MoveListener())
+        pace = Pace(self._bulk.per_s, time.monotonic)
+        return BulkMover(store, store, one, targets, pace, order, tell, time.time)
+
+    async def _until_over(self, mover: BulkMover, store: Database) -> tuple[Outcome, int]:
+        """What came of it, and how many moves were left open by a second Ctrl-C."""
+        running = asyncio.ensure_future(mover.run(self._errand.wishes(store)))
+
+        def interrupted() -> None:
+            if mover.is_stopping:
+                running.cancel()
+                return
+            mover.stop()
+            again = "; once more leaves them as they are" if mover.under_way else ""
+            self._say(f"stopping: {mover.under_way} under way come to their end{again}")
+
+        with _signals(interrupted):
+            try:
+                return await running, 0
+            except asyncio.CancelledError:
+                return Outcome(Stop.ASKED), len(await mover.left_open())
+
+    def _order(self, operation: str) -> BulkOrder:
+        choices, bulk = self._choices, self._bulk
+        return BulkOrder(
+            operation,
+            choices.copy_hook,
+            choices.verify_hook,
+            choices.author,
+            choices.reason,
+            bulk.fit(choices),
+            self._errand.most,
+            bulk.share,
+        )
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            click.echo(text, err=True)
+
+
+@contextmanager
+def _signals(interrupted: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def plan_of(settings: Settings) -> PlacementPlan:
+    """The inventory and the law, as the choice of a cell wants them."""
+    rooms = [
+        CellRoom(cell.name, cell.jurisdiction, cell.weight, cell.capacity, cell.tenants)
+        for cell in settings.cells
+    ]
+    laws = {law: rule.allow for law, rule in settings.residency.items()}
+    limits = ShareLimits(settings.placement.share_warning, settings.placement.share_cap)
+    return PlacementPlan(rooms, laws, limits)
