@@ -14,6 +14,7 @@ from proxy.forward.edge import Edge
 from proxy.forward.journey import Journey
 from proxy.forward.outbox import Outlet
 from proxy.forward.wheel import NEVER_S, Timed
+from proxy.kernel.send_queue import unacknowledged_bytes
 from proxy.observe.access_log import AccessRecord
 from proxy.wire.fields import MAX_HEAD_BYTES
 from proxy.wire.ids import REQUEST_ID_DIGITS
@@ -31,6 +32,9 @@ _SERVED_AT_ONCE: Final = 64
 
 _LINGER_S: Final = 2.0
 _ALL_BYTES: Final = 1 << 62
+_READER_LOOKS: Final = 4
+"""Looks at a reader in the time in which it must have taken something."""
+
 _RESET: Final = struct.pack("ii", 1, 0)
 
 # Phases of a connection.
@@ -58,13 +62,14 @@ class Downstream(Timed):
         "_buffer",
         "_edge",
         "_ended",
+        "_fruitless_looks",
         "_holds",
         "_journey",
         "_more",
         "_phase",
         "_serving",
         "_transport",
-        "_unsent_bytes",
+        "_untaken_bytes",
         "outlet",
         "peer",
         "write_paused",
@@ -82,7 +87,8 @@ class Downstream(Timed):
         self._holds = 0
         self._serving = False
         self._ended = False
-        self._unsent_bytes = _ALL_BYTES
+        self._untaken_bytes = _ALL_BYTES
+        self._fruitless_looks = 0
         self.peer = Peer("", False)
         self.write_paused = False
 
@@ -307,14 +313,38 @@ class Downstream(Timed):
         Once all was handed to the kernel, closing loses nothing: a slow client gets the rest all the same.
         """
         transport = self._transport
-        left_bytes = transport.get_write_buffer_size() if transport is not None else 0
-        if transport is not None and left_bytes == 0:
+        if transport is not None and transport.get_write_buffer_size() == 0:
             transport.close()
-        elif left_bytes < self._unsent_bytes:
-            self._unsent_bytes = left_bytes
-            self._edge.wheel.set_deadline(self, self._edge.timeouts.body_s)
-        else:
+        elif self.reader_is_stuck():
             self.abort()
+
+    # A client that reads slowly.
+
+    def watch_reader(self) -> None:
+        """The client takes no more for now; `on_deadline` will tell when to ask whether it is stuck."""
+        self._untaken_bytes = _ALL_BYTES
+        self._fruitless_looks = 0
+        self._look_at_reader_later()
+
+    def reader_is_stuck(self) -> bool:
+        """Whether the client took nothing for as long as `body_s`; if it isn't, it is looked at again later.
+
+        The kernel's share counts too: what leaves the transport may go no further than there.
+        """
+        transport = self._transport
+        if transport is None:
+            return True
+        sock: socket.socket = transport.get_extra_info("socket")
+        untaken_bytes = transport.get_write_buffer_size() + unacknowledged_bytes(sock)
+        self._fruitless_looks = 0 if untaken_bytes < self._untaken_bytes else self._fruitless_looks + 1
+        self._untaken_bytes = untaken_bytes
+        if self._fruitless_looks == _READER_LOOKS:
+            return True
+        self._look_at_reader_later()
+        return False
+
+    def _look_at_reader_later(self) -> None:
+        self._edge.wheel.set_deadline(self, self._edge.timeouts.body_s / _READER_LOOKS)
 
     def abort(self) -> None:
         """Reset the connection, so that what was sent can't be taken for a whole reply."""

@@ -95,9 +95,10 @@ class ReplyFlow(Exchange):
             self._await_more()
 
     def _await_more(self) -> None:
-        self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
-        if self.down.write_paused and self.upstream is not None:
-            self.upstream.pause()
+        if self.down.write_paused:
+            self.on_client_congested()
+        else:
+            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
 
     def _complete(self) -> None:
         upstream = self.upstream
@@ -146,6 +147,7 @@ class ReplyFlow(Exchange):
         """The client takes no more for now."""
         if self.upstream is not None and self.state == REPLY:
             self.upstream.pause()
+            self.down.watch_reader()
 
     def on_client_writable(self) -> None:
         """The client takes more again; the time that it took none was not the cell's."""
@@ -166,6 +168,8 @@ class ReplyFlow(Exchange):
         """Something took too long: the client's body, the cell's reply, or either inside the reply."""
         upstream = self.upstream
         if self.state == REPLY:
+            if self.down.write_paused and not self.down.reader_is_stuck():
+                return
             self.drop_upstream()
             self.break_off("client-too-slow" if self.down.write_paused else errors.CELL_TIMEOUT.slug)
         elif self.state == SENT and self._client_owes(upstream):

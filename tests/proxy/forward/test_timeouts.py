@@ -158,20 +158,6 @@ async def test_a_reply_that_stalls_is_broken_off(stage: Stage) -> None:
 
 
 @staged
-async def test_a_client_that_does_not_read_its_reply_is_cut_off(stage: Stage) -> None:
-    client, cell = await exchange(stage)
-    client.stop_reading()
-    cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: %d" % (64 << 20)))
-    block = bytes(1 << 20)
-    while not any(connection.write_paused for connection in stage.edge.connections):
-        cell.send(block)
-        await asyncio.sleep(0.001)
-    stage.pass_time(BODY_S)
-    await cell.until_cut()
-    assert (await stage.logged())["reason"] == "client-too-slow"
-
-
-@staged
 async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> None:
     client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: %d" % (64 << 20)))
     cell.stop_reading()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import pytest
 
+from proxy.kernel.send_queue import unacknowledged_bytes
 from proxy.model import Endpoint
 from proxy.workers.listeners import ListenError, listen
 from tests.proxy.workers.stage import free_port
@@ -36,3 +38,16 @@ def test_an_address_that_another_edge_listens_on_is_refused_and_not_shared() -> 
 def test_an_address_that_is_not_this_machines_is_refused() -> None:
     with pytest.raises(ListenError, match="Cannot assign requested address"):
         listen(Endpoint("192.0.2.1", 8080), 1)
+
+
+def test_what_the_kernel_holds_for_a_client_that_does_not_read_is_bounded() -> None:
+    at = Endpoint("127.0.0.1", free_port())
+    (listener,) = listen(at, 1)
+    with listener, socket.create_connection((at.host, at.port)):
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.setblocking(False)
+            with suppress(BlockingIOError):
+                while accepted.send(bytes(65536)):
+                    pass
+            assert 0 < unacknowledged_bytes(accepted) < 512 * 1024
