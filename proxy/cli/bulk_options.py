@@ -56,7 +56,7 @@ class BulkChoices:
     targets: tuple[str, ...]
     operation: str
     per_s: float | None
-    parallel: int
+    parallel: int | None
     share: float
     failures_file: Path | None
     dry_run: bool
@@ -75,7 +75,7 @@ def bulk_options(command: Callable[..., None]) -> Callable[..., None]:
         targets: str,
         operation: str,
         per_s: float | None,
-        parallel: int,
+        parallel: int | None,
         share: float,
         failures_file: Path | None,
         dry_run: bool,
@@ -114,7 +114,6 @@ def _options() -> tuple[Callable[[Callable[..., None]], Callable[..., None]], ..
         click.option(
             "--parallel",
             type=click.IntRange(1, 1000),
-            default=0,
             help=f"Moves under way at once.  [default: {_PARALLEL}; "
             f"{_PARALLEL_WITHOUT_HOOKS} without commands]",
         ),

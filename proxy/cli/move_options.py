@@ -60,8 +60,8 @@ def move_options(command: Callable[..., None]) -> Callable[..., None]:
             "--copy-command",
             "copy_hook",
             default="",
-            help="What copies the user's bytes, a command or a URL; `homecell users move --help` says what it "
-            "is told.",
+            help="What copies the user's bytes: a command, or a URL; `homecell users move --help` says what "
+            "it is told.",
         ),
     ):
         run = option(run)
