@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from random import Random
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from lookup.ports import StoreUnavailableError
+from tests.lookup.model.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -24,6 +26,7 @@ class Fate(Enum):
     REFUSED  it is not done, and the writer hears that nobody answers
     UNHEARD  it is done, and the writer hears that nobody answers
     STRAYED  the writer hears that nobody answers, while it is on its way
+    SLOW     it is on its way for long, and the writer waits
     """
 
     DONE = "done"
@@ -33,6 +36,10 @@ class Fate(Enum):
     REFUSED = "refused"
     UNHEARD = "unheard"
     STRAYED = "strayed"
+    SLOW = "slow"
+
+
+MISHAPS: Final = (Fate.BEFORE, Fate.AFTER, Fate.LATE, Fate.REFUSED, Fate.UNHEARD, Fate.STRAYED)
 
 
 class Fates:
@@ -41,15 +48,16 @@ class Fates:
     late   steps that are on their way: they may still land
     """
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic) -> None:
         self.coming: list[Fate] = []
+        self._traffic = traffic
         self.late: list[Callable[[], Awaitable[object]]] = []
 
     def draw(self, dice: Random, mishaps: float, steps: int) -> None:
-        """Fates for the next steps; that share of them is not DONE."""
-        bad = tuple(Fate)[1:]
+        """Fates for the next steps; that share of them are mishaps."""
         self.coming = [
-            dice.choice(bad) if dice.random() < mishaps else Fate.DONE for _ in range(dice.randint(0, steps))
+            dice.choice(MISHAPS) if dice.random() < mishaps else Fate.DONE
+            for _ in range(dice.randint(0, steps))
         ]
 
     async def meet(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -62,9 +70,21 @@ class Fates:
         if fate in (Fate.LATE, Fate.STRAYED):
             self.late.append(step)
             raise Crash if fate is Fate.LATE else StoreUnavailableError("nobody answers")
+        if fate is Fate.SLOW:
+            await self._on_its_way()
         done = await step()
         if fate is Fate.AFTER:
             raise Crash
         if fate is Fate.UNHEARD:
             raise StoreUnavailableError("nobody answers")
         return done
+
+    async def _on_its_way(self) -> None:
+        arrived = asyncio.Event()
+
+        async def arrive() -> None:
+            arrived.set()
+
+        self.late.append(arrive)
+        async with self._traffic.uncounted():
+            await arrived.wait()

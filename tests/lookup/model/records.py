@@ -19,6 +19,10 @@ class Records:
         """The latest that was seen."""
         return max(self.past.get(key, {NO_EPOCH: None}))
 
+    def cells_since(self, key: str, epoch: int) -> set[str]:
+        """Where the key was at home at that epoch and later."""
+        return {record.cell for at, record in self.past.get(key, {}).items() if at >= epoch}
+
     def saw(self, truth: Mapping[str, Assignment], keys: Iterable[str]) -> None:
         """Epochs never go back, and one epoch has one record."""
         for key in keys:

@@ -45,8 +45,8 @@ class SqliteStage:
 
     shared = None
 
-    def __init__(self) -> None:
-        self.fates = Fates()
+    def __init__(self, traffic: Traffic) -> None:
+        self.fates = Fates(traffic)
         self._folder = tempfile.TemporaryDirectory()
         self.store = self.log = self.leases = FatedStore(Path(self._folder.name) / "home.sqlite", self.fates)
         self._told = 0
@@ -97,4 +97,4 @@ class SqliteStage:
 
 async def sqlite_stage(traffic: Traffic, clock: Callable[[], float]) -> SqliteStage:  # noqa: ARG001
     """A stage with an empty store."""
-    return SqliteStage()
+    return SqliteStage(traffic)

@@ -28,6 +28,15 @@ class Traffic:
         finally:
             self.busy -= 1
 
+    @asynccontextmanager
+    async def uncounted(self) -> AsyncIterator[None]:
+        """Within `counted`: this will not come to an end by itself."""
+        self.busy -= 1
+        try:
+            yield
+        finally:
+            self.busy += 1
+
     def hold_back(self) -> None:
         """Answers from now on arrive late."""
         self._open.clear()

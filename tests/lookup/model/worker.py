@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from random import Random
 from typing import Final, Protocol, cast
 
@@ -16,11 +17,12 @@ from lookup.lease_keeper import LeaseKeeper
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT
-from lookup.ports import Store
+from lookup.ports import Store, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.resolver import Resolver
 from lookup.settings import LookupSettings
 from tests.lookup.model.cells import Cells, Request
+from tests.lookup.model.fates import Crash
 from tests.lookup.model.records import Records
 from tests.lookup.model.stage import Stage
 from tests.lookup.model.tap import Tap
@@ -36,7 +38,7 @@ SETTINGS: Final = LookupSettings(
     deadline_s=0.25,
     memory_entries=2,
     unknown_entries=2,
-    moved_keys=2,
+    moved_keys=1,
     claim_lifetime_s=CLAIM_LIFETIME_S,
     clock_skew_s=SKEW_S,
     failures_to_open=1_000_000,
@@ -94,6 +96,7 @@ class Worker:
             name, stage.leases, self.follower, self.fence, self.unix_s, lambda: world.now_s
         )
         self._following = asyncio.get_running_loop().create_task(self.follower.run())
+        self._renewing: asyncio.Task[None] | None = None
 
     def unix_s(self) -> float:
         """What its clock shows."""
@@ -101,9 +104,10 @@ class Worker:
 
     async def die(self) -> None:
         """Nothing is said to anybody; what was sent goes on."""
-        for task in (*self.deciding, self._following):
+        tasks = [*self.deciding, self._following, *([self._renewing] if self._renewing else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self.deciding, self._following, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.resolver.close()
         await self.confirmations.close()
         for request in self.requests:
@@ -115,6 +119,16 @@ class Worker:
         """A request arrives."""
         deciding = self._read(key, hint) if safe else self._write(key, hint)
         self.deciding.append(asyncio.get_running_loop().create_task(deciding))
+
+    def renew(self) -> None:
+        """Renew the lease, unless the renewal before is still on its way."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _renew(self) -> None:
+        async with self._world.traffic.counted():
+            with suppress(StoreUnavailableError, Crash):
+                await self.keeper.renew()
 
     def conclude(self) -> None:
         """Take note of requests that are decided; raises what they found wrong."""
@@ -138,10 +152,15 @@ class Worker:
         told = self.tap.told.get(key, NO_EPOCH)
         is_fresh = self.follower.position is not None
         found = await self._resolve(key, hint, safe=True)
-        if found.outcome is Outcome.FOUND and found.epoch != NO_EPOCH:
-            self._world.records.check_pair(key, found.cell, found.epoch, unsafe=False)
+        if found.outcome is Outcome.FOUND:
+            assert is_fresh or found.tier is not Tier.CLAIM, f"{self.name} believes {found} without a feed"
+            if found.epoch != NO_EPOCH:
+                self._world.records.check_pair(key, found.cell, found.epoch, unsafe=False)
             if is_fresh and found.tier is not Tier.STALE:
-                assert found.epoch >= told, f"{self.name} was told epoch {told} and says {found}"
+                cells = self._world.records.cells_since(key, told)
+                newer = found.epoch >= told or found.epoch == NO_EPOCH
+                assert newer, f"{self.name} was told epoch {told} and says {found}"
+                assert found.cell in cells, f"{self.name} was told epoch {told} and says {found}"
         self._issue(found)
 
     async def _write(self, key: str, hint: Hint | None) -> None:

@@ -16,7 +16,7 @@ from lookup.moves import OVER, Move, Step
 from lookup.ports import EpochConflictError, StoreUnavailableError
 from lookup.resolution import Hint
 from tests.lookup.model.cells import Cells
-from tests.lookup.model.fates import Crash
+from tests.lookup.model.fates import Crash, Fate
 from tests.lookup.model.operators import CLOCKS_S, Operators, cell_of
 from tests.lookup.model.records import Records
 from tests.lookup.model.stage import Stage
@@ -39,7 +39,7 @@ _STEPS_S: Final = (
     *(LINGER_S, LINGER_S + 4.0, HOLD_S, 70.0, 500.0),
 )
 
-BuildStage = Callable[[Traffic, Callable[[], float]], Coroutine[Any, Any, Stage]]
+BuildStage = Callable[[Traffic, Callable[[], float]], Awaitable[Stage]]
 """A stage in the running loop, with the model's clock in Unix seconds."""
 
 
@@ -55,7 +55,7 @@ class World:
         self.claims: list[tuple[str, Hint]] = []
         self._born = 0
         self._runner = asyncio.Runner(loop_factory=StandingLoop)
-        self.stage = self._runner.run(build(self.traffic, lambda: self.now_s))
+        self.stage = self._runner.run(_awaited(build(self.traffic, lambda: self.now_s)))
         self.operators = Operators(self)
 
     def begin(self) -> None:
@@ -85,8 +85,8 @@ class World:
         try:
             return await happening
         finally:
-            self.stage.fates.coming = []
             await self.traffic.settle()
+            self.stage.fates.coming = []
             for worker in self.workers:
                 worker.conclude()
                 self.claims += worker.cookies
@@ -121,6 +121,8 @@ class World:
     def worker_renews(self, dice: Random) -> None:
         if self.workers:
             self.stage.fates.draw(dice, 0.3, 1)
+            if dice.random() < 0.3:
+                self.stage.fates.coming = [Fate.SLOW]
             self.run(self._renew(dice.choice(self.workers)))
 
     def everybody_catches_up(self) -> None:
@@ -135,8 +137,7 @@ class World:
             await worker.tap.let_through(changes)
 
     async def _renew(self, worker: Worker) -> None:
-        with suppress(StoreUnavailableError, Crash):
-            await worker.keeper.renew()
+        worker.renew()
 
     # Requests and credentials.
 
@@ -309,6 +310,8 @@ class World:
         self._everybody_knows()
 
     def _quiet_down(self) -> None:
+        while self.stage.fates.late:
+            self.run(self._land(self.stage.fates.late.pop()))
         self.traffic.let_go()
         self.run(asyncio.sleep(0))
         for worker in self.workers:
@@ -332,6 +335,10 @@ class World:
 
     def _open_moves(self) -> list[Move]:
         return list(self.run(self.stage.log.moves(open_only=True, limit=100)))
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
 
 
 def _somebody(dice: Random) -> str:
