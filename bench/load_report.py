@@ -1,4 +1,7 @@
-"""What a load test saw, by home cell: latency, errors, whether each reply came from the right cell."""
+"""What a load test saw, by home cell: latency, errors, whether each reply came from the right cell.
+
+Strangers, whom no cell knows, have a line of their own, so that the line for all counts what locust counts.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,14 @@ _HEAD: Final = (
 )
 
 
+STRANGERS: Final = "strangers"
+EXPLAINED: Final = (
+    "strangers: users without a home. The edge itself tells them so (404): no cell is asked, and a 404 is no "
+    "error.\nall: every request that locust counts, theirs too. degraded: answers of the edge for a cell that "
+    "was down, as was due."
+)
+
+
 @dataclass(slots=True)
 class CellLoad:
     """What the users of one cell got; latencies of every kind of reply, in milliseconds."""
@@ -45,6 +56,7 @@ class LoadReport:
 
     def __init__(self, cells: Sequence[str]) -> None:
         self._cells = {name: CellLoad() for name in cells}
+        self._strangers = CellLoad()
         self.taken_down = ""
         self._complaints: Counter[str] = Counter()
 
@@ -55,6 +67,13 @@ class LoadReport:
         load.latencies_ms.append(latency_ms)
         if complaint:
             self._complaints[f"{home}: {complaint}"] += 1
+
+    def note_stranger(self, verdict: Verdict, latency_ms: float, complaint: str) -> None:
+        """The same for somebody without a home; RIGHT means that the edge said so."""
+        self._strangers.verdicts[verdict] += 1
+        self._strangers.latencies_ms.append(latency_ms)
+        if complaint:
+            self._complaints[f"{STRANGERS}: {complaint}"] += 1
 
     def complain(self, complaint: str) -> None:
         """Something that is no cell's was wrong."""
@@ -71,12 +90,13 @@ class LoadReport:
         return found
 
     def table(self, seconds: float) -> str:
-        """One line per cell, and one for all."""
+        """One line per cell, one for the strangers, and one for all."""
         everything = CellLoad()
-        for load in self._cells.values():
+        parts = {**self._cells, STRANGERS: self._strangers}
+        for load in parts.values():
             everything.verdicts.update(load.verdicts)
             everything.latencies_ms += load.latencies_ms
-        rows = [_row(name, load, seconds) for name, load in (*self._cells.items(), ("all", everything))]
+        rows = [_row(name, load, seconds) for name, load in (*parts.items(), ("all", everything))]
         widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD))]
         return "\n".join(
             "  ".join(text.ljust(width) if at == 0 else text.rjust(width) for at, (text, width) in cells)
@@ -85,18 +105,20 @@ class LoadReport:
 
     def write(self, path: Path, seconds: float) -> None:
         """The same as JSON, for a script."""
-        rows = {
-            name: dict(zip(_HEAD[1:], _row(name, load, seconds)[1:], strict=True))
-            for name, load in self._cells.items()
-        }
+        rows = {name: _named(name, load, seconds) for name, load in self._cells.items()}
         document = {
             "seconds": round(seconds, 1),
             "taken_down": self.taken_down,
             "cells": rows,
+            STRANGERS: _named(STRANGERS, self._strangers, seconds),
             "failures": self.failures(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _named(name: str, load: CellLoad, seconds: float) -> dict[str, str]:
+    return dict(zip(_HEAD[1:], _row(name, load, seconds)[1:], strict=True))
 
 
 def _row(name: str, load: CellLoad, seconds: float) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from bench.demo.population import UNKNOWN_USER, USERS, home_of
 from bench.demo.replies import ANSWERED_BY, DEGRADED_FIELD
 from bench.demo.tally import Verdict, judge
 from bench.demo.tokens import ALGORITHMS, Tokens
-from bench.load_report import LoadReport
+from bench.load_report import EXPLAINED, LoadReport
 from proxy.config import load
 
 DOWN_FROM: Final = 0.4
@@ -86,7 +86,7 @@ class Campaign:
         title = f"By home cell, over {self._took_s:.0f} s"
         if self.report.taken_down:
             title += f"; {self.flagged} was down for {self._back_s - self._down_s:.0f} s of it"
-        return "\n".join(["", title, "", self.report.table(self._took_s), "", *verdict])
+        return "\n".join(["", title, "", self.report.table(self._took_s), "", EXPLAINED, "", *verdict])
 
     def _flag(self, flag: str) -> None:
         command = [str(HOMECELL), "cells", "flag", "--config", str(self._config), self.flagged, flag]
@@ -130,13 +130,17 @@ class Person(HttpUser):
     def stranger(self) -> None:
         """Somebody whom no cell knows tries, and is told so."""
         token = self.campaign.tokens.token(UNKNOWN_USER, random.choice(ALGORITHMS))
+        asked_s = time.monotonic()
         url, headers = self.campaign.layout.eu.url + "/me", {"Authorization": f"Bearer {token}"}
         with self.client.get(url, name="stranger GET /me", headers=headers, catch_response=True) as reply:
             if reply.status_code == 404:
+                verdict, complaint = Verdict.RIGHT, ""
                 reply.success()
             else:
-                reply.failure(f"{reply.status_code} for an unknown user")
-                self.campaign.report.complain(f"{reply.status_code} for an unknown user")
+                verdict = Verdict.ERROR if reply.status_code else Verdict.LOST
+                complaint = f"{reply.status_code} for an unknown user"
+                reply.failure(complaint)
+        self.campaign.report.note_stranger(verdict, (time.monotonic() - asked_s) * 1e3, complaint)
 
     def _become_somebody(self) -> None:
         campaign = self.campaign

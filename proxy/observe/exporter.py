@@ -99,8 +99,8 @@ class _Families(Collector):
         seconds = HistogramMetricFamily(
             "homecell_request_seconds",
             "From a request's complete head to the last byte of its reply, as given to the client's "
-            "connection. Its body, the lookup and the cell are in it; not in it are the time that the head took "
-            "to arrive, and what the client had yet to read at the end.",
+            "connection. Its body, the lookup and the cell are in it; not in it are the time in which the "
+            "head arrived, and what the client had yet to read at the end.",
             labels=["cell"],
         )
         in_flight = GaugeMetricFamily("homecell_in_flight_requests", "Requests under way.", labels=["cell"])

@@ -40,12 +40,21 @@ def test_a_cell_taken_down_without_a_degraded_reply_fails_the_run() -> None:
     assert report.failures() == ["eu-1: no degraded reply, although it was taken down"]
 
 
-def test_the_table_has_a_line_for_each_cell_and_one_for_all() -> None:
-    head, first, second, everything = all_right().table(seconds=10).splitlines()
+def test_the_table_has_a_line_for_each_cell_one_for_strangers_and_one_for_all() -> None:
+    report = all_right()
+    report.note_stranger(Verdict.RIGHT, 2.0, "")
+    head, first, second, strangers, everything = report.table(seconds=10).splitlines()
     assert head.split()[:3] == ["cell", "requests", "req/s"]
     assert first.split() == ["eu-1", "100", "10.0", "51.0", "96.0", "100.0", "100.0", "0", "0", "0"]
     assert second.split() == ["eu-2", "1", "0.1", "1.0", "1.0", "1.0", "1.0", "1", "0", "0"]
-    assert everything.split()[:2] == ["all", "101"]
+    assert strangers.split() == ["strangers", "1", "0.1", "2.0", "2.0", "2.0", "2.0", "0", "0", "0"]
+    assert everything.split()[:2] == ["all", "102"]
+
+
+def test_a_stranger_who_is_not_told_so_fails_the_run() -> None:
+    report = all_right()
+    report.note_stranger(Verdict.ERROR, 2.0, "200 for an unknown user")
+    assert report.failures() == ["1 × strangers: 200 for an unknown user"]
 
 
 def test_the_same_is_written_for_scripts(tmp_path: Path) -> None:
@@ -53,6 +62,7 @@ def test_the_same_is_written_for_scripts(tmp_path: Path) -> None:
     all_right().write(path, seconds=10)
     written = json.loads(path.read_text())
     assert written["cells"]["eu-1"]["requests"] == "100"
+    assert written["strangers"]["requests"] == "0"
     assert written["failures"] == []
 
 
