@@ -54,9 +54,9 @@ class MoveLists:
         return found
 
     async def count_under(self, prefix: str) -> int:
-        """How many are listed whose operation ids begin so."""
+        """How many operations are listed whose ids begin so; reads the whole list."""
         pages = self._session.scan(f"SELECT operation FROM {self._noted}", ())
-        return sum([row[0].startswith(prefix) async for page in pages for row in page])
+        return len({row[0] async for page in pages for row in page if row[0].startswith(prefix)})
 
     async def _chunks(self, table: str) -> AsyncIterator[list[Row]]:
         """The rows, latest first, a few at a time."""

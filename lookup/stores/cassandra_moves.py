@@ -59,7 +59,14 @@ class Moves:
 
     async def note(self, order: MoveOrder, record: Assignment, now_s: float) -> Move:
         """MoveLog.note_move."""
-        await self._claim_operation(order)
+        owner_key = await self._claim_operation(order)
+        if owner_key != order.key:
+            elsewhere = await self._find_of(owner_key, order.operation)
+            if elsewhere is None:
+                raise StoreUnavailableError(
+                    f"operation {order.operation} was begun for another key; use another operation id"
+                )
+            return elsewhere.move
         move = Move(order, record.cell, record.jurisdiction, record.epoch, Step.INTENDED, now_s, now_s)
         for attempt in range(_ATTEMPTS):
             noted = {known.order.operation: known for known in await self._moves_of(order.key)}
@@ -138,13 +145,20 @@ class Moves:
                 return advanced
         raise _contended(operation)
 
-    async def _claim_operation(self, order: MoveOrder) -> None:
-        """See to it that an operation is of one key for ever."""
-        claimed = await self._session.ask(self._claim, (order.operation, order.key), self._deciding)
-        if not claimed[0][0] and await self._key(order.operation) != order.key:
-            raise StoreUnavailableError(
-                f"operation {order.operation} was begun for another key; use another operation id"
-            )
+    async def _claim_operation(self, order: MoveOrder) -> str:
+        """The key that this operation is of, for ever: this one's, unless it is another's already."""
+        for _ in range(_WRITE_ATTEMPTS):
+            try:
+                values = (order.operation, order.key)
+                claimed = await self._session.ask(self._claim, values, self._deciding)
+                if claimed[0][0]:
+                    return order.key
+            except StoreUnavailableError as failure:
+                _log.warning("a claim of an operation did not say how it ended, looking it up: %s", failure)
+            key = await self._key(order.operation)
+            if key is not None:
+                return key
+        raise _contended(order.operation)
 
     async def _key(self, operation: str) -> str | None:
         rows = await self._session.ask(self._key_of, (operation,), self._confirming)

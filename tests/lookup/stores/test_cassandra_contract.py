@@ -10,6 +10,9 @@ from bench.servers.redis import RedisServer
 from lookup.redis_clients import RedisSettings
 from tests.lookup.stores.cassandra_stage import empty, opened, settings_of
 from tests.lookup.stores.contract import OpenStore, StoreContract
+from tests.lookup.stores.leases_contract import LeaseBookContract
+from tests.lookup.stores.moves_contract import MoveLogContract
+from tests.lookup.stores.truth import OpenTruth
 from tests.support.servers import needed
 
 pytestmark = pytest.mark.slow
@@ -25,12 +28,25 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraRing]:
 
 
 @pytest.fixture
-def open_store(ring: CassandraRing, redis_server: RedisServer) -> OpenStore:
+def open_truth(ring: CassandraRing, redis_server: RedisServer) -> OpenTruth:
     settings = settings_of(ring)
     asyncio.run(empty(settings))
     redis = RedisSettings(((redis_server.host, redis_server.port),))
     return lambda: opened(settings, redis)
 
 
+@pytest.fixture
+def open_store(open_truth: OpenTruth) -> OpenStore:
+    return open_truth
+
+
 class TestCassandraStore(StoreContract):
     """The truth in a real Cassandra, its feed on a real Redis."""
+
+
+class TestCassandraMoveLog(MoveLogContract):
+    """Its log of moves."""
+
+
+class TestCassandraLeaseBook(LeaseBookContract):
+    """Its book of leases."""
