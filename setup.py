@@ -42,8 +42,11 @@ HOT_MODULES: tuple[str, ...] = (
     "proxy/wire/ids.py",
     "proxy/wire/reply.py",
     "proxy/wire/request.py",
+    "proxy/wire/request_checks.py",
+    "proxy/wire/request_head.py",
     "proxy/wire/rewrite.py",
     "proxy/wire/start_line.py",
+    "proxy/wire/unfinished.py",
 )
 """Source files that are compiled together, in one extension."""
 

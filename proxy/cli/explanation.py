@@ -27,7 +27,7 @@ from proxy.errors import Problem, Refusal
 from proxy.model import SOURCE_LABELS, Cell
 from proxy.rooms.residency import UNTOLD, permitted_users
 from proxy.rooms.routes import Route
-from proxy.wire.request import SAFE_METHODS
+from proxy.wire.request_head import SAFE_METHODS
 
 _PATIENCE_S: Final = 2.0
 """For the feed to be caught up and for the lookup: a cold process may take longer than a running edge."""

@@ -37,6 +37,8 @@ _READER_LOOKS: Final = 4
 
 _RESET: Final = struct.pack("ii", 1, 0)
 
+_CR: Final = 13
+
 # Phases of a connection.
 _HEAD: Final = 0
 _EXCHANGE: Final = 1
@@ -120,19 +122,26 @@ class Downstream(Timed):
         phase = self._phase
         if phase == _HEAD:
             begun = not self._buffer
-            if self._keep(data):
+            if begun:
+                self._buffer = data
+                self._serve()
+            elif self._keep(data):
                 self._serve()
             if self._buffer and self._phase == _HEAD:
-                if begun:
-                    self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
-                if self.write_paused and self._kept_bytes() > _LOOKAHEAD_BYTES:
-                    self._hold(_LOOKAHEAD)
+                self._await_rest(begun)
         elif phase == _EXCHANGE:
             journey = self._journey
             if journey is not None and journey.body_missing():
                 data = journey.body_arrived(data)
             if data:
                 self._look_ahead(data)
+
+    def _await_rest(self, begun: bool) -> None:
+        """There is a head's beginning, or there are requests that the client takes no replies to for now."""
+        if begun:
+            self._edge.wheel.set_deadline(self, self._edge.timeouts.head_s)
+        if self.write_paused and self._kept_bytes() > _LOOKAHEAD_BYTES:
+            self._hold(_LOOKAHEAD)
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read: what is under way is finished, then closed."""
@@ -202,8 +211,10 @@ class Downstream(Timed):
 
     def _take_head(self) -> bool:
         """Begin the request at the start of the buffer; False if its head is not complete or was refused."""
-        data = self._received()
-        if data.startswith(b"\r\n"):  # one empty line before a request is forgiven (RFC 9112 section 2.2)
+        data = self._buffer if self._more is None else self._received()
+        if data[0] == _CR and data.startswith(
+            b"\r\n"
+        ):  # one empty line before a request is forgiven (RFC 9112 section 2.2)
             data = data[2:]
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > MAX_HEAD_BYTES:
@@ -224,8 +235,7 @@ class Downstream(Timed):
             return False
         self._phase = _EXCHANGE
         self._buffer = b""
-        journey = Journey(self._edge, self, head)
-        self._journey = journey
+        self._journey = journey = Journey(self._edge, self, head)
         rest = journey.begin(rest)
         if rest and self._phase < _LINGER:
             self._look_ahead(rest)

@@ -11,32 +11,27 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from lookup.assignment import NO_EPOCH
+from lookup.resolution import Resolution
 from proxy.errors import Problem
 from proxy.forward.edge import Edge
 from proxy.forward.link import CellLink
 from proxy.forward.request_body import RequestBody
 from proxy.forward.upstream import Upstream
+from proxy.rooms.identity import Identity
+from proxy.rooms.routes import Route
 from proxy.wire.reply import ReplyHead
-from proxy.wire.request import RequestHead
+from proxy.wire.request_head import RequestHead
 
 if TYPE_CHECKING:
     from proxy.forward.downstream import Downstream
 
-# States, and for each the set of those that may follow (a bit mask). Anything else is a bug and raises.
+# States, in order. Only CONNECT may follow a later one, SENT, when a request is sent again.
 ROOMS: Final = 0
 LOOKUP: Final = 1
 CONNECT: Final = 2
 SENT: Final = 3
 REPLY: Final = 4
 DONE: Final = 5
-_NEXT: Final = (
-    1 << LOOKUP | 1 << CONNECT | 1 << SENT | 1 << DONE,
-    1 << CONNECT | 1 << SENT | 1 << DONE,
-    1 << CONNECT | 1 << SENT | 1 << DONE,
-    1 << CONNECT | 1 << REPLY | 1 << DONE,
-    1 << DONE,
-    0,
-)
 
 
 class Exchange:
@@ -49,6 +44,7 @@ class Exchange:
                     a fresh connection was needed
     attempts        how often the request was given to a connection
     status          of the reply that the client got or is getting, 0 before
+    withheld        whose law the path is under is not known, or is not this edge's: the log keeps no path
     """
 
     __slots__ = (
@@ -59,6 +55,7 @@ class Exchange:
         "edge",
         "epoch",
         "head",
+        "identity",
         "keep_alive",
         "link",
         "opening",
@@ -66,12 +63,15 @@ class Exchange:
         "reply_by_s",
         "reply_bytes",
         "reply_chunked",
+        "resolution",
         "retrying",
+        "route",
         "started_s",
         "state",
         "status",
         "upstream",
         "wire_head",
+        "withheld",
     )
 
     def __init__(self, edge: Edge, down: Downstream, head: RequestHead) -> None:
@@ -95,6 +95,10 @@ class Exchange:
         self.keep_alive = head.keep_alive
         self.epoch = NO_EPOCH
         self.cookie_due = False
+        self.route: Route | None = None
+        self.identity: Identity | None = None
+        self.resolution: Resolution | None = None
+        self.withheld = False
 
     # What the subclasses fill in.
 
@@ -118,11 +122,9 @@ class Exchange:
         """The exchange is over, as `reason` says ("" for well): count it, log it, free the connection."""
         raise NotImplementedError(type(self))
 
-    def move_to(self, state: int) -> None:
-        """Take the next state."""
-        if not _NEXT[self.state] >> state & 1:
-            raise RuntimeError(f"an exchange cannot go from state {self.state} to {state}")
-        self.state = state
+    def illegal(self, state: int) -> RuntimeError:
+        """For whoever finds that the exchange can't go to this state from the one that it is in: a bug."""
+        return RuntimeError(f"an exchange cannot go from state {self.state} to {state}")
 
     def body_missing(self) -> bool:
         """Whether the client still owes a part of the request's body."""

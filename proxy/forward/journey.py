@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lookup.assignment import NO_EPOCH, State
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from proxy import errors
 from proxy.errors import Problem, Refusal
-from proxy.forward.edge import Edge
 from proxy.forward.exchange import DONE, LOOKUP, ROOMS
 from proxy.forward.link import CellLink
 from proxy.forward.request_body import RequestBody
@@ -24,10 +23,7 @@ from proxy.wire.framing import NO_BODY
 from proxy.wire.ids import REQUEST_ID_DIGITS
 from proxy.wire.own_reply import OwnReply, plain_reply, problem_reply
 from proxy.wire.reply import ReplyHead, shared_caches_may_keep
-from proxy.wire.request import RequestHead
-
-if TYPE_CHECKING:
-    from proxy.forward.downstream import Downstream
+from proxy.wire.request_head import RequestHead
 
 _NO_LINES: Final[list[bytes]] = []
 _NO_TIER: Final = -1
@@ -37,14 +33,7 @@ _NO_COOKIE_TIERS: Final = (Tier.CLAIM, Tier.STALE)
 class Journey(RequestFlow):
     """The decisions about one request, in the order of the rooms."""
 
-    __slots__ = ("identity", "resolution", "route", "withheld")
-
-    def __init__(self, edge: Edge, down: Downstream, head: RequestHead) -> None:
-        super().__init__(edge, down, head)
-        self.identity: Identity | None = None
-        self.resolution: Resolution | None = None
-        self.route: Route | None = None
-        self.withheld = False
+    __slots__ = ()
 
     def begin(self, data: bytes) -> bytes:
         """Walk the rooms. `data` is what arrived behind the head; returns what follows the request's body."""
@@ -108,7 +97,9 @@ class Journey(RequestFlow):
             self._permit(resolution)
 
     def _wait_for(self, lookup: Coroutine[None, None, None]) -> None:
-        self.move_to(LOOKUP)
+        if self.state != ROOMS:
+            raise self.illegal(LOOKUP)
+        self.state = LOOKUP
         self.withheld = True  # until it is known whose law the path is under
         self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
         self.opening = self.edge.loop.create_task(lookup)
@@ -243,7 +234,9 @@ class Journey(RequestFlow):
     # Room 10.
 
     def finish(self, reason: str) -> None:
-        self.move_to(DONE)
+        if self.state == DONE:
+            raise self.illegal(DONE)
+        self.state = DONE
         edge = self.edge
         head = self.head
         edge.in_flight -= 1

@@ -45,16 +45,19 @@ class Outlet:
         if self._waiting:
             self.flush()
         self.untouched = True
-        self.write(data)
+        self._waiting = data
+        self._outbox.add(self)
+        if len(data) > _AT_ONCE_BYTES:
+            self.flush()
 
     def write(self, data: bytes) -> None:
         """Write at the end of the loop's turn; a large piece at once. In order, whatever the size."""
         if self._waiting:
-            self._waiting += data
+            data = self._waiting + data
         else:
-            self._waiting = data
             self._outbox.add(self)
-        if len(self._waiting) > _AT_ONCE_BYTES:
+        self._waiting = data
+        if len(data) > _AT_ONCE_BYTES:
             self.flush()
 
     def flush(self) -> None:
@@ -98,9 +101,10 @@ class Outbox:
 
     def add(self, outlet: Outlet) -> None:
         """This outlet wants to be flushed."""
-        if not self._outlets:
+        outlets = self._outlets
+        if not outlets:
             self._loop.call_soon(self._flush)
-        self._outlets.append(outlet)
+        outlets.append(outlet)
 
     def _flush(self) -> None:
         outlets = self._outlets

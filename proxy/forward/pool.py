@@ -6,7 +6,7 @@ import asyncio
 
 from proxy.cells.addresses import Addresses
 from proxy.forward.outbox import Outbox
-from proxy.forward.upstream import Upstream
+from proxy.forward.upstream import IDLE, Upstream
 from proxy.forward.wheel import DeadlineWheel
 from proxy.model import Endpoint
 
@@ -61,7 +61,7 @@ class Pool:
         idle = self._idle
         while idle:
             upstream = idle.pop()
-            if upstream.usable:
+            if upstream.phase == IDLE:
                 return upstream
         return None
 

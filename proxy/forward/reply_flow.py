@@ -45,21 +45,19 @@ class ReplyFlow(Exchange):
         elif self.down.write_paused:
             return  # a hint that the client can't take now is worth no memory
         if head.minor == 1:
-            self.down.outlet.write(b"\r\n".join([reply.start, *reply.fields, b"", b""]))
+            self.down.outlet.write(b"".join((reply.start, reply.block, b"\r\n")))
 
     def on_reply(self, reply: ReplyHead, data: bytes, done: bool, trailers: list[bytes]) -> None:
         """The final head came, with the beginning of its body or (`done`) all of it."""
-        self.move_to(REPLY)
+        if self.state != SENT:
+            raise self.illegal(REPLY)
+        self.state = REPLY
         head = self.head
         self.status = reply.status
         framing = reply.framing
         unframed = framing == CHUNKED or framing == UNTIL_CLOSE
         self.reply_chunked = chunked = unframed and head.minor == 1
-        if (
-            self.edge.stopping
-            or (self.body is not None and self.body_missing())
-            or (unframed and not chunked)
-        ):
+        if self.edge.stopping or (self.body is not None and not self.body.done) or (unframed and not chunked):
             self.keep_alive = False
         if chunked:
             first = encode_chunk([data]) + (encode_end(trailers) if done else b"")

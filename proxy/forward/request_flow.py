@@ -11,7 +11,7 @@ from proxy.forward.edge import MAX_ATTEMPTS
 from proxy.forward.exchange import CONNECT, DONE, REPLY, SENT
 from proxy.forward.link import CellLink
 from proxy.forward.reply_flow import ReplyFlow
-from proxy.forward.upstream import WINDOW_BYTES, Upstream
+from proxy.forward.upstream import IDLE, WINDOW_BYTES, Upstream
 from proxy.wire.rewrite import head_for_cell
 
 _BACKOFF_S: Final = 0.025
@@ -37,7 +37,7 @@ class RequestFlow(ReplyFlow):
         elif link.pool.full:
             self.degrade(errors.CELL_BUSY, "")
         else:
-            self.move_to(CONNECT)
+            self.state = CONNECT
             if self.reply_by_s == 0.0:
                 self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
                 self.reply_by_s = self.down.deadline_s
@@ -54,13 +54,15 @@ class RequestFlow(ReplyFlow):
             return
         if self.state != CONNECT:
             link.pool.give_back(upstream)
-        elif upstream.usable:
+        elif upstream.phase == IDLE:
             self._send(link, upstream)
         else:  # accepted and closed at once
             self.attempt_failed(errors.CELL_UNREACHABLE, True)
 
     def _send(self, link: CellLink, upstream: Upstream) -> None:
-        self.move_to(SENT)
+        if self.state >= SENT:
+            raise self.illegal(SENT)
+        self.state = SENT
         self.upstream = upstream
         if not self.wire_head:
             self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch, self.edge.ids)
@@ -132,7 +134,9 @@ class RequestFlow(ReplyFlow):
         link.meter.retry()
         if self.reply_by_s == 0.0:
             self.reply_by_s = self.down.deadline_s
-        self.move_to(CONNECT)
+        if self.state > SENT:
+            raise self.illegal(CONNECT)
+        self.state = CONNECT
         if wait:
             pause_s = _BACKOFF_S * 2 ** (self.attempts - 1) * (0.5 + random.random())
             self.edge.loop.call_later(pause_s, self._depart_again)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.forward.outbox import Outlet
 from proxy.wire.chunked import ChunkedDecoder
-from proxy.wire.fields import MAX_HEAD_BYTES
+from proxy.wire.fields import MAX_HEAD_BYTES, TOO_MANY_FIELDS
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
 from proxy.wire.reply import ReplyHead, parse_reply_head
 
@@ -20,7 +20,7 @@ _LOW_BYTES: Final = 16384
 _NO_LINES: Final[list[bytes]] = []
 
 # Phases of a connection.
-_IDLE: Final = 0
+IDLE: Final = 0
 _AWAIT_HEAD: Final = 1
 _IN_BODY: Final = 2
 _GONE: Final = 3
@@ -30,6 +30,7 @@ class Upstream:
     """An asyncio protocol on a connection to a cell. Carries one exchange at a time.
 
     idle_since_s    the pool's
+    phase           IDLE while it may be given an exchange
     """
 
     __slots__ = (
@@ -40,7 +41,6 @@ class Upstream:
         "_framing",
         "_left",
         "_outlet",
-        "_phase",
         "_pool",
         "_problem",
         "_read_paused",
@@ -48,6 +48,7 @@ class Upstream:
         "_trailers",
         "_transport",
         "idle_since_s",
+        "phase",
         "reused",
         "write_paused",
     )
@@ -57,7 +58,7 @@ class Upstream:
         self._transport: asyncio.Transport | None = None
         self._outlet = Outlet(pool.outbox)
         self._exchange: ReplyFlow | None = None
-        self._phase = _IDLE
+        self.phase = IDLE
         self._buffer = b""
         self._framing = NO_BODY
         self._left = 0
@@ -75,40 +76,35 @@ class Upstream:
         """The protocol factory that asyncio asks for."""
         return self
 
-    @property
-    def usable(self) -> bool:
-        """Whether it is idle and, as far as is known, open."""
-        return self._phase == _IDLE
-
     # What the exchange asks for.
 
     def send(self, exchange: ReplyFlow, data: bytes) -> None:
         """Begin an exchange: `data` is the head and what there is of the body."""
         self._exchange = exchange
-        self._phase = _AWAIT_HEAD
+        self.phase = _AWAIT_HEAD
         self._outlet.begin(data)
 
     def send_body(self, data: bytes) -> None:
         """More of the request's body."""
-        if self._phase != _GONE:
+        if self.phase != _GONE:
             self._outlet.write(data)
 
     def pause(self) -> None:
         """Stop reading: the client takes no more for now."""
-        if self._transport is not None and self._phase != _GONE and not self._read_paused:
+        if self._transport is not None and self.phase != _GONE and not self._read_paused:
             self._read_paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self._transport is not None and self._phase != _GONE and self._read_paused:
+        if self._transport is not None and self.phase != _GONE and self._read_paused:
             self._read_paused = False
             self._transport.resume_reading()
 
     def abort(self) -> None:
         """End the connection at once; its exchange, if any, hears nothing more of it."""
         self._exchange = None
-        self._phase = _GONE
+        self.phase = _GONE
         self._outlet.drop()
         if self._transport is not None:
             self._transport.abort()
@@ -131,14 +127,14 @@ class Upstream:
             self._exchange.on_cell_writable()
 
     def data_received(self, data: bytes) -> None:
-        if self._phase == _AWAIT_HEAD:
+        if self.phase == _AWAIT_HEAD:
             if self._outlet.untouched:
                 self._answer_nobody()
             else:
                 self._take_heads(self._buffer + data if self._buffer else data)
-        elif self._phase == _IN_BODY:
+        elif self.phase == _IN_BODY:
             self._take_body(data)
-        elif self._phase == _IDLE:
+        elif self.phase == IDLE:
             self.abort()  # nobody asked: whatever this is, it must not answer the next request
 
     def _answer_nobody(self) -> None:
@@ -150,17 +146,17 @@ class Upstream:
             exchange.on_cell_lost(True, unsent)
 
     def eof_received(self) -> bool:
-        if self._phase == _IDLE:
-            self._phase = _GONE
-        elif self._phase == _AWAIT_HEAD and self._outlet.untouched:
+        if self.phase == IDLE:
+            self.phase = _GONE
+        elif self.phase == _AWAIT_HEAD and self._outlet.untouched:
             self._answer_nobody()
         return False  # close; connection_lost says the rest
 
     def connection_lost(self, error: Exception | None) -> None:
         exchange = self._exchange
-        phase = self._phase
+        phase = self.phase
         unsent = self._outlet.unsent()
-        self._phase = _GONE
+        self.phase = _GONE
         self._exchange = None
         self._outlet.drop()
         self._pool.closed(self)
@@ -178,11 +174,10 @@ class Upstream:
         exchange = self._exchange
         while exchange is not None:
             end = data.find(b"\r\n\r\n") + 4
-            if (end if end > 3 else len(data)) > MAX_HEAD_BYTES:
-                exchange.on_broken_reply(f"the head has more than {MAX_HEAD_BYTES} bytes")
-                return
             if end == 3:
                 self._buffer = data
+                if len(data) > MAX_HEAD_BYTES:
+                    exchange.on_broken_reply(TOO_MANY_FIELDS)
                 return
             reply = parse_reply_head(data[:end], exchange.head.method == b"HEAD")
             if isinstance(reply, str):
@@ -191,7 +186,12 @@ class Upstream:
             data = data[end:]
             if reply.status >= 200:
                 self._buffer = b""
-                self._begin_reply(exchange, reply, data)
+                self.phase = _IN_BODY
+                self._reusable = reply.keep_alive
+                if reply.framing == LENGTH and reply.content_length == len(data):
+                    exchange.on_reply(reply, data, True, _NO_LINES)
+                else:
+                    self._begin_body(exchange, reply, data)
                 return
             if reply.status == 101:
                 exchange.on_broken_reply("switched protocols without being asked")
@@ -199,13 +199,8 @@ class Upstream:
             exchange.on_interim(reply)
             exchange = self._exchange
 
-    def _begin_reply(self, exchange: ReplyFlow, reply: ReplyHead, data: bytes) -> None:
-        """The final head is there, with the beginning of its body or all of it."""
-        self._phase = _IN_BODY
-        self._reusable = reply.keep_alive
-        if reply.framing == LENGTH and reply.content_length == len(data):
-            exchange.on_reply(reply, data, True, _NO_LINES)
-            return
+    def _begin_body(self, exchange: ReplyFlow, reply: ReplyHead, data: bytes) -> None:
+        """The final head is there, with the beginning of its body or more than it."""
         self._framing = reply.framing
         self._left = reply.content_length if reply.framing == LENGTH else 0
         self._decoder = ChunkedDecoder() if reply.framing == CHUNKED else None
@@ -226,7 +221,7 @@ class Upstream:
 
     def _decode_on(self) -> None:
         decoder = self._decoder
-        if self._phase == _IN_BODY and decoder is not None and decoder.backlog:
+        if self.phase == _IN_BODY and decoder is not None and decoder.backlog:
             self.resume()
             self._take_body(b"")
 
@@ -267,10 +262,10 @@ class Upstream:
     def end_exchange(self, request_complete: bool) -> None:
         """The reply is complete: back to the pool, or away with the connection if it can't be trusted."""
         self._exchange = None
-        if self._phase == _GONE:
+        if self.phase == _GONE:
             return
         if self._reusable and request_complete and not self.write_paused:
-            self._phase = _IDLE
+            self.phase = IDLE
             if self._read_paused:
                 self.resume()
             self.reused = True

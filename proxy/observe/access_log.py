@@ -31,6 +31,14 @@ _SOURCES: Final = tuple(label.encode() for label in SOURCE_LABELS)
 AccessRecord = tuple[float, str, bytes, bytes, int, str, int, int, str, float, int, int, bytes, int, int]
 
 
+class _Labels(dict[str, bytes]):
+    """The JSON strings of cells and slugs: they are few, so all are kept."""
+
+    def __missing__(self, text: str) -> bytes:
+        label = self[text] = encode_basestring_ascii(text).encode()
+        return label
+
+
 class AccessLog:
     """The access log of one worker.
 
@@ -47,7 +55,7 @@ class AccessLog:
         self._meters: Meters = meters
         self._template: bytes = _template(edge, worker)
         self._records: list[AccessRecord] = []
-        self._labels: dict[str, bytes] = {}
+        self._labels = _Labels()
         self._second: int = -1
         self._second_text: bytes = b""
 
@@ -88,10 +96,10 @@ class AccessLog:
                 method,
                 target.partition(b"?")[0],
                 status,
-                labels.get(cell) or self._new_label(cell),
+                labels[cell],
                 _TIERS[tier],
                 epoch,
-                labels.get(reason) or self._new_label(reason),
+                labels[reason],
                 duration_us // 1000,
                 duration_us % 1000,
                 request_bytes,
@@ -120,11 +128,6 @@ class AccessLog:
         self._second = second
         self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
         return self._second_text
-
-    def _new_label(self, text: str) -> bytes:
-        """Cells and slugs are few: their JSON strings are kept."""
-        label = self._labels[text] = encode_basestring_ascii(text).encode()
-        return label
 
 
 def _template(edge: str, worker: int) -> bytes:

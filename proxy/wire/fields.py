@@ -8,6 +8,7 @@ from typing import Final
 MAX_HEAD_BYTES: Final = 65536
 MAX_FIELDS: Final = 128
 MAX_TARGET_BYTES: Final = 16384
+TOO_MANY_FIELDS: Final = f"more than {MAX_FIELDS} fields or {MAX_HEAD_BYTES} bytes in the head"
 
 TEXT: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 """Every octet that may stand in a head besides the CRLFs: no control characters but HTAB."""
@@ -16,27 +17,27 @@ LINE_ENDS: Final = tuple(b"\r\n" * count for count in range(MAX_FIELDS + 3))
 """What is left of a head when TEXT is removed: one CRLF for each line and nothing else. A bare CR or LF,
 a control character or a NUL leaves something else, so that one comparison finds all of them."""
 
-FIELD_NAMES: Final = re.compile(rb"\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):")
-"""Finds the names of well-formed field lines. One that is folded, lacks its colon or whose name is no token
-is not found, so that one comparison of counts finds all of them."""
+FIELDS: Final = re.compile(rb"\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r]*)")
+"""Finds name and value (with the white space around it) of each well-formed field line. One that is folded,
+lacks its colon or whose name is no token is not found; then more line ends are left over than LINE_ENDS has
+for the fields that were found, so that the same one comparison finds these as well."""
 
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-# What a field means to the proxy. PLAIN fields pass untouched.
+# What a field means to the proxy, as one bit each. PLAIN fields pass untouched.
 PLAIN: Final = 0
-DROP: Final = 1
-HOST: Final = 2
-CONTENT_LENGTH: Final = 3
-TRANSFER_ENCODING: Final = 4
-CONNECTION: Final = 5
-EXPECT: Final = 6
-UPGRADE: Final = 7
-AUTHORIZATION: Final = 8
-COOKIE: Final = 9
-FORWARDING: Final = 10
-REQUEST_ID: Final = 11
-TRACEPARENT: Final = 12
-KINDS: Final = 13
+DROP: Final = 1 << 0
+HOST: Final = 1 << 1
+CONTENT_LENGTH: Final = 1 << 2
+TRANSFER_ENCODING: Final = 1 << 3
+CONNECTION: Final = 1 << 4
+EXPECT: Final = 1 << 5
+UPGRADE: Final = 1 << 6
+AUTHORIZATION: Final = 1 << 7
+COOKIE: Final = 1 << 8
+FORWARDING: Final = 1 << 9
+REQUEST_ID: Final = 1 << 10
+TRACEPARENT: Final = 1 << 11
 
 OWN_PREFIX: Final = b"x-home-cell"
 _LEARNED_NAMES: Final = 4096
@@ -64,6 +65,29 @@ class FieldKinds(dict[bytes, int]):
         if len(self) < _LEARNED_NAMES and len(name) <= 64:
             self[name] = kind
         return kind
+
+
+def without_line(block: bytes, name: bytes, value: bytes) -> bytes:
+    """A block of field lines (with a CRLF before the first and after each) without this line of it."""
+    return block.replace(b"\r\n%b:%b\r\n" % (name, value), b"\r\n", 1)
+
+
+def without_lines_named(block: bytes, name: bytes) -> bytes:
+    """The block without all lines of this name, which is in lower case."""
+    for spelling, value in FIELDS.findall(block):
+        if spelling.lower() == name:
+            block = without_line(block, spelling, value)
+    return block
+
+
+def malformed(head: bytes) -> str:
+    """What is wrong with a head that has more or other line ends than well-formed fields."""
+    lines = head.count(b"\r\n") - 2
+    if lines > MAX_FIELDS:
+        return TOO_MANY_FIELDS
+    if head.translate(None, TEXT) != b"\r\n" * (lines + 2):
+        return "a control character, a bare CR or a bare LF in the head"
+    return "a field line is folded, has no colon, or its name is no token"
 
 
 def is_length(value: bytes) -> bool:

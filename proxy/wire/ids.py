@@ -5,26 +5,39 @@ from __future__ import annotations
 import os
 from typing import Final
 
-_DRAWS: Final = 1024
 REQUEST_ID_DIGITS: Final = 32
-SPAN_ID_DIGITS: Final = 16
+_TRACE_ID_DIGITS: Final = 32
+_SPAN_ID_DIGITS: Final = 16
+_DRAWN_BYTES: Final = 16384
+_LINES_AT_ONCE: Final = 64
 
 
 class IdPool:
     """Hexadecimal digits from the system's random source."""
 
-    __slots__ = ("_digits", "_next")
+    __slots__ = ("_digits", "_next", "_trace_lines")
 
     def __init__(self) -> None:
         self._digits = b""
         self._next = 0
+        self._trace_lines: list[bytes] = []
 
     def take(self, digits: int) -> bytes:
         """That many random lower-case hexadecimal digits."""
         start = self._next
         end = start + digits
         if end > len(self._digits):
-            self._digits = os.urandom(_DRAWS * REQUEST_ID_DIGITS // 2).hex().encode()
+            self._digits = os.urandom(_DRAWN_BYTES).hex().encode()
             start, end = 0, digits
         self._next = end
         return self._digits[start:end]
+
+    def trace_line(self) -> bytes:
+        """A line `traceparent: ...` with its CRLF: a new trace that is not sampled (W3C Trace Context)."""
+        if not self._trace_lines:
+            self._trace_lines = [self._new_trace_line() for _ in range(_LINES_AT_ONCE)]
+        return self._trace_lines.pop()
+
+    def _new_trace_line(self) -> bytes:
+        digits = self.take(_TRACE_ID_DIGITS + _SPAN_ID_DIGITS)
+        return b"traceparent: 00-%b-%b-00\r\n" % (digits[:_TRACE_ID_DIGITS], digits[_TRACE_ID_DIGITS:])

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from proxy.wire import fields as f
-from proxy.wire.fields import FieldKinds, list_members
+from proxy.wire.fields import FieldKinds, list_members, without_line, without_lines_named
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
 
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
@@ -24,32 +24,38 @@ _KINDS: Final = FieldKinds(
         b"te": f.DROP,
     }
 )
-_kind_of: Final = _KINDS.__getitem__
 _STATUS_LINES: Final[dict[bytes, tuple[int, bool, bytes]]] = {}
 """Status lines that were read once; there are few, so it is bounded and still always answers."""
 
 _LEARNED_STATUS_LINES: Final = 256
-_NO_LINES: Final[list[bytes]] = []
+_FRAMING: Final = f.CONTENT_LENGTH | f.TRANSFER_ENCODING
+_NO_OPTIONS: Final[list[bytes]] = []
 
 
 class ReplyHead:
     """One reply head that passed every check.
 
     start           status line to send on, e.g. b"HTTP/1.1 200 OK"
-    fields          lines to send on, as received and in order, without connection fields and X-Home-Cell*
+    block           the field lines to send on, as received and in order, with a CRLF before the first
+                    and after each; connection fields and X-Home-Cell* are gone
     framing         NO_BODY, LENGTH (then content_length bytes follow), CHUNKED or UNTIL_CLOSE
     keep_alive      whether the cell keeps the connection open after this reply
     """
 
-    __slots__ = ("content_length", "fields", "framing", "keep_alive", "start", "status")
+    __slots__ = ("block", "content_length", "framing", "keep_alive", "start", "status")
 
-    def __init__(self, status: int, start: bytes, fields: list[bytes], keep_alive: bool) -> None:
+    def __init__(self, status: int, start: bytes, block: bytes, keep_alive: bool) -> None:
         self.status = status
         self.start = start
-        self.fields = fields
+        self.block = block
         self.keep_alive = keep_alive
         self.framing = UNTIL_CLOSE
         self.content_length = 0
+
+    @property
+    def fields(self) -> list[bytes]:
+        """The lines of `block`, without their ends."""
+        return self.block.split(b"\r\n")[1:-1]
 
 
 def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
@@ -59,29 +65,26 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     answers_head    whether the request was a HEAD, so that no body follows whatever the fields say
     Returns the meaning, or what is broken; after that the connection must not be used again.
     """
-    lines = head.split(b"\r\n")
-    count = len(lines) - 3
+    fields: list[tuple[bytes, bytes]] = f.FIELDS.findall(head)
+    count = len(fields)
     if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
-        return f"more than {f.MAX_FIELDS} fields or {f.MAX_HEAD_BYTES} bytes in the head"
-    status_line = _STATUS_LINES.get(lines[0]) or _learn_status_line(lines[0])
+        return f.TOO_MANY_FIELDS
+    end = head.find(b"\r\n")
+    line = head[:end]
+    status_line = _STATUS_LINES.get(line) or _learn_status_line(line)
     if status_line is None:
         return "malformed status line"
     if head.translate(None, f.TEXT) != f.LINE_ENDS[count + 2]:
-        return "control character in the head"
+        return f.malformed(head)
     status, persistent_version, start = status_line
-    names = f.FIELD_NAMES.findall(head)
-    if len(names) != count:
-        return "malformed field line"
-    reply = ReplyHead(status, start, lines, persistent_version)
-    problem = _read_fields(reply, lines, list(map(_kind_of, names)), persistent_version)
+    reply = ReplyHead(status, start, head[end:-2], persistent_version)
+    problem = _read_fields(reply, fields, persistent_version)
     if problem:
         return problem
     if answers_head or status == 304 or status == 204 or status < 200:
         reply.framing = NO_BODY
     if reply.framing == UNTIL_CLOSE:
         reply.keep_alive = False
-    del lines[-2:]
-    del lines[0]
     return reply
 
 
@@ -97,38 +100,36 @@ def _learn_status_line(line: bytes) -> tuple[int, bool, bytes] | None:
     return read
 
 
-def _read_fields(reply: ReplyHead, lines: list[bytes], kinds: list[int], persistent_version: bool) -> str:
+def _read_fields(reply: ReplyHead, fields: list[tuple[bytes, bytes]], persistent_version: bool) -> str:
     """Take the fields that mean something to us, remove those that must not pass; returns the problem."""
-    seen = [0] * f.KINDS
-    dropped: list[int] = []
-    options: list[bytes] = _NO_LINES
-    index = 0
-    for kind in kinds:
-        index += 1
+    seen = 0
+    repeated = 0
+    options = _NO_OPTIONS
+    for name, value in fields:
+        kind = _KINDS[name]
         if kind == f.PLAIN:
             continue
-        value = lines[index].partition(b":")[2].strip(b" \t")
-        seen[kind] += 1
+        repeated |= seen & kind
+        seen |= kind
         if kind == f.CONNECTION:
-            dropped.append(index)
-            if value != b"keep-alive" or not reply.keep_alive:
-                options = options + list_members(value)
-        elif kind == f.DROP or not _read_special(reply, kind, value):
-            dropped.append(index)
-    if seen[f.CONTENT_LENGTH] + seen[f.TRANSFER_ENCODING] > 1:
+            text = value.strip(b" \t")
+            if text != b"keep-alive" or not reply.keep_alive:
+                options = options + list_members(text)
+        elif kind != f.DROP and _read_framing(reply, kind, value.strip(b" \t")):
+            continue
+        reply.block = without_line(reply.block, name, value)
+    if repeated & _FRAMING or seen & _FRAMING == _FRAMING:
         return "conflicting framing"
-    if seen[f.TRANSFER_ENCODING] and not persistent_version:
+    if seen & f.TRANSFER_ENCODING and not persistent_version:
         return "Transfer-Encoding in an HTTP/1.0 reply"
     if reply.framing == NO_BODY:
         return "malformed Content-Length or Transfer-Encoding"
-    for index in reversed(dropped):
-        del lines[index]
     if options:
-        _apply_connection(reply, lines, options)
+        _apply_connection(reply, options)
     return ""
 
 
-def _read_special(reply: ReplyHead, kind: int, value: bytes) -> bool:
+def _read_framing(reply: ReplyHead, kind: int, value: bytes) -> bool:
     """Take one field's meaning; returns whether the line passes on. Broken framing becomes NO_BODY here."""
     if kind == f.CONTENT_LENGTH:
         if not f.is_length(value):
@@ -142,15 +143,13 @@ def _read_special(reply: ReplyHead, kind: int, value: bytes) -> bool:
     return False
 
 
-def _apply_connection(reply: ReplyHead, lines: list[bytes], options: list[bytes]) -> None:
+def _apply_connection(reply: ReplyHead, options: list[bytes]) -> None:
     """Remove what Connection names (RFC 9110 section 7.6.1), except what the client relies on."""
     for option in options:
         if option == b"keep-alive":
             reply.keep_alive = True
         elif option not in (b"close", b"upgrade", b"content-length", b"set-cookie"):
-            for index in range(len(lines) - 3, 0, -1):
-                if lines[index].partition(b":")[0].lower() == option:
-                    del lines[index]
+            reply.block = without_lines_named(reply.block, option)
     if b"close" in options:
         reply.keep_alive = False
 

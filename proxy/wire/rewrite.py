@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.wire.framing import CHUNKED
-from proxy.wire.ids import REQUEST_ID_DIGITS, SPAN_ID_DIGITS, IdPool
+from proxy.wire.ids import REQUEST_ID_DIGITS, IdPool
 from proxy.wire.reply import ReplyHead
-from proxy.wire.request import RequestHead
+from proxy.wire.request_head import RequestHead
 
 _VIA: Final = (b"\r\nVia: 1.0 homecell\r\n\r\n", b"\r\nVia: 1.1 homecell\r\n\r\n")
+_AND_HOST: Final = b'"\r\nX-Forwarded-Host: '
+_FEW: Final = 1024
+_EPOCHS: Final = tuple(b"%d" % epoch for epoch in range(_FEW))
 
 
 class Peer:
@@ -34,7 +37,7 @@ class Peer:
             )
         )
 
-    def extended(self, head: RequestHead) -> list[bytes]:
+    def extended(self, head: RequestHead) -> bytes:
         """The lines of a trusted peer's request: its own forwarding fields with this hop added at the end."""
         values: dict[bytes, list[bytes]] = {}
         for line in head.forwarding:
@@ -42,12 +45,13 @@ class Peer:
             values.setdefault(name.lower(), []).append(value.strip(b" \t"))
         hop = b'for=%b;proto=http;host="%b"' % (self._node, head.host)
         chain = [*values.get(b"x-forwarded-for", []), self.address.encode()]
-        return [
+        lines = (
             b"X-Forwarded-For: " + b", ".join(chain),
             b"X-Forwarded-Proto: " + values.get(b"x-forwarded-proto", [b"http"])[-1],
             b"X-Forwarded-Host: " + values.get(b"x-forwarded-host", [head.host])[-1],
             b"Forwarded: " + b", ".join([*values.get(b"forwarded", []), hop]),
-        ]
+        )
+        return b"\r\n".join(lines)
 
 
 def head_for_cell(head: RequestHead, peer: Peer, cell_lines: bytes, epoch: int, ids: IdPool) -> bytes:
@@ -56,32 +60,34 @@ def head_for_cell(head: RequestHead, peer: Peer, cell_lines: bytes, epoch: int, 
     cell_lines  b"X-Home-Cell: <name>\\r\\nX-Home-Cell-Epoch: "
     epoch       of the assignment, -1 when only a claim without an epoch named the cell (then 0 is sent)
     """
-    digits = ids.take(REQUEST_ID_DIGITS + SPAN_ID_DIGITS)
-    lines = head.fields
+    more = b""
     if not head.request_id:
-        head.request_id = digits[:REQUEST_ID_DIGITS]
-        lines.append(b"X-Request-Id: " + head.request_id)
-    if not head.traceparent:
-        head.traceparent = b"00-" + digits[:REQUEST_ID_DIGITS] + b"-" + digits[REQUEST_ID_DIGITS:] + b"-00"
-        lines.append(b"traceparent: " + head.traceparent)
-    if not head.host:
-        lines.append(b"Host: homecell")
+        head.request_id = ids.take(REQUEST_ID_DIGITS)
+        more = b"X-Request-Id: " + head.request_id + b"\r\n"
     if head.framing == CHUNKED:
-        lines.append(b"Transfer-Encoding: chunked")
-    if head.forwarding and peer.trusted:
-        lines += peer.extended(head)
-    else:
-        lines.append(peer.lines + head.host + b'"\r\nX-Forwarded-Host: ' + head.host)
+        more += b"Transfer-Encoding: chunked\r\n"
+    host = named = head.host
+    if not host:
+        more += b"Host: homecell\r\n"
+    forwarded, and_host = peer.lines, _AND_HOST
+    if peer.trusted and head.forwarding:
+        forwarded, and_host, named = peer.extended(head), b"", b""
     return b"".join(  # half the time of one `%`
         (
             head.method,
             b" ",
             head.target,
-            b" HTTP/1.1\r\n",
-            b"\r\n".join(lines),
+            b" HTTP/1.1",
+            head.block,
+            more,
+            b"" if head.traceparent else ids.trace_line(),
+            forwarded,
+            named,
+            and_host,
+            named,
             b"\r\n",
             cell_lines,
-            b"%d" % epoch if epoch > 0 else b"0",
+            _EPOCHS[epoch] if 0 <= epoch < _FEW else b"%d" % max(0, epoch),
             _VIA[head.minor],
         )
     )
@@ -102,17 +108,13 @@ def head_for_client(
     keep_alive  whether the client may send another request; said if HTTP/1.`minor` needs it
     more        further lines, e.g. a Set-Cookie
     """
-    lines = reply.fields
-    lines.insert(0, reply.start)
-    lines.append(b"X-Request-Id: " + request_id)
+    own = b""
     if chunked:
-        lines.append(b"Transfer-Encoding: chunked")
+        own = b"\r\nTransfer-Encoding: chunked"
     if not keep_alive:
-        lines.append(b"Connection: close")
+        own += b"\r\nConnection: close"
     elif minor == 0:
-        lines.append(b"Connection: keep-alive")
-    if more:
-        lines += more
-    lines.append(b"")
-    lines.append(body)
-    return b"\r\n".join(lines)
+        own += b"\r\nConnection: keep-alive"
+    for line in more:
+        own += b"\r\n" + line
+    return b"".join((reply.start, reply.block, b"X-Request-Id: ", request_id, own, b"\r\n\r\n", body))

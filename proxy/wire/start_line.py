@@ -8,7 +8,7 @@ from typing import Final
 from proxy.errors import BAD_REQUEST, HEAD_TOO_LARGE, TARGET_TOO_LONG, VERSION_NOT_SUPPORTED, Refusal
 from proxy.wire import fields as f
 
-START_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([!\"$-~]+) HTTP/1\.([01])")
+START_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([!\"$-~]+) HTTP/1\.([01])\r\n")
 """Method of at most 64 bytes, target of visible ASCII without `#`, minor version; single spaces between."""
 
 MAX_METHOD_BYTES: Final = 64
@@ -45,7 +45,7 @@ def diagnose_unfinished(received: bytes) -> Refusal | None:
         return Refusal(TARGET_TOO_LONG, f"the target has more than {f.MAX_TARGET_BYTES} bytes")
     if len(received) > f.MAX_HEAD_BYTES:
         return Refusal(HEAD_TOO_LARGE, f"the head has more than {f.MAX_HEAD_BYTES} bytes")
-    if end >= 0 and START_LINE.fullmatch(line) is None:
+    if end >= 0 and START_LINE.match(received) is None:
         return diagnose_start(line)
     if received.count(b"\n") != received.count(b"\r\n"):
         return Refusal(BAD_REQUEST, "a bare LF as line end")

@@ -8,6 +8,7 @@ import pytest
 
 from proxy.cells.addresses import Addresses
 from proxy.forward.pool import Pool
+from proxy.forward.upstream import IDLE
 from proxy.model import Endpoint
 from tests.support.cells import HOST
 from tests.support.ends import until
@@ -97,5 +98,5 @@ async def test_closing_the_idle_ones_leaves_the_busy_ones(stage: Stage) -> None:
     pool.give_back(idle)
     pool.close_idle()
     await until(lambda: pool.open_count == 1, "the idle one is over")
-    assert busy.usable
-    assert not idle.usable
+    assert busy.phase == IDLE
+    assert idle.phase != IDLE

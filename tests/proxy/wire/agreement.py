@@ -15,7 +15,7 @@ from typing import Final
 
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY
 from proxy.wire.reply import ReplyHead
-from proxy.wire.request import RequestHead
+from proxy.wire.request_head import RequestHead
 from tests.proxy.wire.oracles import (
     Message,
     h11_reply,

@@ -7,7 +7,8 @@ from typing import Final
 
 from proxy.errors import Refusal
 from proxy.wire.reply import ReplyHead, parse_reply_head
-from proxy.wire.request import RequestHead, parse_request_head
+from proxy.wire.request import parse_request_head
+from proxy.wire.request_head import RequestHead
 from proxy.wire.start_line import diagnose_unfinished
 
 HEAD_END: Final = b"\r\n\r\n"

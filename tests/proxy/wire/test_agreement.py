@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY
 from proxy.wire.ids import IdPool
 from proxy.wire.reply import ReplyHead, parse_reply_head
-from proxy.wire.request import RequestHead, parse_request_head
+from proxy.wire.request import parse_request_head
+from proxy.wire.request_head import RequestHead
 from proxy.wire.rewrite import Peer, head_for_cell
 from tests.proxy.wire.agreement import NEXT, check_reply, check_request, httptools_may_refuse
 from tests.proxy.wire.heads import accepted, accepted_reply, head, post

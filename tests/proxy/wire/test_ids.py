@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from proxy.wire.ids import REQUEST_ID_DIGITS, SPAN_ID_DIGITS, IdPool
+from proxy.wire.ids import REQUEST_ID_DIGITS, IdPool
 
 
 def test_ids_are_lower_case_hexadecimal_of_the_length_asked_for() -> None:
     pool = IdPool()
     for _ in range(3000):
-        for digits in (REQUEST_ID_DIGITS, SPAN_ID_DIGITS, 1):
+        for digits in (REQUEST_ID_DIGITS, 16, 1):
             assert re.fullmatch(rb"[0-9a-f]{%d}" % digits, pool.take(digits))
 
 
@@ -24,7 +24,7 @@ def test_no_id_is_handed_out_twice() -> None:
 
 def test_no_digit_is_part_of_two_ids() -> None:
     pool = IdPool()
-    ids = [pool.take(SPAN_ID_DIGITS) for _ in range(2000)]
+    ids = [pool.take(16) for _ in range(2000)]
     touching = sum(one[-1] == other[0] for one, other in pairwise(ids))
     assert touching < len(ids) / 4, "by chance it is one in sixteen"
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.errors import Refusal
 from proxy.wire import fields as f
-from proxy.wire.request import RequestHead
+from proxy.wire.request_head import RequestHead
 from tests.proxy.wire.heads import accepted, byte_by_byte, get, head, post, received_in, refused
 
 HOST: Final = b"Host: a.example"

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from proxy.errors import Refusal
 from proxy.wire import fields as f
-from proxy.wire.request import RequestHead
+from proxy.wire.request_head import RequestHead
 from proxy.wire.start_line import diagnose_start, diagnose_unfinished
 from tests.proxy.wire.heads import accepted, byte_by_byte, get, received_in
 from tests.proxy.wire.strategies import request_heads
