@@ -74,6 +74,12 @@ class Relay:
             longest_s = min(_LONGEST_PAUSE_S, TURN_S * 2.0**self._failures)
             await self._pause(longest_s * (1 if not self._failures else 0.5 + self._random.random() / 2))
 
+    async def lag_s(self) -> float:
+        """Age of the oldest write that may not be in the feed yet, 0 when there is none. Raises
+        StoreUnavailableError."""
+        now_s = self._clock()
+        return max((now_s - intent.noted_at_s for intent in await self._outbox.pending(now_s)), default=0.0)
+
     async def turn(self) -> None:
         """Finish what is pending, then beat. Raises StoreUnavailableError."""
         try:

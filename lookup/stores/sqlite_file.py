@@ -16,7 +16,7 @@ SCHEMA_VERSION: Final = 2
 BUSY_TIMEOUT_S: Final = 5.0
 """How long one writer waits for another process's write. Each write takes milliseconds."""
 
-_APPLICATION_ID: Final = 0x48436C6C  # "HCll": tells our files from other SQLite databases
+APPLICATION_ID: Final = 0x48436C6C  # "HCll": tells our files from other SQLite databases
 
 _SCHEMA: Final = (
     """CREATE TABLE home (
@@ -78,7 +78,7 @@ def open_file(path: Path, create: bool) -> sqlite3.Connection:
             f"{path.parent}: no such folder for the store; create it, or correct the store's path"
         )
     if not create and not path.exists():
-        raise StoreUnusableError(f"{path}: no such store; seed a new one there, or correct the store's path")
+        raise StoreUnusableError(f"{path}: no such store; homecell store init makes one, or correct the path")
     with port_errors(path):
         mode = "rwc" if create else "rw"
         connection = sqlite3.connect(
@@ -134,7 +134,7 @@ def reading(connection: sqlite3.Connection) -> Iterator[None]:
 def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
     if _is_empty(connection):
         if not create:
-            raise StoreUnusableError(f"{path}: the store is empty; seed it, or correct the store's path")
+            raise StoreUnusableError(f"{path}: the store is empty; homecell store init mends that")
         _create_schema(connection)
     _check_version(connection, path)
     _upgrade(connection)
@@ -151,7 +151,7 @@ def _create_schema(connection: sqlite3.Connection) -> None:
         for statement in _SCHEMA:
             connection.execute(statement)
         connection.execute("INSERT INTO feed_head VALUES (?, 0, 0)", (secrets.token_hex(8),))
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 1")
 
 
@@ -167,7 +167,7 @@ def _upgrade(connection: sqlite3.Connection) -> None:
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    if _pragma(connection, "application_id") != _APPLICATION_ID:
+    if _pragma(connection, "application_id") != APPLICATION_ID:
         raise StoreUnusableError(f"{path}: an SQLite database, but no Home Cell store; correct the path")
     version = _version(connection)
     if not 1 <= version <= SCHEMA_VERSION:

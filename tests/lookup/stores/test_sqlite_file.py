@@ -37,7 +37,7 @@ async def test_a_missing_file_is_named_with_the_mend(tmp_path: Path) -> None:
     path = tmp_path / "no.sqlite"
     message = await refusal(path)
     assert str(path) in message
-    assert "seed" in message
+    assert "homecell store init" in message
     assert not path.exists()
 
 
@@ -53,7 +53,7 @@ async def test_a_missing_folder_is_named_with_the_mend(tmp_path: Path) -> None:
 async def test_an_empty_file_is_no_store_unless_one_is_to_be_created(tmp_path: Path) -> None:
     path = tmp_path / "home.sqlite"
     path.touch()
-    assert "seed" in await refusal(path)
+    assert "homecell store init" in await refusal(path)
     await seed(path)
 
 

@@ -11,9 +11,21 @@ import pytest
 from proxy.cli import main
 from tests.proxy.cli.conftest import Homecell
 
-COMMANDS = ["proxy", "lookup", "check-config", "cells", "users", "moves", "explain", "token", "completion"]
+COMMANDS = [
+    "proxy",
+    "lookup",
+    "check-config",
+    "store",
+    "cells",
+    "users",
+    "moves",
+    "explain",
+    "token",
+    "completion",
+]
 PAGES = [
     *([name] for name in COMMANDS),
+    *(["store", name] for name in ("init", "migrate", "status")),
     *(["cells", name] for name in ("list", "flag")),
     *(["users", name] for name in ("show", "history", "place", "move")),
     *(["moves", name] for name in ("list", "resume", "abort")),
