@@ -30,9 +30,9 @@ _HEAD: Final = (
 
 STRANGERS: Final = "strangers"
 EXPLAINED: Final = (
-    "strangers: users without a home. The edge itself tells them so (404): no cell is asked, and a 404 is no "
-    "error.\nall: every request that locust counts, theirs too. degraded: answers of the edge for a cell that "
-    "was down, as was due."
+    "strangers: users without a home. The edge itself tells them so (404): no cell is asked, and that is right."
+    "\nall: every request that locust counts, theirs too."
+    "\ndegraded: answers of the edge for a cell that was down, as was due."
 )
 
 

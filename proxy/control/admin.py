@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy.control.status import EdgeStatus, Json, flags_body, ready_body
+from proxy.kernel.port_holder import cannot_listen
 from proxy.model import Endpoint
 from proxy.observe.exporter import Reading, render
 
@@ -58,9 +59,7 @@ class Admin:
             await web.TCPSite(self._runner, listen.host, listen.port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise AdminError(
-                f"cannot listen on edge.admin {listen.host}:{listen.port}: {error.strerror}"
-            ) from error
+            raise AdminError(cannot_listen("edge.admin", listen.host, listen.port, error)) from error
 
     async def close(self) -> None:
         """Stop listening; answers under way get a second."""

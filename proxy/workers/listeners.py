@@ -9,6 +9,7 @@ import socket
 from ipaddress import ip_address
 from typing import Final
 
+from proxy.kernel.port_holder import cannot_listen
 from proxy.model import Endpoint
 
 _BACKLOG: Final = 4096
@@ -32,7 +33,7 @@ def listen(at: Endpoint, slots: int) -> list[socket.socket]:
     except OSError as error:
         for listener in listeners:
             listener.close()
-        raise ListenError(f"cannot listen on edge.listen {at.host}:{at.port}: {error.strerror}") from error
+        raise ListenError(cannot_listen("edge.listen", at.host, at.port, error)) from error
     return listeners
 
 
