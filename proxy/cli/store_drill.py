@@ -1,0 +1,140 @@
+"""homecell store drill: restores a backup into a scratch store, and says how long it took and what it lacks."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy.cli.answers import config_option, json_option, load_settings, say_json
+from proxy.cli.key_progress import key_progress
+from proxy.cli.store_backup import BACKUP_FILE, backup_errors
+from proxy.cli.tables import show_table, span
+
+if TYPE_CHECKING:
+    from lookup.backup_drill import Lost
+    from lookup.database import Database
+    from lookup.stores.sqlite import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """How the restore went: seconds for checking the file and for writing, and how old the backup is."""
+
+    records: int
+    verify_s: float
+    write_s: float
+    age_s: float
+
+    @property
+    def recovery_s(self) -> float:
+        """From the beginning to a store that can be used."""
+        return self.verify_s + self.write_s
+
+
+@click.command("drill")
+@config_option
+@click.argument("file", type=BACKUP_FILE)
+@click.option(
+    "--scratch",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder for the scratch store, which needs about 100 bytes for each key.  [default: FILE's folder]",
+)
+@json_option
+def drill(config_file: Path | None, file: Path, scratch: Path | None, as_json: bool) -> None:
+    """Practise a restore, and say what would be lost with this backup.
+
+    The backup is restored into an embedded store of its own, which is thrown away
+    afterwards, and is then compared with the live store, which is only read.
+
+    \b
+    Examples:
+      homecell store drill home.backup
+      homecell store drill home.backup --json | jq .recovery_s
+
+    \b
+    Exit codes:
+      0  the backup can be restored
+      1  it cannot: it is not sound
+      3  the store cannot be reached, so nobody knows what would be lost
+    """
+    from lookup.stores.sqlite import SqliteStore
+    from proxy.cli.store import reaching, with_database
+
+    settings = load_settings(config_file)
+    with tempfile.TemporaryDirectory(prefix="drill-", dir=scratch or file.parent) as folder, backup_errors():
+
+        async def rehearse() -> Drill:
+            store = await SqliteStore.open(Path(folder) / "scratch.sqlite", create=True)
+            try:
+                return await _restore(store, file, as_json)
+            finally:
+                await store.close()
+
+        async def compare(live: Database) -> Lost:
+            store = await SqliteStore.open(Path(folder) / "scratch.sqlite")
+            try:
+                return await _compare(live, store, as_json)
+            finally:
+                await store.close()
+
+        drilled = reaching(rehearse())
+        if not as_json:
+            _show(drilled)
+        lost = with_database(settings, compare)
+    if as_json:
+        say_json({**asdict(drilled), "recovery_s": drilled.recovery_s, "lost": asdict(lost)})
+    else:
+        _show_lost(lost)
+
+
+async def _restore(store: SqliteStore, file: Path, quiet: bool) -> Drill:
+    from lookup.backup_reader import BackupReader
+    from lookup.backup_restore import plan_restore, restore
+
+    begun_s = time.monotonic()
+    with BackupReader(file) as reader:
+        with key_progress("verify", None, quiet) as progress:
+            plan = await plan_restore(store, reader, progress)
+        verified_s = time.monotonic()
+        with key_progress("restore", plan.records, quiet) as progress:
+            await restore(store, reader, plan, time.time, progress)
+    age_s = max(0.0, time.time() - reader.header.begun_at_s)
+    return Drill(plan.records, verified_s - begun_s, time.monotonic() - verified_s, age_s)
+
+
+async def _compare(live: Database, scratch: SqliteStore, quiet: bool) -> Lost:
+    from lookup.backup_drill import what_is_lost
+
+    total = sum((await live.count_by_cell()).values())
+    with key_progress("compare", total, quiet) as progress:
+        return await what_is_lost(live, scratch, progress)
+
+
+def _show(drilled: Drill) -> None:
+    per_s = drilled.records / drilled.recovery_s
+    click.echo(
+        f"recovery time: {drilled.recovery_s:.1f} s for {drilled.records:,} homes ({per_s:,.0f} keys/s), "
+        f"{drilled.verify_s:.1f} s to check the file and {drilled.write_s:.1f} s to write"
+    )
+    click.echo(f"the backup was begun {span(drilled.age_s)} ago")
+
+
+def _show_lost(lost: Lost) -> None:
+    placed, changed = lost.placed.total(), lost.changed.total()
+    click.echo(f"compared with {lost.live:,} homes of the live store; with this backup would be lost:")
+    click.echo(f"{placed:>13,}  users who got their home since")
+    click.echo(f"{changed:>13,}  users whose home has changed since")
+    click.echo(f"{len(lost.flags):>13,}  flags: {', '.join(lost.flags) or 'none'}")
+    if placed or changed:
+        show_table(
+            ("CELL", "PLACED", "CHANGED"),
+            [
+                (cell, str(lost.placed[cell]), str(lost.changed[cell]))
+                for cell in sorted(lost.placed.keys() | lost.changed.keys())
+            ],
+        )

@@ -1,0 +1,120 @@
+"""homecell store restore and drill: puts a backup back, and practises it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy.cli.answers import CommandError, config_option, json_option, load_settings, say_json
+from proxy.cli.key_progress import key_progress
+from proxy.cli.store_backup import BACKUP_FILE, backup_errors
+
+if TYPE_CHECKING:
+    from lookup.backup_restore import Pair, Plan
+    from lookup.database import Database
+
+
+@click.command("restore")
+@config_option
+@click.argument("file", type=BACKUP_FILE)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--keep-newer", is_flag=True, help="Leave alone what the store knows newer; restore the rest.")
+@json_option
+def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: bool, as_json: bool) -> None:
+    """Put a backup back into the store.
+
+    The whole file is read and compared with the store first. If the store knows
+    some home newer than the backup does, nothing is written: no epoch is ever
+    lowered. What the store has and the backup lacks stays. Users who were being
+    moved are where they were before. Then all edges read again what they know,
+    and ask the store before they believe a claim from before. A restore that was
+    interrupted can be repeated.
+
+    \b
+    Examples:
+      homecell store restore home.backup --dry-run
+      homecell store restore home.backup
+      homecell store restore home.backup --keep-newer
+
+    \b
+    Exit codes:
+      0  the store has everything that is in the backup (or would, with --dry-run)
+      1  the file is not sound, or the store knows newer homes; nothing was written
+      3  the store cannot be reached
+    """
+    from lookup.backup_reader import BackupReader
+    from lookup.backup_restore import plan_restore
+    from lookup.backup_restore import restore as put_back
+    from proxy.cli.store import with_database
+
+    settings = load_settings(config_file)
+    begun_s = time.monotonic()
+
+    async def run(store: Database) -> tuple[Plan, int]:
+        with BackupReader(file) as reader:
+            with key_progress("compare", None, as_json) as progress:
+                plan = await plan_restore(store, reader, progress)
+            if dry_run or (plan.backward and not keep_newer):
+                return plan, 0
+            with key_progress("restore", plan.records, as_json) as progress:
+                return plan, await put_back(store, reader, plan, time.time, progress)
+
+    with backup_errors():
+        plan, written = with_database(settings, run)
+    took_s = time.monotonic() - begun_s
+    if as_json:
+        say_json({**_document(plan), "written": written, "took_s": took_s})
+    else:
+        for line in _told(plan):
+            click.echo(line)
+    if plan.backward and not keep_newer:
+        raise _refusal(plan)
+    if not as_json and not dry_run:
+        click.echo(f"restored in {took_s:.1f} s ({plan.records / took_s:,.0f} keys/s)")
+
+
+def _document(plan: Plan) -> dict[str, object]:
+    return {
+        "records": plan.records,
+        "new": plan.new,
+        "newer": plan.newer,
+        "same": plan.same,
+        "backward": plan.backward,
+        "first_backward": [
+            {"key": pair.backup.key, "backup": asdict(pair.backup), "store": asdict(pair.store)}
+            for pair in plan.first_backward
+        ],
+        "moving": plan.moving,
+        "aliases": plan.aliases,
+        "flags": [flag.cell for flag in plan.flags],
+    }
+
+
+def _told(plan: Plan) -> list[str]:
+    rows = [
+        (plan.new, "homes that the store lacks"),
+        (plan.newer, "homes that are newer in the backup"),
+        (plan.same, "homes that the store has already"),
+        (plan.backward, "homes that are newer in the store"),
+        (plan.moving, "users who were being moved, back to where they came from"),
+        (plan.aliases, "aliases that the store lacks"),
+        (len(plan.flags), "flags that the store lacks"),
+    ]
+    return [f"{count:>13,}  {what}" for count, what in rows if count]
+
+
+def _refusal(plan: Plan) -> CommandError:
+    examples = ", ".join(_compared(pair) for pair in plan.first_backward)
+    more = ", ..." if plan.backward > len(plan.first_backward) else ""
+    what = f"the store knows {plan.backward:,} homes newer than the backup does: {examples}{more}"
+    mend = "restore into an empty store; or --keep-newer: these stay as they are, the rest is restored"
+    return CommandError(what, mend)
+
+
+def _compared(pair: Pair) -> str:
+    store, backup = pair.store, pair.backup
+    return f"{backup.key} ({store.cell} at epoch {store.epoch}, not {backup.cell} at {backup.epoch})"
