@@ -1,6 +1,6 @@
-"""Keys that name another key: what may be one, how a change of one is spelled in the feed, how one is written.
+"""Keys that name another key: what may be one, how one is written, how feeds and caches spell it.
 
-Only the home key has a record, so that a move touches one record; whoever asks by an alias is told that record.
+Only the home key has a record, so that a move touches one record; who asks by an alias is told it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ NAMES: Final = "@names"
 FREED: Final = "@freed"
 """In place of the cell that was left: the change is an alias's, which names a key, or none any more."""
 
-_ALWAYS_HOME: Final = "user:"
+ALWAYS_HOME: Final = "user:"
+"""Keys that begin so are no aliases."""
+
 _ATTEMPTS: Final = 10
 
 
@@ -84,7 +86,7 @@ def may_be_alias(key: str) -> bool:
     A credential's claim of a home is compared with the moves of its own key, so it is believed only for keys
     that are surely no aliases.
     """
-    return not key.startswith(_ALWAYS_HOME)
+    return not key.startswith(ALWAYS_HOME)
 
 
 def answers(record: Assignment, key: str) -> bool:

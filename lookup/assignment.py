@@ -1,4 +1,4 @@
-"""The record of where a key lives, and of which keys name it, as the stores keep them and the caches copy them."""
+"""The records of where a key lives and of which keys name it, as stores keep and caches copy them."""
 
 from __future__ import annotations
 

@@ -117,8 +117,7 @@ class ChangeFollower:
                     await asyncio.sleep(0)
 
     async def _take(self, change: Change) -> None:
-        is_heartbeat = change.assignment is None and change.flag is None
-        expected = self._sequence if is_heartbeat else self._sequence + 1
+        expected = self._sequence if change.is_heartbeat else self._sequence + 1
         if change.generation != self._generation or change.sequence != expected:
             await self._resync(change)
         now_s = self._clock()
@@ -127,6 +126,8 @@ class ChangeFollower:
             self._fence.changed(change.assignment)
         elif change.flag is not None:
             self._take_flag(change.flag)
+        elif change.alias is not None:
+            self._resolver.learn_alias(change.alias, now_s)
         else:
             self._resolver.forget_moves_before(now_s - self._claim_lifetime_s)
         self._sequence = change.sequence

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from lookup.assignment import Assignment, State
+from lookup.aliases import alias_in, as_record, left_mark
+from lookup.assignment import Alias, Assignment, State
 from lookup.flags import Flag, FlagRecord
 
 
@@ -13,24 +14,27 @@ from lookup.flags import Flag, FlagRecord
 class FeedEvent:
     """operation    names the write; an event of an operation that the feed has seen is not appended again
     left_cell    the key's home before, "" for a first placement or when it can't be told
-    Exactly one of `assignment`, `flag` is set.
+    Exactly one of `assignment`, `flag`, `alias` is set.
     """
 
     operation: str
     assignment: Assignment | None = None
     flag: FlagRecord | None = None
     left_cell: str = ""
+    alias: Alias | None = None
 
     @property
     def moved_at_s(self) -> float | None:
-        """When the key's record changed; None for first placements and flags, which no history tells."""
-        record = self.assignment
+        """When the key's record or alias changed; None for first ones and flags, which no history tells."""
+        record = self.alias or self.assignment
         return record.updated_at_s if record is not None and record.epoch > 1 else None
 
 
 def encode(event: FeedEvent) -> str:
     """What changed, without the operation."""
-    record, flagged = event.assignment, event.flag
+    record, flagged, left = event.assignment, event.flag, event.left_cell
+    if event.alias is not None:
+        record, left = as_record(event.alias), left_mark(event.alias)
     if record is not None:
         fields: list[object] = [
             "home",
@@ -41,7 +45,7 @@ def encode(event: FeedEvent) -> str:
             int(record.state),
             record.moved_to,
             record.updated_at_s,
-            event.left_cell,
+            left,
         ]
     else:
         assert flagged is not None
@@ -64,6 +68,9 @@ def decode(operation: str, text: str) -> FeedEvent:
         match json.loads(text):
             case ["home", key, cell, jurisdiction, epoch, state, moved_to, at_s, left_cell]:
                 record = Assignment(key, cell, jurisdiction, epoch, State(state), moved_to, at_s)
+                alias = alias_in(record)
+                if alias is not None:
+                    return FeedEvent(operation, alias=alias)
                 return FeedEvent(operation, assignment=record, left_cell=left_cell)
             case ["flag", cell, flag, version, reason, author, set_at_s, expires_at_s]:
                 flagged = FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from lookup.assignment import NO_EPOCH, Assignment
+from lookup.assignment import NO_EPOCH, Alias, Assignment
 from lookup.flight import Flight, FlightDeck
 from lookup.lateness import loop_turns
 from lookup.memory import Memory
@@ -143,20 +143,39 @@ class Flights(FlightDeck):
         """Whether the reading may have missed a change: the feed, or memory fed by it, knows a later one."""
         if flight.generation != self._memory.generation:
             return True
-        epoch = NO_EPOCH if record is None else record.epoch
-        if tier is Tier.SHARED and epoch < flight.claimed_epoch:
+        if record is None:
+            return self._known_epoch(flight.key, flight.floor) > NO_EPOCH and not self._moved.is_freed(
+                flight.key
+            )
+        if tier is Tier.SHARED and record.epoch < flight.claimed_epoch:
             return True
-        key = flight.key
-        return epoch < max(flight.floor, self._moved.epoch_of(key), self._memory.epoch_of(key))
+        if record.key == flight.key:
+            return record.epoch < self._known_epoch(flight.key, flight.floor)
+        named = [alias for alias in record.aliases if alias.key == flight.key]
+        return record.epoch < self._known_epoch(record.key, NO_EPOCH) or any(
+            alias.epoch < flight.floor or not self._is_current(alias) for alias in named
+        )
+
+    def _known_epoch(self, key: str, floor: int) -> int:
+        return max(floor, self._moved.epoch_of(key), self._memory.epoch_of(key))
+
+    def _is_current(self, alias: Alias) -> bool:
+        """As far as the feed and memory can tell."""
+        known = self._memory.aliases.find(alias.key)
+        known_epoch = NO_EPOCH if known is None else known.epoch
+        return alias.epoch >= max(known_epoch, self._moved.epoch_of(alias.key))
 
     def _found(self, flight: Flight, record: Assignment, tier: Tier) -> None:
         self._memory.learn(record, flight.now_s, flight.generation)
+        for alias in record.aliases:
+            if self._is_current(alias):
+                self._memory.learn_alias(alias, flight.now_s, flight.generation)
         if tier is Tier.STORE and self._fill is not None:
             self._fill.offer(record)
         if not flight.landed:
             answer = Resolution(
                 Outcome.FOUND,
-                flight.key,
+                record.key,
                 tier,
                 record.cell,
                 record.jurisdiction,

@@ -9,7 +9,7 @@ from random import Random
 from sys import intern
 from typing import Final
 
-from lookup.assignment import Assignment, State
+from lookup.assignment import Alias, Assignment, State
 from lookup.resolution import Outcome, Resolution, Tier
 
 _FOUND: Final = Outcome.FOUND
@@ -155,16 +155,21 @@ class SecondChance:
 
 
 class Memory:
-    """Known homes and unknown keys, each bounded by itself, so that probing can't push real users out.
+    """Known homes, keys that name them, unknown keys; each bounded by itself, so that probing can't push real
+    users out.
+
+    An alias's entry has the home key in place of the cell, and the alias's epoch: what is known of the home
+    itself is in the home's entry only, so that a move is seen through every alias at once.
 
     Only the loop's thread uses it. `generation` grows when continuity with the change feed was lost: every
     entry read before that is then due for re-reading, without touching any of them.
     """
 
-    __slots__ = ("_random", "generation", "known", "lifetimes", "unknown")
+    __slots__ = ("_random", "aliases", "generation", "known", "lifetimes", "unknown")
 
     def __init__(self, entries: int, unknown_entries: int, lifetimes: Lifetimes, random: Random) -> None:
         self.known = SecondChance(entries)
+        self.aliases = SecondChance(entries)
         self.unknown = SecondChance(unknown_entries)
         self.lifetimes = lifetimes
         self.generation = 0
@@ -192,6 +197,23 @@ class Memory:
             Entry(_FOUND, key, cell, jurisdiction, record.epoch, record.state, loaded_at_s, generation)
         )
 
+    def learn_alias(self, alias: Alias, now_s: float, generation: int) -> None:
+        """Remember which key is named, as of a reading that began at `now_s` under `generation`."""
+        key = alias.key
+        loaded_at_s = now_s - self._random.random() * self.lifetimes.spread_s
+        entry = self.aliases.find(key)
+        if entry is not None and entry.epoch == alias.epoch and entry.cell == alias.home:
+            entry.loaded_at_s = loaded_at_s
+            entry.generation = generation
+            return
+        self.unknown.drop(key)
+        self.aliases.put(Entry(_FOUND, key, alias.home, "", alias.epoch, _PLACED, loaded_at_s, generation))
+
+    def home_named(self, key: str) -> Entry | None:
+        """What is known of the home that the key names, however old; None when that is not known."""
+        alias = self.aliases.find(key)
+        return None if alias is None else self.known.find(alias.cell)
+
     def restore(self, record: Assignment, read_at_s: float) -> None:
         """Remember a record that was read before this process began, unless a newer one is known."""
         key, epoch = record.key, record.epoch
@@ -204,6 +226,7 @@ class Memory:
     def learn_unknown(self, key: str, now_s: float, generation: int) -> None:
         """Remember that the truth has no such key."""
         self.known.drop(key)
+        self.aliases.drop(key)
         self.unknown.put(Entry(_UNKNOWN, key, "", "", _NO_EPOCH, _PLACED, now_s, generation))
 
     def epoch_of(self, key: str) -> int:

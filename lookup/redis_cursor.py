@@ -71,4 +71,6 @@ class Cursor:
         except ValueError as mistake:
             _log.warning("event %d of the feed counts as missed: %s", self.sequence, mistake)
             return None
-        return Change(self.generation, self.sequence, event.assignment, event.flag, event.left_cell)
+        return Change(
+            self.generation, self.sequence, event.assignment, event.flag, event.left_cell, event.alias
+        )

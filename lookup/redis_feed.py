@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Final
 
 from lookup import feed_event
+from lookup.aliases import left_mark
 from lookup.ports import Change, History, KeyMove, StoreUnavailableError
 from lookup.redis_clients import RedisClient, RedisSettings, open_client, port_errors
 from lookup.redis_cursor import Cursor, Entry
@@ -119,7 +120,9 @@ class RedisFeed:
 
 def _move(fields: dict[bytes, bytes]) -> KeyMove:
     event = feed_event.decode("", fields[b"c"].decode())
-    record = event.assignment
+    alias, record = event.alias, event.assignment
+    if alias is not None:
+        return KeyMove(alias.key, alias.epoch, alias.updated_at_s, left_mark(alias))
     if record is None:
         raise ValueError("an event of a flag can't move a key")
     return KeyMove(record.key, record.epoch, record.updated_at_s, event.left_cell)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+from lookup.aliases import answers
 from lookup.assignment import Assignment
 from lookup.circuit import Circuit
 from lookup.flight import Flight, FlightDeck
@@ -141,7 +142,7 @@ class TierReader:
     def _deliver(self, flights: list[Flight], records: Mapping[str, Assignment]) -> None:
         for flight in flights:
             record = records.get(flight.key)
-            if record is not None and record.key != flight.key:
+            if record is not None and not answers(record, flight.key):
                 self._observer.tier_failed(self._tier, WRONG_KEY)
                 self._deck.unanswered(flight, self._tier)
             else:

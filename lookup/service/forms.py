@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lookup.assignment import Assignment, State
+from lookup.aliases import alias_in, as_record, left_mark
+from lookup.assignment import Alias, Assignment, State
 from lookup.flags import Flag, FlagRecord
 from lookup.ports import Change, History, KeyMove
 from lookup.resolution import TIER_LABELS, Resolution
@@ -39,6 +40,7 @@ def record_form(record: Assignment) -> Mapping[str, Json]:
         "state": STATE_LABELS[record.state],
         "moved_to": record.moved_to,
         "updated_at_s": record.updated_at_s,
+        "aliases": [[alias.key, alias.epoch, alias.updated_at_s] for alias in record.aliases],
     }
 
 
@@ -53,12 +55,37 @@ def record_of(form: object) -> Assignment:
             "state": "placed" | "moving" as state,
             "moved_to": str() as moved_to,
             "updated_at_s": int() | float() as updated_at_s,
+            **rest,
         }:
             placed = State(STATE_LABELS.index(state))
-            return Assignment(key, cell, jurisdiction, epoch, placed, moved_to, updated_at_s)
+            aliases = _aliases_of(rest.get("aliases", []), key)
+            return Assignment(key, cell, jurisdiction, epoch, placed, moved_to, updated_at_s, aliases)
     raise ValueError(
         "not a home: key, cell, jurisdiction, epoch, state, moved_to and updated_at_s are needed"
     )
+
+
+def alias_form(alias: Alias) -> Mapping[str, Json]:
+    """An alias as the store keeps it."""
+    return {
+        "key": alias.key,
+        "home": alias.home,
+        "epoch": alias.epoch,
+        "updated_at_s": alias.updated_at_s,
+    }
+
+
+def alias_of(form: object) -> Alias:
+    """The alias in `alias_form`."""
+    match form:
+        case {
+            "key": str() as key,
+            "home": str() as home,
+            "epoch": int() as epoch,
+            "updated_at_s": int() | float() as updated_at_s,
+        }:
+            return Alias(key, home, epoch, updated_at_s)
+    raise ValueError("not an alias: key, home, epoch and updated_at_s are needed")
 
 
 def flag_form(record: FlagRecord) -> Mapping[str, Json]:
@@ -92,12 +119,14 @@ def flag_of(form: object) -> FlagRecord:
 
 def change_form(change: Change) -> Mapping[str, Json]:
     """An event of the feed."""
-    record, flagged = change.assignment, change.flag
+    record, flagged, left = change.assignment, change.flag, change.left_cell
+    if change.alias is not None:
+        record, left = as_record(change.alias), left_mark(change.alias)
     return {
         "generation": change.generation,
         "sequence": change.sequence,
         "home": None if record is None else record_form(record),
-        "left_cell": change.left_cell,
+        "left_cell": left,
         "flag": None if flagged is None else flag_form(flagged),
     }
 
@@ -113,6 +142,9 @@ def change_of(form: object) -> Change:
             "flag": flag,
         }:
             record = None if home is None else record_of(home)
+            alias = None if record is None else alias_in(record)
+            if alias is not None:
+                return Change(generation, sequence, alias=alias)
             flagged = None if flag is None else flag_of(flag)
             return Change(generation, sequence, record, flagged, left_cell)
     raise ValueError("not an event of the feed")
@@ -130,6 +162,17 @@ def history_of(form: object) -> History:
         case {"covers_since_s": int() | float() as covers_since_s, "moves": list() as rows}:
             return History(covers_since_s, [_move_of(row) for row in rows])
     raise ValueError("not a history of moves")
+
+
+def _aliases_of(rows: object, home: str) -> tuple[Alias, ...]:
+    aliases: list[Alias] = []
+    for row in rows if isinstance(rows, list) else [rows]:
+        match row:
+            case [str() as key, int() as epoch, int() | float() as updated_at_s]:
+                aliases.append(Alias(key, home, epoch, updated_at_s))
+            case _:
+                raise ValueError("not an alias of a home")
+    return tuple(aliases)
 
 
 def _move_of(row: object) -> KeyMove:

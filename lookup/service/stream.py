@@ -52,7 +52,6 @@ class Streams:
 
 def encode_event(change: Change) -> bytes:
     """One event; its id is the place in the feed."""
-    is_heartbeat = change.assignment is None and change.flag is None
-    kind = "heartbeat" if is_heartbeat else "change"
+    kind = "heartbeat" if change.is_heartbeat else "change"
     data = json.dumps(change_form(change), ensure_ascii=False, separators=(",", ":"))
     return f"event: {kind}\nid: {change.generation}/{change.sequence}\ndata: {data}\n\n".encode()

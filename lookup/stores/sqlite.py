@@ -10,12 +10,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from lookup.assignment import Assignment
+from lookup.aliases import check_alias, check_alias_epoch
+from lookup.assignment import Alias, Assignment
 from lookup.flags import Flag, FlagRecord
 from lookup.leases import Lease
 from lookup.moves import Event, Move, MoveOrder, Position
 from lookup.ports import Change, History, StoreUnavailableError
-from lookup.stores import sqlite_feed, sqlite_leases, sqlite_moves, sqlite_records
+from lookup.scan import AliasPage, Page
+from lookup.stores import (
+    sqlite_aliases,
+    sqlite_anew,
+    sqlite_feed,
+    sqlite_leases,
+    sqlite_moves,
+    sqlite_records,
+    sqlite_scan,
+)
 from lookup.stores.sqlite_feed import FeedBounds
 from lookup.stores.sqlite_file import open_file, port_errors
 from lookup.stores.sqlite_tail import Follower, Tail
@@ -31,7 +41,7 @@ _LOAD_AT_ONCE: Final = 10_000
 
 
 class SqliteStore:
-    """Implements ports.Store, ports.ChangeFeed, MoveLog and LeaseBook. Made by `open`; for one event loop."""
+    """Implements ports.Store, ChangeFeed, AliasBook, MoveLog and LeaseBook. By `open`; for one event loop."""
 
     def __init__(self, path: Path, create: bool, feed_bounds: FeedBounds) -> None:
         self._path = path
@@ -56,7 +66,7 @@ class SqliteStore:
         return store
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
-        """ports.Store.read: one statement, however many keys."""
+        """ports.Store.read: few statements, however many keys."""
         return await self._run(lambda connection: sqlite_records.read_homes(connection, keys))
 
     async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
@@ -82,6 +92,18 @@ class SqliteStore:
         for records in _chunks(assignments):
             loaded += await self._write(_inserting(records))
         return loaded
+
+    async def scan(self, cursor: str, limit: int) -> Page:
+        """HomeScan.scan."""
+        return await self._run(lambda connection: sqlite_scan.scan(connection, cursor, limit))
+
+    async def scan_aliases(self, cursor: str, limit: int) -> AliasPage:
+        """HomeScan.scan_aliases."""
+        return await self._run(lambda connection: sqlite_scan.scan_aliases(connection, cursor, limit))
+
+    async def begin_anew(self, now_s: float) -> None:
+        """BackupStore.begin_anew."""
+        await self._write(lambda connection: sqlite_anew.begin_anew(connection, now_s))
 
     async def count_by_cell(self) -> Mapping[str, int]:
         """ports.Store.count_by_cell; reads the whole table."""
@@ -123,6 +145,20 @@ class SqliteStore:
         """ports.ChangeFeed.history."""
         return await self._run(lambda connection: sqlite_feed.history(connection, since_s))
 
+    # AliasBook
+
+    async def alias(self, key: str) -> Alias | None:
+        """AliasBook.alias."""
+        return await self._run(lambda connection: sqlite_aliases.find(connection, key))
+
+    async def set_alias(self, new: Alias, expected_epoch: int) -> None:
+        """AliasBook.set_alias. Raises ValueError when the new epoch is not higher, or the time is missing."""
+        check_alias(new.key, new.home)
+        check_alias_epoch(new, expected_epoch)
+        await self._write(
+            lambda connection: sqlite_aliases.write(connection, new, expected_epoch, self._feed_bounds)
+        )
+
     # MoveLog
 
     async def note_move(self, order: MoveOrder, record: Assignment, now_s: float) -> Move:
@@ -140,6 +176,10 @@ class SqliteStore:
     async def moves_of(self, key: str) -> Sequence[Move]:
         """MoveLog.moves_of."""
         return await self._run(lambda connection: sqlite_moves.of_key(connection, key))
+
+    async def noted_under(self, bulk: str) -> int:
+        """MoveLog.noted_under."""
+        return await self._run(lambda connection: sqlite_moves.noted_under(connection, bulk))
 
     async def hold_move(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
         """MoveLog.hold_move."""

@@ -6,7 +6,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from lookup.assignment import Assignment, State
+from lookup.aliases import alias_in, as_record, left_mark
+from lookup.assignment import Alias, Assignment, State
 from lookup.flags import Flag, FlagRecord
 from lookup.ports import Change, History, KeyMove
 
@@ -61,6 +62,11 @@ def append_assignment(connection: sqlite3.Connection, record: Assignment, left_c
         ),
     )
     return sequence
+
+
+def append_alias(connection: sqlite3.Connection, alias: Alias) -> int:
+    """Within the transaction that wrote the alias; returns the sequence."""
+    return append_assignment(connection, as_record(alias), left_mark(alias))
 
 
 def append_flag(connection: sqlite3.Connection, record: FlagRecord) -> int:
@@ -167,4 +173,7 @@ def _change(generation: str, row: _Row) -> Change:
         flagged = FlagRecord(cell, Flag(flag), version, reason, author, at_s, expires)
         return Change(generation, sequence, flag=flagged)
     record = Assignment(key, cell, jurisdiction, version, State(state), moved_to, at_s)
+    alias = alias_in(record)
+    if alias is not None:
+        return Change(generation, sequence, alias=alias)
     return Change(generation, sequence, assignment=record, left_cell=left)

@@ -71,6 +71,16 @@ _UPGRADES: Final = {
 which have the file open go on working."""
 
 
+_ALIASES: Final = (
+    # One row per key that names, or once named, another one. `home` is '' once it is freed.
+    """CREATE TABLE IF NOT EXISTS alias (
+        key TEXT PRIMARY KEY, home TEXT NOT NULL, epoch INTEGER NOT NULL, updated_at_s REAL NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS alias_of_home ON alias (home) WHERE home <> ''",
+)
+"""Of no version: programs that do not know them work with the file as before, and may go on opening it."""
+
+
 def open_file(path: Path, create: bool) -> sqlite3.Connection:
     """A connection in autocommit mode. Raises StoreUnusableError or StoreUnavailableError with the path."""
     if not path.parent.is_dir():
@@ -138,6 +148,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
         _create_schema(connection)
     _check_version(connection, path)
     _upgrade(connection)
+    _add_aliases(connection)
     if _pragma(connection, "journal_mode") != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a committed move must survive a power cut
@@ -164,6 +175,13 @@ def _upgrade(connection: sqlite3.Connection) -> None:
             for statement in _UPGRADES[version]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def _add_aliases(connection: sqlite3.Connection) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alias_of_home'").fetchone() is None:
+        with writing(connection):
+            for statement in _ALIASES:
+                connection.execute(statement)
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lookup.stores.sqlite import SqliteStore
+from tests.lookup.stores.alias_contract import AliasContract
 from tests.lookup.stores.contract import OpenStore, StoreContract
 from tests.lookup.stores.leases_contract import LeaseBookContract
 from tests.lookup.stores.moves_contract import MoveLogContract
@@ -41,3 +42,7 @@ class TestSqliteMoveLog(MoveLogContract):
 
 class TestSqliteLeaseBook(LeaseBookContract):
     """Its book of leases."""
+
+
+class TestSqliteAliases(AliasContract):
+    """Its aliases."""

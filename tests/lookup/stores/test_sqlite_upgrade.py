@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from lookup.aliases import name_home
 from lookup.assignment import NO_EPOCH
 from lookup.moves import MoveOrder
 from lookup.stores.sqlite import SqliteStore
@@ -45,3 +46,27 @@ async def test_an_old_file_is_upgraded_by_whoever_opens_it_and_loses_nothing(tmp
     assert (await second.position()).sequence == 2
     await first.close()
     await second.close()
+
+
+@asynchronous
+async def test_aliases_need_no_new_version_so_that_programs_without_them_may_open_the_file(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "home.sqlite"
+    store = await SqliteStore.open(path, create=True)
+    await store.load([home("user:1")])
+    await store.close()
+    await asyncio.to_thread(drop_aliases, path)
+    before = await asyncio.to_thread(version, path)
+    first, second = await asyncio.gather(SqliteStore.open(path), SqliteStore.open(path))
+    await name_home(first, "email:a@x", "user:1", NOW_S)
+    assert (await second.read(["email:a@x"]))["email:a@x"].key == "user:1"
+    assert await asyncio.to_thread(version, path) == before
+    await first.close()
+    await second.close()
+
+
+def drop_aliases(path: Path) -> None:
+    """As a program that knows no aliases leaves the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE alias")
