@@ -74,6 +74,7 @@ class BulkMover:
         self._resumed: set[str] = set()
         self._later: list[tuple[Wish, Move]] = []
         self._flags_due_s = -inf
+        self._looking = asyncio.Lock()
         self._ended = 0
         self._failed = 0
 
@@ -246,10 +247,11 @@ class BulkMover:
 
     async def _look_at_flags(self) -> None:
         """The operator's word may change while the list is gone through."""
-        now_s = self._clock()
-        if now_s >= self._flags_due_s:
-            self._flags_due_s = now_s + _FLAGS_EVERY_S
-            self._targets.closed = closed_cells(await self._store.flags(), now_s)
+        async with self._looking:
+            now_s = self._clock()
+            if now_s >= self._flags_due_s:
+                self._targets.closed = closed_cells(await self._store.flags(), now_s)
+                self._flags_due_s = now_s + _FLAGS_EVERY_S
 
     async def _carry_on(self, wish: Wish, move: Move) -> None:
         try:

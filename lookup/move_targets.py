@@ -55,7 +55,7 @@ class Targets:
         only = wanted or self._only_candidate()
         target = self._wanted(record, only) if only else self._free_choice(record)
         if not isinstance(target, Stays):
-            self._users[record.cell] -= 1
+            self._users[record.cell] -= self._users[record.cell] > 0
             self._users[target] += 1
         return target
 

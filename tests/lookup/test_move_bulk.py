@@ -1,0 +1,237 @@
+"""Many users moved as one operation: each once, none forgotten, and it stops when it should."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from lookup.flags import Flag
+from lookup.move_fates import Ending, Fate, Outcome, Stop, member_operation
+from lookup.move_list import Wish
+from lookup.moves import MoveOrder
+from lookup.ports import StoreUnavailableError
+from lookup.stores.sqlite import SqliteStore
+from tests.lookup.asynchronous import asynchronous, until
+from tests.lookup.bulk_bench import ORDER, bulk_bench, users, wishes
+from tests.lookup.fakes import NOW_S
+
+
+@asynchronous
+async def test_every_user_of_the_list_is_moved_once_and_the_rest_stays(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 120) as b:
+        moving = users(100)
+        assert await b.bulk().run(wishes(*moving)) == Outcome(Stop.NOT)
+        assert b.fates() == {Fate.MOVED: 100}
+        await b.insist_on_moved_once(moving)
+        assert await b.store.count_by_cell() == {"cell-a": 20, "cell-b": 100}
+        assert list(await b.store.moves(open_only=True, limit=10)) == []
+
+
+@asynchronous
+async def test_the_same_operation_again_moves_nobody_twice(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 10) as b:
+        await b.bulk().run(wishes(*users(6)))
+        await b.bulk().run(wishes(*users(10)))
+        assert b.fates() == {Fate.MOVED: 10, Fate.THERE: 6}
+        await b.insist_on_moved_once(users(10))
+        await b.bulk(replace(ORDER, operation="back"), "cell-a").run(wishes("user:1"))
+        b.fates()
+        await b.bulk().run(wishes("user:1"))
+        (ending,) = b.endings
+        assert ending.reason == "was moved to cell-b by this operation, and has left it"
+        assert (await b.record("user:1")).epoch == 5
+
+
+@asynchronous
+async def test_what_this_operation_gave_up_only_another_one_tries_again(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 3) as b:
+        b.failing = {"user:1"}
+        await b.bulk().run(wishes(*users(3)))
+        assert b.fates() == {Fate.MOVED: 2, Fate.GIVEN_UP: 1}
+        b.failing.clear()
+        await b.bulk().run(wishes("user:1"))
+        assert b.endings == [
+            Ending(
+                Wish("user:1"),
+                Fate.REFUSED,
+                "cell-b",
+                "was given up by this operation before: disk full",
+            )
+        ]
+        await b.bulk(replace(ORDER, operation="bulk-2")).run(wishes("user:1"))
+        assert (await b.record("user:1")).cell == "cell-b"
+
+
+@asynchronous
+async def test_after_a_crash_the_next_run_ends_what_was_open_and_does_the_rest(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 30) as b:
+        crashed = await SqliteStore.open(tmp_path / "home.sqlite")
+        b.gate.clear()
+        crash = asyncio.create_task(b.bulk(holder="dead", store=crashed).run(wishes(*users(30))))
+        await until(lambda: len(b.hooks) == 8)
+        moving = b.hooks[:]
+        await crashed.close()  # its last words don't reach the log: it holds the moves as a dead one does
+        crash.cancel()
+        await asyncio.wait((crash,))
+        open_moves = await b.store.moves(open_only=True, limit=100)
+        assert {(move.order.key, move.holder) for move in open_moves} == {(key, "dead") for key in moving}
+        b.gate.set()
+        begun_at_s = b.now_s
+        assert await b.bulk(holder="bob").run(wishes(*users(30))) == Outcome(Stop.NOT)
+        assert b.fates() == {Fate.MOVED: 30}
+        assert b.now_s - begun_at_s < 16.0
+        await b.insist_on_moved_once(users(30))
+        assert list(await b.store.moves(open_only=True, limit=10)) == []
+
+
+@asynchronous
+async def test_a_move_that_somebody_else_carries_out_is_left_to_them(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 3) as b:
+        operation = member_operation("bulk-1", "user:1")
+        await b.store.note_move(MoveOrder(operation, "user:1", "cell-b"), await b.record("user:1"), NOW_S)
+        await b.store.hold_move(operation, "bob", NOW_S, NOW_S + 1000.0, False)
+        await b.bulk().run(wishes(*users(3)))
+        assert {ending.wish.key: ending.fate for ending in b.endings} == {
+            "user:0": Fate.MOVED,
+            "user:1": Fate.OPEN,
+            "user:2": Fate.MOVED,
+        }
+        assert (await b.record("user:1")).epoch == 1
+
+
+@asynchronous
+async def test_a_user_who_stands_twice_in_the_list_is_moved_once(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 1) as b:
+        await b.bulk().run(wishes("user:0", "user:0", Wish("user:0", "cell-c")))
+        assert b.fates() == {Fate.MOVED: 1, Fate.THERE: 1, Fate.REFUSED: 1}
+        await b.insist_on_moved_once(["user:0"])
+
+
+@asynchronous
+async def test_no_more_begin_when_too_many_fail(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 100) as b:
+        b.failing = set(users(100)[20:])
+        outcome = await b.bulk(replace(ORDER, parallel=1)).run(wishes(*users(100)))
+        assert outcome == Outcome(Stop.FAILURES)
+        assert b.fates() == {Fate.MOVED: 20, Fate.GIVEN_UP: 11}
+        assert await b.store.count_by_cell() == {"cell-a": 80, "cell-b": 20}
+        assert list(await b.store.moves(open_only=True, limit=10)) == []
+
+
+@asynchronous
+async def test_refusals_stop_nothing(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 5) as b:
+        nobody = [f"user:none-{number}" for number in range(50)]
+        assert await b.bulk().run(wishes(*nobody, *users(5))) == Outcome(Stop.NOT)
+        assert b.fates() == {Fate.REFUSED: 50, Fate.MOVED: 5}
+
+
+@asynchronous
+async def test_told_to_stop_it_begins_no_more_and_ends_what_is_under_way(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 50) as b:
+        b.gate.clear()
+        bulk = b.bulk()
+        running = asyncio.create_task(bulk.run(wishes(*users(50))))
+        await until(lambda: len(b.hooks) == 8)
+        bulk.stop()
+        assert bulk.under_way == 8
+        b.gate.set()
+        assert await running == Outcome(Stop.ASKED)
+        assert b.fates() == {Fate.MOVED: 8}
+        await b.bulk().run(wishes(*users(50)))
+        await b.insist_on_moved_once(users(50))
+
+
+@asynchronous
+async def test_told_to_stop_it_waits_for_nobodys_turn(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 20) as b:
+
+        async def for_ever(_: float) -> None:
+            await asyncio.Event().wait()
+
+        bulk = b.bulk(per_s=0.001, pause=for_ever)
+        running = asyncio.create_task(bulk.run(wishes(*users(20))))
+        await until(lambda: len(b.endings) == 1)
+        bulk.stop()
+        assert await running == Outcome(Stop.ASKED)
+        assert b.fates() == {Fate.MOVED: 1}
+
+
+@asynchronous
+async def test_cut_short_it_leaves_open_moves_that_the_next_run_ends(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 20) as b:
+        b.gate.clear()
+        bulk = b.bulk()
+        running = asyncio.create_task(bulk.run(wishes(*users(20))))
+        await until(lambda: len(b.hooks) == 8)
+        running.cancel()
+        await asyncio.wait((running,))
+        assert len(await bulk.left_open()) == 8
+        b.gate.set()
+        await b.bulk(holder="bob").run(wishes(*users(20)))
+        await b.insist_on_moved_once(users(20))
+
+
+@asynchronous
+async def test_no_more_are_moved_than_the_limit_over_all_runs(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 30) as b:
+        for most, moved in ((5, 5), (5, 0), (12, 7)):
+            await b.bulk(replace(ORDER, most=most)).run(wishes(*users(30)))
+            assert b.fates()[Fate.MOVED] == moved
+        assert (await b.store.count_by_cell())["cell-b"] == 12
+
+
+@asynchronous
+async def test_a_cell_that_stops_serving_meanwhile_gets_nobody_more(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 40) as b:
+        b.gate.clear()
+        running = asyncio.create_task(b.bulk().run(wishes(*users(40))))
+        await until(lambda: len(b.hooks) == 8)
+        await b.store.set_flag("cell-b", Flag.DOWN, reason="fire", author="ann", now_s=b.now_s)
+        b.now_s += 1.0
+        b.gate.set()
+        assert await running == Outcome(Stop.NOT)
+        assert b.fates() == {Fate.MOVED: 8, Fate.REFUSED: 32}
+        assert (await b.store.count_by_cell())["cell-b"] == 8
+
+
+@asynchronous
+async def test_the_rate_is_kept(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 21) as b:
+        begun_at_s = b.now_s
+        await b.bulk(replace(ORDER, parallel=1), per_s=10.0).run(wishes(*users(21)))
+        noted = sorted(move.begun_at_s for move in await b.store.moves(open_only=False, limit=100))
+        assert len(noted) == 21
+        assert noted[-1] - begun_at_s >= 2.0 - 1e-3
+        assert all(noted[index + 10] - noted[index] >= 1.0 - 1e-3 for index in range(11))
+
+
+@asynchronous
+async def test_a_store_that_stays_away_ends_the_run_and_says_so(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 5) as b:
+        other = await SqliteStore.open(tmp_path / "home.sqlite")
+        bulk = b.bulk(store=other)
+        await other.close()
+        outcome = await bulk.run(wishes(*users(5)))
+        assert outcome.stop is Stop.STORE
+        assert isinstance(outcome.failure, StoreUnavailableError)
+        assert b.fates() == {}
+
+
+@asynchronous
+async def test_a_store_that_fails_once_is_asked_again(tmp_path: Path) -> None:
+    class Moody(SqliteStore):
+        failures = 0
+
+        async def compare_and_set(self, new: object, expected_epoch: int) -> None:
+            self.failures += 1
+            if self.failures == 3:
+                raise StoreUnavailableError("busy")
+            await super().compare_and_set(new, expected_epoch)  # type: ignore[arg-type]  # passed on
+
+    async with bulk_bench(tmp_path, 5) as b:
+        moody = await Moody.open(tmp_path / "home.sqlite")
+        assert await b.bulk(store=moody).run(wishes(*users(5))) == Outcome(Stop.NOT)
+        await b.insist_on_moved_once(users(5))
+        await moody.close()
