@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from lookup.flags import FlagRecord
 from lookup.memory import Memory
 from lookup.moved import MovedSet
+from lookup.placement import CellRoom, ShareLimits
+from lookup.placer import PlacementPlan
 from lookup.settings import LookupSettings
 from lookup.snapshot_file import SnapshotFiles
 from lookup.warm_start import WarmStart
@@ -81,6 +83,19 @@ def lookup_settings(settings: Settings) -> LookupSettings:
         unknown_entries=lookup.unknown_entries,
         unknown_ttl_s=lookup.unknown_ttl_s,
     )
+
+
+def placement_plan(settings: Settings) -> PlacementPlan:
+    """Where new users may live: under their own law before the others that may carry their traffic."""
+    rooms = [
+        CellRoom(cell.name, cell.jurisdiction, cell.weight, cell.capacity, cell.tenants)
+        for cell in settings.cells
+    ]
+    laws = {
+        user: sorted(rule.allow, key=lambda law: law != user) for user, rule in settings.residency.items()
+    }
+    placement = settings.placement
+    return PlacementPlan(rooms, laws, ShareLimits(placement.share_warning, placement.share_cap))
 
 
 def warm_start(settings: Settings, slot: int, memory: Memory, moved: MovedSet) -> WarmStart | None:

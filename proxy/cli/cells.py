@@ -39,7 +39,10 @@ _LONGEST_TEXT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class CellRow:
-    """A cell with its flag in force; author, reason and times are of the record, "" and None without one."""
+    """A cell with its flag in force; author, reason and times are of the record, "" and None without one.
+
+    share   of all users, 0 to 1
+    """
 
     name: str
     jurisdiction: str
@@ -52,6 +55,8 @@ class CellRow:
     expires_at_s: float | None
     version: int
     users: int
+    share: float
+    capacity: int | None
 
 
 @click.group("cells", context_settings=HELP_SETTINGS)
@@ -73,6 +78,9 @@ def command() -> None:
 def list_cells(config_file: Path | None, as_json: bool) -> None:
     """Show every cell: where it is, its flag with who, why and since when, and how many users it has.
 
+    SHARE is the part of all users. A cell that is full, or has more of them than
+    the config's `placement` finds good, is warned of.
+
     \b
     Examples:
       homecell cells list
@@ -82,12 +90,24 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
 
     settings = load_settings(config_file)
     flags, users = with_store(settings, _read)
-    now_s = time.time()
-    rows = [cell_row(cell, flags.get(cell.name), users.get(cell.name, 0), now_s) for cell in settings.cells]
+    now_s, total = time.time(), sum(users.values())
+    rows = [
+        cell_row(cell, flags.get(cell.name), users.get(cell.name, 0), total, now_s) for cell in settings.cells
+    ]
     if as_json:
         say_json([asdict(row) for row in rows])
     else:
         _show_rows(rows)
+    _warn(settings, users)
+
+
+def _warn(settings: Settings, users: Mapping[str, int]) -> None:
+    from lookup.placement import warnings
+    from proxy.wiring import placement_plan
+
+    plan = placement_plan(settings)
+    for name, matter in warnings(users, plan.cells, plan.limits):
+        click.secho(f"warning: {name} {matter}", fg="yellow", err=True)
     known = {cell.name for cell in settings.cells}
     for name in sorted(users.keys() - known):
         who = "1 user lives" if users[name] == 1 else f"{users[name]} users live"
@@ -99,8 +119,9 @@ async def _read(store: FeedingStore) -> tuple[Mapping[str, FlagRecord], Mapping[
     return await store.flags(), await store.count_by_cell()
 
 
-def cell_row(cell: Cell, record: FlagRecord | None, users: int, now_s: float) -> CellRow:
-    """What is shown of a cell at that time (Unix seconds); an expired flag is shown as serving."""
+def cell_row(cell: Cell, record: FlagRecord | None, users: int, total: int, now_s: float) -> CellRow:
+    """What is shown of a cell with so many of all users at that time (Unix seconds); an expired flag is shown
+    as serving."""
     expired = record is not None and record.expires_at_s is not None and record.expires_at_s <= now_s
     reason = record.reason if record else ""
     return CellRow(
@@ -115,6 +136,8 @@ def cell_row(cell: Cell, record: FlagRecord | None, users: int, now_s: float) ->
         expires_at_s=record.expires_at_s if record and not expired else None,
         version=record.version if record else 0,
         users=users,
+        share=users / total if total else 0.0,
+        capacity=cell.capacity,
     )
 
 
@@ -126,6 +149,8 @@ def _show_rows(rows: list[CellRow]) -> None:
         "ENDPOINTS",
         "FLAG",
         "USERS",
+        "SHARE",
+        "CAPACITY",
         "SINCE",
         "UNTIL",
         "AUTHOR",
@@ -141,6 +166,8 @@ def _show_rows(rows: list[CellRow]) -> None:
                 ",".join(row.endpoints),
                 row.flag,
                 str(row.users),
+                f"{row.share:.1%}",
+                "-" if row.capacity is None else str(row.capacity),
                 "-" if row.since_s is None else moment(row.since_s),
                 "-" if row.expires_at_s is None else moment(row.expires_at_s),
                 row.author or "-",

@@ -1,4 +1,4 @@
-"""homecell store drill: restores a backup into a scratch store, and says how long it took and what it lacks."""
+"""homecell store drill: restores a backup into a scratch store; says how long that took and what it lacks."""
 
 from __future__ import annotations
 

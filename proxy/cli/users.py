@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +17,10 @@ from proxy.cli.answers import (
     load_settings,
     say_json,
 )
-from proxy.cli.completion import cell_names
 from proxy.cli.moving import document, resume_or_abort
 from proxy.cli.tables import moment, show_table
-from proxy.cli.user_move import UserKey, find_cell, insist_on_permitted, move_user
+from proxy.cli.user_move import UserKey, move_user
+from proxy.cli.user_place import place_user
 
 if TYPE_CHECKING:
     from lookup.assignment import Assignment
@@ -36,7 +35,7 @@ def command() -> None:
     \b
     Examples:
       homecell users show user:42
-      homecell users place user:42 --cell eu-west-1-cell-01
+      homecell users place user:42
       homecell users move user:42 --to eu-west-1-cell-02 --copy-command ./copy-user.sh
       homecell users history user:42
     """
@@ -145,39 +144,5 @@ def _facts(record: Assignment) -> dict[str, object]:
     return {**asdict(record), "state": record.state.name.lower()}
 
 
-@command.command("place")
-@config_option
-@click.argument("user", type=UserKey())
-@click.option("--cell", "cell_name", required=True, shell_complete=cell_names, help="Where it shall live.")
-@click.option("--jurisdiction", default="", help="Whose law its bytes are under.  [default: the cell's]")
-@json_option
-def place_user(config_file: Path | None, user: str, cell_name: str, jurisdiction: str, as_json: bool) -> None:
-    """Give a new user its home. A user that has one keeps it.
-
-    \b
-    Examples:
-      homecell users place user:42 --cell eu-west-1-cell-01
-
-    \b
-    Exit codes:
-      0  the user is at home there
-      1  the user is at home in another cell
-      2  wrong usage
-      3  the store cannot be reached; placing the user again tells
-    """
-    from lookup.writer import place
-    from proxy.cli.store import with_database
-
-    settings = load_settings(config_file)
-    cell = find_cell(settings, cell_name)
-    law = jurisdiction or cell.jurisdiction
-    insist_on_permitted(settings, law, cell)
-    record = with_database(settings, lambda store: place(store, user, cell_name, law, time.time()))
-    if as_json:
-        say_json(_facts(record))
-    else:
-        click.echo(f"{user} is at home in {record.cell} (epoch {record.epoch})")
-    end(0 if record.cell == cell_name else NO)
-
-
 command.add_command(move_user)
+command.add_command(place_user)

@@ -34,14 +34,21 @@ def test_the_list_shows_each_cell_with_its_users(homecell: Homecell) -> None:
     result = homecell("cells", "list")
     assert result.exit_code == 0
     head, first, second = (" ".join(line.split()) for line in result.stdout.splitlines())
-    assert head == "NAME JURISDICTION REGION ENDPOINTS FLAG USERS SINCE UNTIL AUTHOR REASON"
-    assert first == "eu-1 eu eu-west 127.0.0.1:8101 serving 2 - - - -"
-    assert second == "us-1 us us-east 127.0.0.1:8102,cell.example:8102 serving 1 - - - -"
+    assert head == "NAME JURISDICTION REGION ENDPOINTS FLAG USERS SHARE CAPACITY SINCE UNTIL AUTHOR REASON"
+    assert first == "eu-1 eu eu-west 127.0.0.1:8101 serving 2 50.0% - - - - -"
+    assert second == "us-1 us us-east 127.0.0.1:8102,cell.example:8102 serving 1 25.0% - - - - -"
 
 
 def test_users_of_a_cell_that_is_not_listed_are_warned_of(homecell: Homecell, site: Site) -> None:
     result = homecell("cells", "list")
     assert result.stderr == f"warning: 1 user lives in `old-1`, which is not in {site.cells}\n"
+
+
+def test_a_cell_at_its_capacity_is_warned_of(homecell: Homecell, site: Site) -> None:
+    site.spoil(("    region: eu-west\n", "    region: eu-west\n    capacity: 2\n"))
+    result = homecell("cells", "list")
+    assert "warning: eu-1 has 2 users, its capacity is 2" in result.stderr.splitlines()
+    assert "serving  2      50.0%  2" in result.stdout
 
 
 def test_a_flag_is_stored_with_who_why_and_until_when(homecell: Homecell, site: Site) -> None:
@@ -71,15 +78,16 @@ def test_the_author_is_who_is_logged_in_unless_named(homecell: Homecell, site: S
 
 def test_an_expired_flag_is_shown_as_serving_since_its_end() -> None:
     record = FlagRecord("eu-1", Flag.DOWN, 4, "upgrade", "anna", 100.0, 200.0)
-    row = cell_row(CELL, record, 7, 300.0)
+    row = cell_row(CELL, record, 7, 70, 300.0)
     assert (row.flag, row.reason, row.since_s, row.expires_at_s) == (
         "serving",
         "down expired: upgrade",
         200.0,
         None,
     )
-    standing = cell_row(CELL, record, 7, 199.0)
+    standing = cell_row(CELL, record, 7, 70, 199.0)
     assert (standing.flag, standing.since_s, standing.expires_at_s) == ("down", 100.0, 200.0)
+    assert standing.share == 0.1
     assert standing.endpoints == ["[::1]:81"]
 
 

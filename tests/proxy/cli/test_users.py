@@ -69,6 +69,24 @@ def test_a_new_user_is_placed_once(homecell: Homecell) -> None:
     assert json.loads(elsewhere.stdout)["cell"] == "eu-1"
 
 
+def test_a_new_user_gets_a_cell_that_has_room(homecell: Homecell, site: Site) -> None:
+    site.spoil(("    region: us-east\n", "    region: us-east\n    tenants: [acme]\n"))
+    homecell("cells", "flag", "eu-1", "down", "--reason", "disk full")
+    placed = homecell("users", "place", "user:9")
+    assert (placed.exit_code, placed.stdout) == (0, "user:9 is at home in eu-2 (epoch 1)\n")
+    tenants = homecell("users", "place", "user:10", "--jurisdiction", "us", "--tenant", "acme", "--json")
+    assert (json.loads(tenants.stdout)["cell"], json.loads(tenants.stdout)["jurisdiction"]) == ("us-1", "us")
+    shared = homecell("users", "place", "user:11", "--jurisdiction", "us")
+    assert shared.stdout == "user:11 is at home in eu-2 (epoch 1)\n"
+    homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
+    refused = homecell("users", "place", "user:12")
+    assert refused.exit_code == 1
+    assert "no cell has room for user:12: eu-1 is not serving; eu-2 is not serving" in refused.stderr
+    assert homecell("users", "place", "user:9").stdout == "user:9 is at home in eu-2 (epoch 1)\n"
+    unknown = homecell("users", "place", "user:12", "--jurisdiction", "mars")
+    assert (unknown.exit_code, "there is no jurisdiction `mars`" in unknown.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

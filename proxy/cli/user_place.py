@@ -1,0 +1,115 @@
+"""homecell users place: gives a new user its home, in a cell that is named or that placement chooses."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy.cli.answers import (
+    NO,
+    OK,
+    CommandError,
+    UsageMistakeError,
+    config_option,
+    end,
+    json_option,
+    load_settings,
+    say_json,
+)
+from proxy.cli.completion import cell_names
+from proxy.cli.user_move import UserKey, find_cell, insist_on_permitted
+
+if TYPE_CHECKING:
+    from lookup.assignment import Assignment
+    from lookup.placement import NoRoom
+    from lookup.ports import FeedingStore
+    from proxy.config import Settings
+
+
+@click.command("place")
+@config_option
+@click.argument("user", type=UserKey())
+@click.option(
+    "--cell",
+    "cell_name",
+    default="",
+    shell_complete=cell_names,
+    help="Where it shall live.  [default: a cell that has room]",
+)
+@click.option(
+    "--jurisdiction",
+    default="",
+    help="Whose law its bytes are under.  [default: the cell's, without --cell this edge's]",
+)
+@click.option("--tenant", default="", help="Whose user it is, for cells that are kept for tenants.")
+@json_option
+def place_user(
+    config_file: Path | None, user: str, cell_name: str, jurisdiction: str, tenant: str, as_json: bool
+) -> None:
+    """Give a new user its home. A user that has one keeps it.
+
+    Without --cell it gets one that its jurisdiction allows and that is serving:
+    its tenant's own, else one for everybody, by weight and by how full it is
+    (`weight`, `capacity` and `tenants` in the cells file, `placement` in the
+    config).
+
+    \b
+    Examples:
+      homecell users place user:42
+      homecell users place user:42 --jurisdiction us --tenant acme
+      homecell users place user:42 --cell eu-west-1-cell-01
+
+    \b
+    Exit codes:
+      0  the user is at home there
+      1  the user is at home in another cell than the named one, or no cell has room
+      2  wrong usage
+      3  the store cannot be reached; placing the user again tells
+    """
+    settings = load_settings(config_file)
+    if cell_name:
+        record = _place_there(settings, user, cell_name, jurisdiction, tenant)
+    else:
+        record = _place_anywhere(settings, user, jurisdiction, tenant)
+    if as_json:
+        say_json({**asdict(record), "state": record.state.name.lower()})
+    else:
+        click.echo(f"{user} is at home in {record.cell} (epoch {record.epoch})")
+    end(OK if cell_name in ("", record.cell) else NO)
+
+
+def _place_there(settings: Settings, user: str, cell_name: str, jurisdiction: str, tenant: str) -> Assignment:
+    from lookup.writer import place
+    from proxy.cli.store import with_store
+
+    cell = find_cell(settings, cell_name)
+    law = jurisdiction or cell.jurisdiction
+    insist_on_permitted(settings, law, cell)
+    if tenant:
+        raise UsageMistakeError("--tenant helps to choose a cell, and --cell has chosen", "leave one away")
+    return with_store(settings, lambda store: place(store, user, cell_name, law, time.time()))
+
+
+def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: str) -> Assignment:
+    from lookup.placement import NoRoom
+    from lookup.placer import Placer
+    from proxy.cli.store import with_store
+    from proxy.wiring import placement_plan
+
+    plan, law = placement_plan(settings), jurisdiction or settings.edge.jurisdiction
+    if law not in plan.laws:
+        mend = f"the config's `residency` knows {', '.join(settings.residency)}"
+        raise UsageMistakeError(f"there is no jurisdiction `{law}`", mend)
+
+    async def run(store: FeedingStore) -> Assignment | NoRoom:
+        return await Placer(store, plan, time.time).place(user, law, tenant)
+
+    found = with_store(settings, run)
+    if isinstance(found, NoRoom):
+        mend = "add a cell, raise a capacity or the cap, or name the cell with --cell"
+        raise CommandError(f"no cell has room for {user}: {found}", mend)
+    return found
