@@ -20,6 +20,7 @@ from lookup.scan import AliasPage, Page
 from lookup.stores import (
     sqlite_aliases,
     sqlite_anew,
+    sqlite_counts,
     sqlite_feed,
     sqlite_leases,
     sqlite_moves,
@@ -48,7 +49,7 @@ class SqliteStore:
         self._feed_bounds = feed_bounds
         self._tail = Tail(path)
         self._thread = SqliteThread(
-            f"store {path.name}", lambda: open_file(path, create), self._look, _LOOK_EVERY_S
+            f"store {path.name}", lambda: _opened(path, create), self._look, _LOOK_EVERY_S
         )
 
     @classmethod
@@ -106,8 +107,8 @@ class SqliteStore:
         await self._write(lambda connection: sqlite_anew.begin_anew(connection, now_s))
 
     async def count_by_cell(self) -> Mapping[str, int]:
-        """ports.Store.count_by_cell; reads the whole table."""
-        return await self._run(sqlite_records.count_by_cell)
+        """ports.Store.count_by_cell, kept with each write."""
+        return await self._run(sqlite_counts.count_by_cell)
 
     async def flags(self) -> Mapping[str, FlagRecord]:
         """ports.Store.flags."""
@@ -276,6 +277,17 @@ class SqliteStore:
         self._tail.break_off(failure)
         self._thread.looking = False
         self._thread.disconnect()
+
+
+def _opened(path: Path, create: bool) -> sqlite3.Connection:
+    connection = open_file(path, create)
+    try:
+        with port_errors(path):
+            sqlite_counts.keep_counts(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _chunks(assignments: Iterable[Assignment]) -> Iterator[list[Assignment]]:

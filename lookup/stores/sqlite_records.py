@@ -64,11 +64,6 @@ def insert_new(connection: sqlite3.Connection, records: Sequence[Assignment]) ->
     return inserted
 
 
-def count_by_cell(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many keys each cell is home to."""
-    return dict(connection.execute("SELECT cell, count(*) FROM home GROUP BY cell"))
-
-
 def read_flags(connection: sqlite3.Connection) -> dict[str, FlagRecord]:
     """The current flag of each cell that ever had one."""
     rows = connection.execute(f"SELECT {_FLAG_COLUMNS} FROM flag")
