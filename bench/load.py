@@ -17,6 +17,7 @@ from typing import Final
 import click
 
 from bench.demo.layout import DEFAULT_PORT, HIGHEST_PORT, Layout
+from bench.demo.tied import tied
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 _READY_S: Final = 30.0
@@ -52,7 +53,7 @@ def _demo(layout: Layout) -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-m", "bench.demo", "--no-traffic", "--port", str(layout.port)]
-    demo = subprocess.Popen([*command, "--directory", str(layout.directory)], start_new_session=True)
+    demo = subprocess.Popen(tied([*command, "--directory", str(layout.directory)]), start_new_session=True)
     try:
         _await_ready(layout, demo)
         yield

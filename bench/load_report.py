@@ -30,7 +30,7 @@ _HEAD: Final = (
 
 STRANGERS: Final = "strangers"
 EXPLAINED: Final = (
-    "strangers: users without a home. The edge itself tells them so (404): no cell is asked, and that is right."
+    "strangers: users without a home. The edge itself tells them so (404), as it should: no cell is asked."
     "\nall: every request that locust counts, theirs too."
     "\ndegraded: answers of the edge for a cell that was down, as was due."
 )

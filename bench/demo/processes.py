@@ -1,6 +1,7 @@
 """The demo's processes: started, waited for, watched, ended.
 
 Each has a log file and a session of its own, so that Ctrl-C reaches the demo alone, which ends them in order.
+If the demo itself is killed they end by themselves.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Final
 
 import aiohttp
 
+from bench.demo.tied import tied
+from proxy.kernel.port_holder import Holder, holder_of
+
 _POLL_S: Final = 0.05
 _STOP_S: Final = 20.0
 _LOG_TAIL_LINES: Final = 12
@@ -28,14 +32,22 @@ class DemoError(Exception):
 
 
 def refuse_taken_ports(ports: Mapping[str, int]) -> None:
-    """Raise DemoError naming each of the ports (by what it is for) on which something listens already."""
-    taken = [f"{port} ({what})" for what, port in ports.items() if not _is_free(port)]
+    """Raise DemoError naming each of the ports (by what it is for) that is taken, and who listens there."""
+    taken = {f"{port} ({what})": holder_of(port) for what, port in ports.items() if not _is_free(port)}
     if taken:
         other = 18080 if 18080 not in ports.values() else 28080
+        held = {holder.pid: holder for holder in taken.values() if holder is not None}
         raise DemoError(
-            f"these ports are taken: {', '.join(taken)}. End what listens there (is another demo running?), "
+            f"these ports are taken: {', '.join(taken)}. {_how_to_free(held)}, "
             f"or move all ports of this one: make demo DEMO_PORT={other}"
         )
+
+
+def _how_to_free(held: Mapping[int, Holder]) -> str:
+    if not held:
+        return "End what listens there (`sudo ss -ltnp` shows it)"
+    holders = "".join(f"\n    {holder}" for holder in held.values())
+    return f"They are held by{holders}\nEnd that (`kill {' '.join(map(str, held))}`)"
 
 
 def _is_free(port: int) -> bool:
@@ -67,7 +79,11 @@ async def start(name: str, command: Sequence[str], log: Path) -> Running:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            *tied(command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     return Running(name, process, log)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import time
@@ -40,7 +41,8 @@ def test_taken_ports_are_named_with_what_they_are_for_and_the_mend() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as freed:
         taken_port, free_port = taken.getsockname()[1], freed.getsockname()[1]
         freed.close()
-        with pytest.raises(DemoError, match=rf"taken: {taken_port} \(eu-edge\)\. .*DEMO_PORT="):
+        told = rf"(?s)taken: {taken_port} \(eu-edge\)\. .*pid {os.getpid()} .*kill {os.getpid()}`.*DEMO_PORT="
+        with pytest.raises(DemoError, match=told):
             refuse_taken_ports({"eu-edge": taken_port, "us-edge": free_port})
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -90,6 +91,19 @@ def test_a_signal_ends_everything_cleanly(
     assert processes_naming(tmp_path) == []
 
 
+def test_what_the_demo_started_ends_also_when_the_demo_is_killed(
+    demo: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert demo.stdout is not None
+    assert any("Ctrl-C ends everything" in line for line in demo.stdout)
+    assert len(processes_naming(tmp_path)) > 8
+    demo.kill()
+    until_s = time.monotonic() + LIMIT_S
+    while processes_naming(tmp_path):
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+
+
 def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
     base = free_base()
     with socket.create_server(("127.0.0.1", base + 1)):
@@ -104,7 +118,7 @@ def test_a_second_demo_in_the_same_directory_is_refused(demo: subprocess.Popen[s
     assert demo.stdout is not None
     assert any("us-edge on" in line for line in demo.stdout)
     done = run(command("bench.demo", free_base(), tmp_path))
-    assert (done.returncode, "already; end it first" in done.stdout) == (1, True)
+    assert (done.returncode, f"already; end it first (`kill {demo.pid}`)" in done.stdout) == (1, True)
     demo.terminate()
     assert demo.wait(timeout=LIMIT_S) == 0
 
