@@ -8,10 +8,12 @@ import pytest
 from bench.servers.cassandra import CassandraRing
 from bench.servers.redis import RedisServer
 from lookup.redis_clients import RedisSettings
+from tests.lookup.stores.alias_contract import AliasContract
 from tests.lookup.stores.cassandra_stage import empty, opened, settings_of
 from tests.lookup.stores.contract import OpenStore, StoreContract
 from tests.lookup.stores.leases_contract import LeaseBookContract
 from tests.lookup.stores.moves_contract import MoveLogContract
+from tests.lookup.stores.pages_contract import PagesContract
 from tests.lookup.stores.truth import OpenTruth
 from tests.support.servers import needed
 
@@ -50,3 +52,11 @@ class TestCassandraMoveLog(MoveLogContract):
 
 class TestCassandraLeaseBook(LeaseBookContract):
     """Its book of leases."""
+
+
+class TestCassandraPages(PagesContract):
+    """Its records, page by page."""
+
+
+class TestCassandraAliases(AliasContract):
+    """Its aliases."""

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from lookup.aliases import name_home
 from lookup.stores.sqlite import SqliteStore
-from tests.lookup.stores.alias_contract import AliasContract
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fakes import NOW_S, home
+from tests.lookup.stores.alias_contract import AliasContract, OpenAliasedStore
 from tests.lookup.stores.contract import OpenStore, StoreContract
 from tests.lookup.stores.leases_contract import LeaseBookContract
 from tests.lookup.stores.moves_contract import MoveLogContract
+from tests.lookup.stores.pages_contract import PagesContract
 from tests.lookup.stores.truth import OpenTruth, Truth
 
 
@@ -46,3 +50,17 @@ class TestSqliteLeaseBook(LeaseBookContract):
 
 class TestSqliteAliases(AliasContract):
     """Its aliases."""
+
+
+class TestSqlitePages(PagesContract):
+    """Its records, page by page."""
+
+    @asynchronous
+    async def test_a_reading_of_the_home_brings_its_aliases_along(self, open_store: OpenAliasedStore) -> None:
+        async with open_store() as store:
+            await store.load([home("user:1")])
+            mail = await name_home(store, "email:a@x", "user:1", NOW_S)
+            key = await name_home(store, "apikey:k", "user:1", NOW_S)
+            assert set((await store.read(["user:1"]))["user:1"].aliases) == {mail, key}
+            await name_home(store, "apikey:k", "", NOW_S)
+            assert (await store.read(["user:1"]))["user:1"].aliases == (mail,)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from lookup.cell_keys import RecordPages
 from lookup.leases import LeaseBook
 from lookup.move_log import MoveLog
 from lookup.ports import FeedingStore
 
 
-class Truth(FeedingStore, MoveLog, LeaseBook, Protocol):
-    """A store with its feed, its log of moves and its book of leases."""
+class Truth(FeedingStore, RecordPages, MoveLog, LeaseBook, Protocol):
+    """A store with its feed and its pages, its log of moves and its book of leases."""
 
 
 OpenTruth = Callable[[], AbstractAsyncContextManager[Truth]]
