@@ -18,12 +18,15 @@ from bench.demo.tally import CellTally, Tally, Verdict
 _LIVE_EVERY_S: Final = 0.5
 _PLAIN_EVERY_S: Final = 5.0
 _FLAGS_EVERY_S: Final = 1.0
-_COLUMNS: Final = ("cell", "req/s", "p50 ms", "p99 ms", "errors", "degraded", "wrong cell", "flag")
+_COLUMNS: Final = ("cell", "req/s", "p50 ms", "p99 ms", "errors", "degraded", "wrong cell", "flag", "seen")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One cell's line, as text; `alarm` says that something is there which must not be."""
+    """One cell's line, as text: of its last two, what operators say of the cell and what its users see.
+
+    `alarm` says that something is there which must not be.
+    """
 
     texts: tuple[str, ...]
     alarm: bool
@@ -41,6 +44,7 @@ def line(name: str, cell: CellTally, flag: str, now_s: float) -> Line:
         str(cell.verdicts[Verdict.DEGRADED]),
         str(wrong),
         flag,
+        cell.seen(now_s) or "-",
     )
     return Line(texts, alarm=bool(wrong or errors))
 
@@ -92,7 +96,7 @@ class Board:
 
     def _table(self) -> Table:
         table = Table(*_COLUMNS, title="live traffic by home cell (latency of the last 5 s)")
-        for column in table.columns[1:-1]:
+        for column in table.columns[1:-2]:
             column.justify = "right"
         for row in self._lines():
             table.add_row(*row.texts, style="bold red" if row.alarm else None)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from proxy.errors import CELL_DOWN
+
 RECENT_S: Final = 5.0
 
 
@@ -38,13 +40,20 @@ class CellTally:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
+    _latest: str = ""
 
     def note(self, verdict: Verdict, reason: str, now_s: float, latency_s: float) -> None:
         self.verdicts[verdict] += 1
         if verdict is not Verdict.RIGHT:
             self.reasons[reason] += 1
+        self._latest = "answers" if verdict is Verdict.RIGHT else _in_a_word(reason)
         self._recent.append((now_s, latency_s))
         self._forget(now_s)
+
+    def seen(self, now_s: float) -> str:
+        """What its users see of the cell, in a word, by the latest reply; "" when there was none of late."""
+        self._forget(now_s)
+        return self._latest if self._recent else ""
 
     def rate(self, now_s: float) -> float:
         """Requests per second, of late."""
@@ -61,6 +70,12 @@ class CellTally:
     def _forget(self, now_s: float) -> None:
         while self._recent and self._recent[0][0] < now_s - RECENT_S:
             self._recent.popleft()
+
+
+def _in_a_word(reason: str) -> str:
+    """Of `503 cell-unreachable`: unreachable. A cell that is flagged down is not even asked."""
+    word = reason.rpartition(" ")[2]
+    return "not asked" if word == CELL_DOWN.slug else word.removeprefix("cell-")
 
 
 class Tally:

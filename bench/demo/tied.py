@@ -31,7 +31,7 @@ def _run(parent: int, command: Sequence[str]) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:
         sys.exit("whoever started this is gone already")
-    os.execvp(command[0], command)
+    os.execvp(command[0], list(command))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,21 @@ def test_rate_and_latency_are_of_the_latest_seconds_only() -> None:
     assert tally.verdicts[Verdict.RIGHT] == 10
 
 
+def test_what_users_see_of_a_cell_is_what_the_latest_of_them_got() -> None:
+    tally = CellTally()
+    assert tally.seen(0.0) == ""
+    for verdict, reason, seen in (
+        (Verdict.RIGHT, "200", "answers"),
+        (Verdict.DEGRADED, "503 cell-unreachable", "unreachable"),
+        (Verdict.DEGRADED, "200 cell-down", "not asked"),
+        (Verdict.ERROR, "500", "500"),
+        (Verdict.LOST, "ClientOSError", "ClientOSError"),
+    ):
+        tally.note(verdict, reason, 0.0, 0.001)
+        assert tally.seen(0.0) == seen
+    assert tally.seen(RECENT_S + 1) == ""
+
+
 def test_only_what_is_not_right_has_its_reason_counted() -> None:
     tally = CellTally()
     tally.note(Verdict.RIGHT, "200", 0.0, 0.001)

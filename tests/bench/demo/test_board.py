@@ -1,0 +1,16 @@
+"""A cell's line shows what operators say of it beside what its users see."""
+
+from __future__ import annotations
+
+from bench.demo.board import line
+from bench.demo.tally import CellTally, Verdict
+
+
+def test_a_dead_cell_that_nobody_flagged_is_shown_as_serving_and_unreachable() -> None:
+    cell = CellTally()
+    cell.note(Verdict.DEGRADED, "503 cell-unreachable", 0.0, 0.001)
+    assert line("eu-1", cell, "serving", 1.0).texts[-2:] == ("serving", "unreachable")
+
+
+def test_of_a_cell_without_traffic_nothing_is_claimed() -> None:
+    assert line("eu-1", CellTally(), "serving", 1.0).texts[-2:] == ("serving", "-")
