@@ -31,12 +31,12 @@ from lookup.stores.sqlite_feed import FeedBounds
 from lookup.stores.sqlite_file import open_file, port_errors
 from lookup.stores.sqlite_tail import Follower, Tail
 from lookup.stores.sqlite_thread import SqliteThread
+from lookup.stores.sqlite_watch import CommitWatch
 
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 
-_LOOK_EVERY_S: Final = 0.025
 _LOAD_AT_ONCE: Final = 10_000
 """Records per transaction of a bulk load; other processes can write in between."""
 
@@ -48,9 +48,9 @@ class SqliteStore:
         self._path = path
         self._feed_bounds = feed_bounds
         self._tail = Tail(path)
-        self._thread = SqliteThread(
-            f"store {path.name}", lambda: _opened(path, create), self._look, _LOOK_EVERY_S
-        )
+        self._thread = SqliteThread(f"store {path.name}", lambda: _opened(path, create))
+        self._watch = CommitWatch(path, self._post_look)
+        self._look_posted = False
 
     @classmethod
     async def open(cls, path: Path, *, create: bool = False, feed_bounds: FeedBounds | None = None) -> Self:
@@ -134,13 +134,15 @@ class SqliteStore:
     async def follow(self) -> AsyncGenerator[Change, None]:
         """ports.ChangeFeed.follow; sees other processes' changes within a few looks (25 ms each)."""
         follower = Follower(asyncio.get_running_loop())
+        self._watch.start()
         try:
-            await self._run(lambda connection: self._join(connection, follower))
+            await self._run(lambda connection: self._tail.join(connection, follower))
             while True:
                 for change in await follower.next_batch():
                     yield change
         finally:
-            self._thread.post_if_open(lambda: self._leave(follower))
+            self._watch.stop()
+            self._thread.post_if_open(lambda: self._tail.leave(follower))
 
     async def history(self, since_s: float) -> History:
         """ports.ChangeFeed.history."""
@@ -247,24 +249,19 @@ class SqliteStore:
             return await self._thread.run(job)
 
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        def write(connection: sqlite3.Connection) -> T:
-            try:
-                return job(connection)
-            finally:
-                self._tail.own_commit()
-
         with port_errors(self._path):
-            return await self._thread.run_write(write)
+            return await self._thread.run_write(job)
 
-    def _join(self, connection: sqlite3.Connection, follower: Follower) -> None:
-        self._tail.join(connection, follower)
-        self._thread.looking = True
-
-    def _leave(self, follower: Follower) -> None:
-        self._tail.leave(follower)
-        self._thread.looking = self._tail.is_followed
+    def _post_look(self) -> None:
+        if not self._look_posted:
+            self._look_posted = True
+            self._thread.post_if_open(self._look)
 
     def _look(self) -> None:
+        """On the thread: read on for the followers."""
+        self._look_posted = False
+        if not self._tail.is_followed:
+            return
         try:
             self._tail.look(self._thread.connection())
         except StoreUnavailableError as failure:
@@ -275,7 +272,6 @@ class SqliteStore:
 
     def _stop_looking(self, failure: StoreUnavailableError) -> None:
         self._tail.break_off(failure)
-        self._thread.looking = False
         self._thread.disconnect()
 
 

@@ -1,7 +1,4 @@
-"""Tells followers what was appended to the embedded store's feed, by this process or another. On the thread.
-
-`PRAGMA data_version` (a look at shared memory) says cheaply whether another connection committed.
-"""
+"""Tells followers what this process or another appended to the embedded store's feed. On the thread."""
 
 from __future__ import annotations
 
@@ -18,8 +15,8 @@ from lookup.ports import Change, StoreUnavailableError
 from lookup.stores import sqlite_feed
 from lookup.stores.sqlite_file import port_errors, reading
 
-_HEARTBEAT_S: Final = 0.5
-"""The port promises one per second."""
+_HEARTBEAT_S: Final = 0.3
+"""Looks come more seldom when nothing happens; the port promises a heartbeat per second."""
 
 _MAX_WAITING: Final = 100_000
 """Changes that a follower may be behind; beyond that it must begin anew."""
@@ -77,7 +74,6 @@ class Tail:
         self._followers: list[Follower] = []
         self._generation = ""
         self._sequence = 0
-        self._seen_version = -1
         self._file_id = (0, 0)
         self._heartbeat_due_s = 0.0
 
@@ -100,17 +96,10 @@ class Tail:
         if follower in self._followers:
             self._followers.remove(follower)
 
-    def own_commit(self) -> None:
-        """This connection committed, which its own data_version doesn't show."""
-        self._seen_version = -1
-
     def look(self, connection: sqlite3.Connection) -> None:
         """Deliver what is new, or a heartbeat when one is due."""
         with port_errors(self._path):
-            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-            if version != self._seen_version:
-                self._read_on(connection)
-                self._seen_version = version
+            self._read_on(connection)
         if monotonic() >= self._heartbeat_due_s:
             self._check_file()
             self._send([self._heartbeat()])
@@ -124,7 +113,6 @@ class Tail:
     def _begin(self, connection: sqlite3.Connection) -> None:
         stands = sqlite_feed.head(connection)
         self._generation, self._sequence = stands.generation, stands.last_sequence
-        self._seen_version = -1
         self._file_id = self._identify_file()
 
     def _read_on(self, connection: sqlite3.Connection) -> None:

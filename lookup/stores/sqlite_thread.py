@@ -1,4 +1,4 @@
-"""One thread that owns one SQLite connection: runs jobs, and looks at the file regularly in between.
+"""One thread that owns one SQLite connection and runs jobs on it.
 
 Nothing of SQLite happens on the event loop, and the loop never waits for this thread. Writes that wait
 together share a transaction, because committing costs more than most of them.
@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from time import monotonic
 from typing import Final, TypeVar
 
 from lookup.ports import StoreUnavailableError
@@ -56,18 +55,13 @@ _Queued = Callable[[], None] | _Write | None
 
 
 class SqliteThread:
-    """`look` is called on the thread every `look_every_s` while `looking` is set; it must not raise."""
+    """Opens the connection when a job needs it."""
 
-    def __init__(
-        self, name: str, open_connection: Open, look: Callable[[], None], look_every_s: float
-    ) -> None:
+    def __init__(self, name: str, open_connection: Open) -> None:
         self._open = open_connection
-        self._look = look
-        self._look_every_s = look_every_s
         self._jobs: SimpleQueue[_Queued] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
-        self.looking = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -126,21 +120,14 @@ class SqliteThread:
             outcome.set_exception(failure)
 
     def _run(self) -> None:
-        next_look_s = monotonic()
-        is_open = True
-        while is_open:
-            wait_s = max(0.0, next_look_s - monotonic()) if self.looking else None
-            is_open = self._work_off(self._take(wait_s))
-            if is_open and self.looking and monotonic() >= next_look_s:
-                self._look()
-                next_look_s = monotonic() + self._look_every_s
+        while self._work_off(self._take()):
+            pass
         self.disconnect()
 
-    def _take(self, wait_s: float | None) -> list[_Queued]:
+    def _take(self) -> list[_Queued]:
         """What is queued, after a wait for the first; None, which ends the thread, is always the last."""
-        taken: list[_Queued] = []
+        taken = [self._jobs.get()]
         with contextlib.suppress(Empty):
-            taken.append(self._jobs.get(timeout=wait_s))
             while taken[-1] is not None and len(taken) < _TOGETHER:
                 taken.append(self._jobs.get_nowait())
         return taken
@@ -154,7 +141,7 @@ class SqliteThread:
         writes = [job for job in taken if isinstance(job, _Write)]
         if writes:
             self._write([write for write in writes if write.outcome.set_running_or_notify_cancel()])
-        return not taken or taken[-1] is not None
+        return taken[-1] is not None
 
     def _write(self, writes: list[_Write]) -> None:
         try:

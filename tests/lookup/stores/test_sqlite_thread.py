@@ -62,7 +62,7 @@ async def held_back(thread: SqliteThread, *writes: Callable[[sqlite3.Connection]
 @asynchronous
 async def test_a_write_that_fails_among_others_undoes_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "told.sqlite"
-    thread = SqliteThread("test", opening(path), lambda: None, 1.0)
+    thread = SqliteThread("test", opening(path))
     commits: list[str] = []
     await thread.run(lambda connection: connection.set_trace_callback(commits.append))
     outcomes = await held_back(thread, telling(1), telling(2, 1), telling(3, 4))
@@ -77,7 +77,7 @@ async def test_a_write_that_fails_among_others_undoes_only_itself(tmp_path: Path
 @asynchronous
 async def test_when_the_transaction_can_not_be_committed_every_writer_hears_it(tmp_path: Path) -> None:
     path = tmp_path / "told.sqlite"
-    thread = SqliteThread("test", opening(path), lambda: None, 1.0)
+    thread = SqliteThread("test", opening(path))
 
     def undo_all(connection: sqlite3.Connection) -> int:
         connection.execute("INSERT OR ROLLBACK INTO told VALUES (5)")
@@ -93,7 +93,7 @@ async def test_when_the_transaction_can_not_be_committed_every_writer_hears_it(t
 @asynchronous
 async def test_a_reading_sees_nothing_that_is_not_committed(tmp_path: Path) -> None:
     path = tmp_path / "told.sqlite"
-    thread = SqliteThread("test", opening(path), lambda: None, 1.0)
+    thread = SqliteThread("test", opening(path))
     await thread.run(lambda connection: connection.total_changes)
     gate = hold_back(thread)
     writing = asyncio.ensure_future(thread.run_write(telling(1)))
@@ -110,7 +110,7 @@ async def test_a_reading_sees_nothing_that_is_not_committed(tmp_path: Path) -> N
 @asynchronous
 async def test_what_is_queued_when_the_thread_ends_is_still_written(tmp_path: Path) -> None:
     path = tmp_path / "told.sqlite"
-    thread = SqliteThread("test", opening(path), lambda: None, 1.0)
+    thread = SqliteThread("test", opening(path))
     waiting = [asyncio.ensure_future(thread.run_write(telling(number))) for number in range(300)]
     await asyncio.sleep(0)
     await thread.close()
