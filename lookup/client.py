@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from lookup.aliases import by_key
 from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.flags import Flag, FlagRecord
 from lookup.ports import (
@@ -43,7 +44,10 @@ _SILENT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A home as the service's tiers know it. `tier` "stale": no tier answered, good for safe methods only."""
+    """A home as the service's tiers know it. `tier` "stale": no tier answered, good for safe methods only.
+
+    key   the home key: that of the key which was asked for, or which that one names
+    """
 
     key: str
     cell: str
@@ -55,7 +59,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The homes that were found, by key; the keys that have none; those that can't be told now."""
+    """The homes that were found, by the key asked for; the keys that have none; those that can't be told."""
 
     homes: Mapping[str, Found]
     unknown: Sequence[str]
@@ -94,11 +98,13 @@ class LookupClient:
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """The store's own records of at most 1,000 keys."""
-        return await self._call("POST", "/v1/keys:batch", {"keys": keys, "fresh": True}, _records_of)
+        form: Json = {"keys": keys, "fresh": True}
+        return by_key(await self._call("POST", "/v1/keys:batch", form, _records_of), keys)
 
     async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """The records of at most 1,000 keys as they surely are now: see ports.Store.confirm."""
-        return await self._call("POST", "/v1/keys:batch", {"keys": keys, "confirmed": True}, _records_of)
+        form: Json = {"keys": keys, "confirmed": True}
+        return by_key(await self._call("POST", "/v1/keys:batch", form, _records_of), keys)
 
     async def place(self, key: str, cell: str, jurisdiction: str) -> Assignment:
         """Give a new key its home; the home that it has already, if any."""
@@ -226,18 +232,28 @@ def _found_of(form: object) -> Found:
     raise ValueError("not a home")
 
 
+def _asked_for(form: object) -> str:
+    """The key that was asked for; the home's own, when it does not name another one."""
+    match form:
+        case {"asked": str() as asked}:
+            return asked
+        case {"key": str() as key}:
+            return key
+    raise ValueError("not a home")
+
+
 def _batch_of(form: object) -> Batch:
     match form:
         case {"homes": list() as homes, "unknown": list() as unknown, "unavailable": list() as unavailable}:
-            found = [_found_of(home) for home in homes]
-            return Batch({home.key: home for home in found}, unknown, unavailable)
+            found = {_asked_for(home): _found_of(home) for home in homes}
+            return Batch(found, unknown, unavailable)
     raise ValueError("not a batch")
 
 
-def _records_of(form: object) -> Mapping[str, Assignment]:
+def _records_of(form: object) -> Sequence[Assignment]:
     match form:
         case {"homes": list() as homes}:
-            return {record.key: record for record in map(record_of, homes)}
+            return [record_of(home) for home in homes]
     raise ValueError("not a batch")
 
 

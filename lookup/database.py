@@ -1,14 +1,15 @@
-"""What a database is to those who may do everything with it: store, feed, pages, log of moves, leases."""
+"""What a database is to those who may do everything with it: store, feed, aliases, pages, moves, leases."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from lookup.aliases import AliasBook
 from lookup.cell_keys import RecordPages
 from lookup.leases import LeaseBook
 from lookup.move_log import MoveLog
 from lookup.ports import FeedingStore
 
 
-class Database(FeedingStore, RecordPages, MoveLog, LeaseBook, Protocol):
+class Database(FeedingStore, AliasBook, RecordPages, MoveLog, LeaseBook, Protocol):
     """A lookup service is a store with its feed, and no more; SQLite and Cassandra are this."""

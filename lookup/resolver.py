@@ -170,8 +170,8 @@ class Resolver:
         return entry if self._is_usable(entry, age_s, now_s, safe) else None
 
     def _is_usable(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> bool:
-        """Whether to use it: due for re-reading (in the background) it may be, but not too old, nor due in a way
-        that unsafe methods mind."""
+        """Whether to use it: it may be due for re-reading (in the background), but not too old, nor due in a
+        way that unsafe methods mind."""
         is_current = entry.generation == self._memory.generation
         if not (is_current and self._earliest_age_s < age_s < self._refresh_s):
             if not -self._expiry_s < age_s < self._expiry_s:

@@ -18,9 +18,9 @@ MAX_BATCH_KEYS: Final = 1000
 STATE_LABELS: Final = ("placed", "moving")
 
 
-def found_form(found: Resolution) -> Mapping[str, Json]:
-    """A home as a lookup tells it."""
-    return {
+def found_form(found: Resolution, asked: str) -> Mapping[str, Json]:
+    """A home as a lookup tells it; with the key that was `asked` for, if that one names the home's key."""
+    form: dict[str, Json] = {
         "key": found.key,
         "cell": found.cell,
         "jurisdiction": found.jurisdiction,
@@ -28,6 +28,9 @@ def found_form(found: Resolution) -> Mapping[str, Json]:
         "state": STATE_LABELS[found.state],
         "tier": TIER_LABELS[found.tier],
     }
+    if asked != found.key:
+        form["asked"] = asked
+    return form
 
 
 def record_form(record: Assignment) -> Mapping[str, Json]:

@@ -33,10 +33,10 @@ class _Batch:
     unavailable: list[str] = field(default_factory=list)
     tally: Counter[tuple[int, int]] = field(default_factory=Counter)
 
-    def add(self, found: Resolution) -> None:
+    def add(self, found: Resolution, asked: str) -> None:
         self.tally[found.tier, found.outcome] += 1
         if found.outcome is _FOUND:
-            self.homes.append(found_form(found))
+            self.homes.append(found_form(found, asked))
         elif found.outcome is _UNKNOWN:
             self.unknown.append(found.key)
         else:
@@ -77,7 +77,7 @@ class KeyAnswers:
             found = await self._resolver.resolve(key, None, now_s, True)
         self._meters.looked_up(Counter({(found.tier, found.outcome): 1}))
         if found.outcome is _FOUND:
-            return found_form(found)
+            return found_form(found, key)
         if found.outcome is _UNKNOWN:
             raise ProblemError("unknown-home", f"{key} has no home")
         raise StoreUnavailableError("no tier answered")
@@ -98,11 +98,12 @@ class KeyAnswers:
             if found is None:
                 waiting.append(key)
             else:
-                batch.add(found)
+                batch.add(found, key)
         if waiting:
             resolve = self._resolver.resolve
-            for found in await asyncio.gather(*(resolve(key, None, now_s, True) for key in waiting)):
-                batch.add(found)
+            answers = await asyncio.gather(*(resolve(key, None, now_s, True) for key in waiting))
+            for key, found in zip(waiting, answers, strict=True):
+                batch.add(found, key)
         self._meters.looked_up(batch.tally)
         return {"homes": batch.homes, "unknown": batch.unknown, "unavailable": batch.unavailable}
 

@@ -38,6 +38,11 @@ def _or_null(schema: Json) -> Json:
     return {"oneOf": [schema, {"type": "null"}]}
 
 
+_ALIAS: Final[Json] = {
+    "type": "array",
+    "prefixItems": [_KEY, {"type": "integer"}, {"type": "number"}],
+    "description": "A key that names this home, its own epoch, Unix seconds of its last change.",
+}
 _SCHEMAS: Final[Mapping[str, Json]] = {
     "Found": _object(
         {
@@ -47,7 +52,8 @@ _SCHEMAS: Final[Mapping[str, Json]] = {
             "epoch": _EPOCH,
             "state": _STATE,
             "tier": {"type": "string", "enum": ["memory", "redis", "store", "stale"]},
-        }
+        },
+        {"asked": {"type": "string", "description": "What was asked for, when that key names this one."}},
     ),
     "Home": _object(
         {
@@ -58,7 +64,8 @@ _SCHEMAS: Final[Mapping[str, Json]] = {
             "state": _STATE,
             "moved_to": {"type": "string", "description": "The target while moving, else empty."},
             "updated_at_s": _SECONDS,
-        }
+        },
+        {"aliases": _list(_ALIAS)},
     ),
     "Flag": _object(
         {
@@ -76,7 +83,11 @@ _SCHEMAS: Final[Mapping[str, Json]] = {
             "generation": {"type": "string", "description": "Another one: everything must be read again."},
             "sequence": {"type": "integer", "description": "Dense within a generation."},
             "home": _or_null(_ref("Home")),
-            "left_cell": {"type": "string", "description": "The home before, empty for a first placement."},
+            "left_cell": {
+                "type": "string",
+                "description": "The home before, empty for a first placement. `@names`, `@freed`: `home` is "
+                "a key that names the key in `moved_to` from now on, or none any more; it has no cell.",
+            },
             "flag": _or_null(_ref("Flag")),
         }
     ),

@@ -14,11 +14,13 @@ from itertools import islice
 from typing import Final, Self
 from uuid import UUID, uuid4
 
-from lookup.assignment import NO_EPOCH, Assignment
+from lookup.aliases import check_alias, check_alias_epoch, may_be_alias
+from lookup.assignment import NO_EPOCH, Alias, Assignment
 from lookup.feed_event import FeedEvent
 from lookup.flags import Flag, FlagRecord
 from lookup.outbox import Intent, Publisher
 from lookup.ports import EpochConflictError, StoreUnavailableError
+from lookup.stores.cassandra_aliases import Aliases, insist_on_home
 from lookup.stores.cassandra_flags import FlagRow, Flags
 from lookup.stores.cassandra_homes import HomeRow, Homes
 from lookup.stores.cassandra_outbox import OutboxTables
@@ -47,6 +49,7 @@ class CassandraStore:
         self._clock_skew_s = settings.clock_skew_s
         self._homes = Homes(session, settings)
         self._flags = Flags(session, settings)
+        self._aliases = Aliases(session, settings)
         self._outbox = OutboxTables(session, settings)
         self._past = Past(session, settings)
 
@@ -83,12 +86,12 @@ class CassandraStore:
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.read, at LOCAL_QUORUM."""
         self._check_keys(keys)
-        return await self._homes.read(keys)
+        return await self._aliases.follow(keys, self._homes.read)
 
     async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.confirm: each key's record as the datacentre that decides its writes has it."""
         self._check_keys(keys)
-        return await self._homes.confirm_all(keys)
+        return await self._aliases.follow(keys, self._homes.confirm_all)
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """ports.Store.compare_and_set.
@@ -105,6 +108,10 @@ class CassandraStore:
             former = await self._homes.confirm(new.key, _record(former))
             if _epoch(former) != expected_epoch:
                 raise EpochConflictError(new.key, expected_epoch, _record(former))
+        if former is None and may_be_alias(new.key):
+            named = (await self.read([new.key])).get(new.key)
+            if named is not None:
+                raise EpochConflictError(new.key, expected_epoch, named)
         await self._await_handover(former)
         if former is not None:
             await self._past.note(former.record)
@@ -165,6 +172,32 @@ class CassandraStore:
             await self._outbox.finish(intent, None)
         raise StoreUnavailableError(f"the flag of {cell} is being changed by too many at once; try again")
 
+    # AliasBook
+
+    async def alias(self, key: str) -> Alias | None:
+        """AliasBook.alias: as it is decided."""
+        row = await self._aliases.confirm(key)
+        return None if row is None or row.alias.epoch == 0 else row.alias
+
+    async def set_alias(self, new: Alias, expected_epoch: int) -> None:
+        """AliasBook.set_alias. That a key is placed, and named by another one, at the same time can't be
+        excluded: a reading takes one step, from the alias to a home, so that it then finds no home."""
+        check_alias(new.key, new.home)
+        check_alias_epoch(new, expected_epoch)
+        self._check_keys([key for key in (new.key, new.home) if key])
+        if new.home:
+            insist_on_home(new, await self.read([new.key, new.home]))
+        former = await self._aliases.confirm(new.key)
+        present = NO_EPOCH if former is None or former.alias.epoch == 0 else former.alias.epoch
+        if present != expected_epoch:
+            raise EpochConflictError(new.key, expected_epoch, None)
+        operation = uuid4()
+        intent = await self._outbox.note(FeedEvent(operation.hex, alias=new))
+        if not await self._aliases.decide(new, former, operation):
+            await self._outbox.finish(intent, None)
+            raise EpochConflictError(new.key, expected_epoch, None)
+        await self._announce(intent)
+
     async def close(self) -> None:
         """ports.Store.close."""
         await self._session.close()
@@ -180,6 +213,8 @@ class CassandraStore:
         holds an older record; so a key without a record is not fenced."""
         if event.flag is not None:
             return await self._present_flag(event.operation, event.flag, surely)
+        if event.alias is not None:
+            return await self._aliases.present(event.operation, event.alias, surely=surely)
         assert event.assignment is not None
         key, epoch = event.assignment.key, event.assignment.epoch
         row = await self._homes.read_row(key)

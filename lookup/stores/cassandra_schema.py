@@ -115,6 +115,16 @@ STEPS: Final = (
             )""",
         ),
     ),
+    Step(
+        3,
+        1,
+        (
+            # One row per key that names, or once named, another one. home is '' once it is freed.
+            """CREATE TABLE IF NOT EXISTS {keyspace}.alias (
+                key text PRIMARY KEY, home text, epoch bigint, updated_at_s double, operation uuid
+            )""",
+        ),
+    ),
 )
 KNOWN_VERSION: Final = STEPS[-1].version
 

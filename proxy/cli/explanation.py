@@ -185,6 +185,9 @@ class Walk:
         if resolution.outcome == Outcome.UNAVAILABLE:
             self.told.ends("lookup", "no tier answered in time", "lookup", errors.LOOKUP_UNAVAILABLE)
             return None
+        if resolution.key != self.told.key:
+            says = f"{self.told.key} names {resolution.key}, and is at home where that is"
+            self.told.passes("alias", says, "homecell users alias")
         record = (await self._store.read([resolution.key])).get(resolution.key)
         says = f"{resolution.cell}, {_epoch(resolution.epoch)}{self._record_text(record, resolution)}"
         cell = next((cell for cell in self._settings.cells if cell.name == resolution.cell), None)

@@ -78,7 +78,8 @@ def place_user(
     if as_json:
         say_json({**asdict(record), "state": record.state.name.lower()})
     else:
-        click.echo(f"{user} is at home in {record.cell} (epoch {record.epoch})")
+        named = user if record.key == user else f"{user} names {record.key}, which"
+        click.echo(f"{named} is at home in {record.cell} (epoch {record.epoch})")
     end(OK if cell_name in ("", record.cell) else NO)
 
 

@@ -19,6 +19,7 @@ from proxy.cli.answers import (
 )
 from proxy.cli.moving import document, resume_or_abort
 from proxy.cli.tables import moment, show_table
+from proxy.cli.user_alias import alias_user
 from proxy.cli.user_move import UserKey, move_user
 from proxy.cli.user_place import place_user
 
@@ -38,6 +39,7 @@ def command() -> None:
       homecell users place user:42
       homecell users move user:42 --to eu-west-1-cell-02 --copy-command ./copy-user.sh
       homecell users history user:42
+      homecell users alias email:ann@example.org user:42
     """
 
 
@@ -70,10 +72,15 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
     if as_json:
         say_json({**_facts(record), "move": document(move) if move else None})
         return
+    if record.key != user:
+        click.echo(f"{user} names {record.key}")
     click.echo(
-        f"{user} is at home in {record.cell}, under the law of {record.jurisdiction}, "
+        f"{record.key} is at home in {record.cell}, under the law of {record.jurisdiction}, "
         f"epoch {record.epoch} since {moment(record.updated_at_s)}"
     )
+    names = [alias.key for alias in record.aliases if alias.key != user]
+    if names:
+        click.echo(f"named by {', '.join(sorted(names))}")
     if move is not None:
         operation = move.order.operation
         click.echo(f"it is being moved to {move.order.target}: {move.step} (operation {operation})")
@@ -82,7 +89,8 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
 
 
 async def _read(store: Database, user: str) -> tuple[Assignment | None, list[Move]]:
-    return (await store.read([user])).get(user), list(await store.moves_of(user))
+    record = (await store.read([user])).get(user)
+    return record, list(await store.moves_of(user if record is None else record.key))
 
 
 @command.command("history")
@@ -145,4 +153,5 @@ def _facts(record: Assignment) -> dict[str, object]:
 
 
 command.add_command(move_user)
+command.add_command(alias_user)
 command.add_command(place_user)

@@ -53,16 +53,6 @@ class AliasContract:
             }
 
     @asynchronous
-    async def test_a_reading_of_the_home_brings_its_aliases_along(self, open_store: OpenAliasedStore) -> None:
-        async with open_store() as store:
-            await store.load([home("user:1")])
-            mail = await name_home(store, "email:a@x", "user:1", NOW_S)
-            key = await name_home(store, "apikey:k", "user:1", NOW_S)
-            assert set((await store.read(["user:1"]))["user:1"].aliases) == {mail, key}
-            await name_home(store, "apikey:k", "", NOW_S)
-            assert (await store.read(["user:1"]))["user:1"].aliases == (mail,)
-
-    @asynchronous
     async def test_an_alias_is_written_only_upon_the_expected_epoch(
         self, open_store: OpenAliasedStore
     ) -> None:

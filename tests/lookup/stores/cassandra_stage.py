@@ -20,6 +20,7 @@ from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls
 from lookup.stores.cassandra_truth import CassandraTruth
 
 TABLES = (
+    "alias",
     "home",
     "flag",
     "outbox",
