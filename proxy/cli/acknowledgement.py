@@ -6,7 +6,7 @@ import http.client
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -35,7 +35,16 @@ class WorkerFlags(BaseModel):
 
 
 class _FlagsBody(BaseModel):
+    edge: str
+    store: str
     workers: list[WorkerFlags]
+
+
+class Meant(NamedTuple):
+    """The edge whose word is wanted: by its name, and by where its store is."""
+
+    edge: str
+    store: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,11 @@ class Acknowledged:
         return self.applied == self.workers > 0
 
 
-def ask_workers(admin: Endpoint) -> Sequence[WorkerFlags]:
-    """What each worker of the edge applies now. Raises AdminUnreachableError."""
+def ask_workers(admin: Endpoint, meant: Meant | None = None) -> Sequence[WorkerFlags]:
+    """What each worker of the edge applies now.
+
+    Raises AdminUnreachableError, also when another edge answers than the one that is meant.
+    """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)
     connection = http.client.HTTPConnection(host, admin.port, timeout=_ASK_TIMEOUT_S)
     try:
@@ -62,7 +74,10 @@ def ask_workers(admin: Endpoint) -> Sequence[WorkerFlags]:
         body = reply.read(_MAX_BYTES)
         if reply.status != 200:
             raise AdminUnreachableError(f"it answered with status {reply.status}")
-        return _FlagsBody.model_validate_json(body).workers
+        told = _FlagsBody.model_validate_json(body)
+        if meant is not None:
+            _insist_on(meant, told)
+        return told.workers
     except (OSError, http.client.HTTPException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise AdminUnreachableError(reason) from error
@@ -70,6 +85,15 @@ def ask_workers(admin: Endpoint) -> Sequence[WorkerFlags]:
         raise AdminUnreachableError("what answers there is no Home Cell admin port") from error
     finally:
         connection.close()
+
+
+def _insist_on(meant: Meant, told: _FlagsBody) -> None:
+    if told.edge != meant.edge:
+        raise AdminUnreachableError(f"the edge that answers there is `{told.edge}`")
+    if told.store != meant.store:
+        raise AdminUnreachableError(
+            f"the edge that answers there follows another store, {told.store}; the flag is in {meant.store}"
+        )
 
 
 def wait_until_applied(

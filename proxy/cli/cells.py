@@ -253,13 +253,20 @@ def _check_flag(flag: str, reason: str, author: str, expires_in: int | None) -> 
 
 
 def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None:
-    from proxy.cli.acknowledgement import AdminUnreachableError, ask_workers, wait_until_applied
+    from proxy.cli.acknowledgement import (
+        WAIT_S,
+        AdminUnreachableError,
+        Meant,
+        ask_workers,
+        wait_until_applied,
+    )
 
+    meant = Meant(settings.edge.name, settings.store.place)
     state: Acknowledged | None = None
     trouble = ""
     try:
         state = wait_until_applied(
-            record, lambda: ask_workers(settings.edge.admin), time.monotonic, time.sleep
+            record, lambda: ask_workers(settings.edge.admin, meant), time.monotonic, time.sleep
         )
     except AdminUnreachableError as error:
         trouble = str(error)
@@ -275,7 +282,12 @@ def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None
     if state is None:
         admin = address(settings.edge.admin)
         message = f"the flag is stored, but {settings.edge.name} could not be asked at {admin}: {trouble}"
-        raise UnreachableError(message, "edges that run follow it within a second; one that starts reads it")
+        mend = "edges on that store follow it within a second; one that starts reads it"
+        raise UnreachableError(message, mend)
+    if not state.complete:
+        text = f"warning: not applied by every worker within {WAIT_S:g} s; who can't reach the store follows"
+        ready = f"http://{address(settings.edge.admin)}/-/ready"
+        click.secho(f"{text} when it can, see {ready}", fg="yellow", err=True)
     end(0 if state.complete else NO)
 
 

@@ -19,7 +19,7 @@ _SHUTDOWN_S: Final = 1.0
 _PATHS: Final = {
     "/-/live": "200 while the supervisor runs",
     "/-/ready": "200 when a worker serves and knows the flags; else 503. JSON: each worker, age of the feed",
-    "/-/flags": "JSON: the version of each cell's flag that every worker applies",
+    "/-/flags": "JSON: this edge and its store; the version of each cell's flag that every worker applies",
     "/metrics": "Prometheus (or, by Accept, OpenMetrics) text, summed over the workers",
 }
 

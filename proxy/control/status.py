@@ -31,9 +31,10 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class EdgeStatus:
-    """The whole edge; `stopping` once it was told to stop."""
+    """The whole edge; `store` is where its truth is, `stopping` is set once it was told to stop."""
 
     edge: str
+    store: str
     stopping: bool
     workers: Sequence[WorkerStatus]
 
@@ -66,8 +67,10 @@ def ready_body(status: EdgeStatus) -> Json:
 
 
 def flags_body(status: EdgeStatus) -> Json:
-    """The body of /-/flags: which version of each cell's flag every worker applies."""
+    """The body of /-/flags: whose word it is, and which version of each cell's flag every worker applies."""
     return {
+        "edge": status.edge,
+        "store": status.store,
         "workers": [
             {
                 "slot": worker.slot,
@@ -77,7 +80,7 @@ def flags_body(status: EdgeStatus) -> Json:
                 "applied_ms": worker.applied_ms,
             }
             for worker in status.workers
-        ]
+        ],
     }
 
 

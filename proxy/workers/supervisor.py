@@ -112,6 +112,7 @@ class Supervisor:
         workers = sorted(self._all(), key=lambda worker: (worker.slot, worker.pid))
         return EdgeStatus(
             self._settings.edge.name,
+            self._settings.store.place,
             self._phase is Phase.STOPPING,
             [worker.status(now_s) for worker in workers],
         )

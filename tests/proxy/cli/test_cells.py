@@ -119,10 +119,18 @@ def test_a_wrong_flag_is_refused_and_nothing_is_stored(
     assert stored_flags(site) == {}
 
 
+def whose(site: Site) -> dict[str, str]:
+    """How the admin port of the config's edge names itself."""
+    return {"edge": "edge-1", "store": str(site.folder / "home.sqlite")}
+
+
 def test_the_command_waits_until_every_worker_applies_the_flag(homecell: Homecell, site: Site) -> None:
     now_ms = int(time.time() * 1000)
-    some = {"workers": [worker(0, {"eu-1": 1}, now_ms), worker(1, {})]}
-    both = {"workers": [worker(0, {"eu-1": 1}, now_ms), worker(1, {"eu-1": 1}, now_ms + 3_600_000)]}
+    some = {**whose(site), "workers": [worker(0, {"eu-1": 1}, now_ms), worker(1, {})]}
+    both = {
+        **whose(site),
+        "workers": [worker(0, {"eu-1": 1}, now_ms), worker(1, {"eu-1": 1}, now_ms + 3_600_000)],
+    }
     with admin_port(some, some, both) as port:
         site.spoil(('127.0.0.1:1"', f'127.0.0.1:{port}"'))
         result = homecell("cells", "flag", "eu-1", "down", "--reason", "x", "--author", "anna")
@@ -133,7 +141,7 @@ def test_the_command_waits_until_every_worker_applies_the_flag(homecell: Homecel
 
 
 def test_a_worker_that_does_not_follow_is_told_and_the_answer_is_no(homecell: Homecell, site: Site) -> None:
-    lagging = {"workers": [worker(0, {"eu-1": 1}), worker(1, {"eu-1": 1}, ready=False)]}
+    lagging = {**whose(site), "workers": [worker(0, {"eu-1": 1}), worker(1, {"eu-1": 1}, ready=False)]}
     with admin_port(lagging) as port:
         site.spoil(('127.0.0.1:1"', f'127.0.0.1:{port}"'))
         result = homecell("cells", "flag", "eu-1", "down", "--reason", "x", "--json")
@@ -141,6 +149,32 @@ def test_a_worker_that_does_not_follow_is_told_and_the_answer_is_no(homecell: Ho
     told = json.loads(result.stdout)
     assert told["acknowledged"] == {"applied": 1, "workers": 2, "slowest_s": 0.0}
     assert (told["cell"], told["flag"], told["version"]) == ("eu-1", "down", 1)
+    assert (
+        f"within 2 s; who can't reach the store follows when it can, see http://127.0.0.1:{port}/-/ready"
+        in (result.stderr)
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "trouble"),
+    [
+        ({"edge": "edge-2"}, "the edge that answers there is `edge-2`"),
+        (
+            {"store": "/elsewhere.sqlite"},
+            "follows another store, /elsewhere.sqlite; the flag is in FOLDER/home",
+        ),
+    ],
+)
+def test_the_word_of_another_edge_or_of_one_on_another_store_is_not_taken_for_the_edges(
+    homecell: Homecell, site: Site, other: dict[str, str], trouble: str
+) -> None:
+    applied = {**whose(site), **other, "workers": [worker(0, {"eu-1": 1})]}
+    with admin_port(applied) as port:
+        site.spoil(('127.0.0.1:1"', f'127.0.0.1:{port}"'))
+        result = homecell("cells", "flag", "eu-1", "down", "--reason", "x")
+    assert result.exit_code == 3
+    assert "applied on" not in result.stdout
+    assert trouble.replace("FOLDER", str(site.folder)) in result.stderr
 
 
 def test_without_an_admin_port_the_flag_is_stored_and_the_doubt_is_told(
@@ -151,7 +185,7 @@ def test_without_an_admin_port_the_flag_is_stored_and_the_doubt_is_told(
     assert result.stdout == "eu-1 is flagged down, by anna (version 1)\n"
     assert result.stderr == (
         "Error: the flag is stored, but edge-1 could not be asked at 127.0.0.1:1: Connection refused\n"
-        "       edges that run follow it within a second; one that starts reads it\n"
+        "       edges on that store follow it within a second; one that starts reads it\n"
     )
     assert stored_flags(site)["eu-1"].flag is Flag.DOWN
 

@@ -23,7 +23,9 @@ class OneWorker:
         self._state = state
 
     def status(self) -> EdgeStatus:
-        return EdgeStatus("edge-1", False, [WorkerStatus(0, 42, self._state, {"eu-1": 2}, 5, 0.5)])
+        return EdgeStatus(
+            "edge-1", "home.sqlite", False, [WorkerStatus(0, 42, self._state, {"eu-1": 2}, 5, 0.5)]
+        )
 
     def reading(self) -> Reading:
         return Reading(["eu-1"], [0] * row_length(1), [frozenset()], 0.5, 1, 0, ())
