@@ -111,6 +111,15 @@ class LookupClient:
         form: Json = {"cell": cell, "jurisdiction": jurisdiction}
         return await self._call("POST", f"{_path(key)}:place", form, record_of)
 
+    async def place_anywhere(self, key: str, jurisdiction: str, tenant: str = "") -> Assignment | None:
+        """The same in a cell that the service chooses; None: no cell has room."""
+        form: Json = {"jurisdiction": jurisdiction, "tenant": tenant}
+        status, answer = await self._exchange("POST", f"{_path(key)}:place", form)
+        if status == 409:
+            return None
+        self._accept(status, answer)
+        return record_of(answer)
+
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """Write the record if the store's has this epoch (NO_EPOCH: there is none). Or EpochConflictError."""
         expected = None if expected_epoch == NO_EPOCH else expected_epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from lookup.ports import StoreUnavailableError
+from lookup.service.cells import CellAnswers
 from lookup.service.forms import Json
 from lookup.service.keys import KeyAnswers, source_of
 from lookup.service.meters import ServiceMeters
@@ -24,6 +27,9 @@ from lookup.service.truth import TruthAnswers
 MAX_BODY_BYTES: Final = 1024 * 1024
 _ANSWER_S: Final = 10.0
 """For anything but the feed: a caller has given up long before."""
+
+_COUNT_S: Final = 0.2
+"""So long the metrics wait for a first count of the users; it goes on without them."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -47,6 +53,7 @@ class Service:
         self,
         keys: KeyAnswers,
         truth: TruthAnswers,
+        cells: CellAnswers,
         streams: Streams,
         tokens: Tokens,
         meters: ServiceMeters,
@@ -54,6 +61,7 @@ class Service:
     ) -> None:
         self._keys = keys
         self._truth = truth
+        self._cells = cells
         self._streams = streams
         self._tokens = tokens
         self._meters = meters
@@ -68,7 +76,7 @@ class Service:
             Operation("POST", "/v1/keys:batch", "getKeys", read, self._get_keys),
             Operation("GET", "/v1/changes", "followChanges", read, self._streams.follow, is_stream=True),
             Operation("GET", "/v1/history", "getHistory", read, self._history),
-            Operation("GET", "/v1/cells", "countCells", read, self._cells),
+            Operation("GET", "/v1/cells", "countCells", read, self._count),
             Operation("GET", "/v1/flags", "getFlags", read, self._flags),
             Operation("POST", "/v1/keys/{key}:place", "placeKey", write, self._place),
             Operation("PUT", "/v1/keys/{key}", "putKey", write, self._put),
@@ -131,8 +139,8 @@ class Service:
     async def _history(self, request: web.Request) -> web.Response:
         return _json(await self._truth.history(request.query.get("since_s", "")))
 
-    async def _cells(self, _: web.Request) -> web.Response:
-        return _json(await self._truth.cells())
+    async def _count(self, _: web.Request) -> web.Response:
+        return _json(await self._cells.cells())
 
     async def _flags(self, _: web.Request) -> web.Response:
         return _json(await self._truth.flags())
@@ -150,6 +158,11 @@ class Service:
         return _json(await self._truth.set_flag(request.match_info["cell"], await _form(request)))
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        with contextlib.suppress(
+            StoreUnavailableError, TimeoutError
+        ):  # the other figures are wanted then, too
+            async with asyncio.timeout(_COUNT_S):
+                self._meters.cells(await self._cells.figures())
         body = self._meters.text()
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
+from lookup.service.cells import CellFigures
 
 _BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -41,6 +42,18 @@ class ServiceMeters:
             "homecell_feed_age_seconds", "Since the feed's last sign of life.", registry=self._registry
         )
         age.set_function(feed_age_s)
+        self._users = Gauge(
+            "homecell_cell_users", "Keys at home in the cell.", ["cell"], registry=self._registry
+        )
+        self._share = Gauge(
+            "homecell_cell_share", "The cell's part of all keys, 0 to 1.", ["cell"], registry=self._registry
+        )
+        self._capacity = Gauge(
+            "homecell_cell_capacity", "Most keys it may have.", ["cell"], registry=self._registry
+        )
+        self._count_age = Gauge(
+            "homecell_cell_count_age_seconds", "Since the keys were counted.", registry=self._registry
+        )
 
     def answered(self, operation: str, status: int, seconds: float) -> None:
         """A request was answered; `operation` is the operationId of the OpenAPI document, or "none"."""
@@ -55,6 +68,16 @@ class ServiceMeters:
     def streams(self, count: int) -> None:
         """So many follow the feed now."""
         self._streams.set(count)
+
+    def cells(self, figures: CellFigures) -> None:
+        """So many live in each cell."""
+        total = sum(figures.users.values())
+        for cell, users in figures.users.items():
+            self._users.labels(cell).set(users)
+            self._share.labels(cell).set(users / total if total else 0.0)
+        for cell, capacity in figures.capacity.items():
+            self._capacity.labels(cell).set(capacity)
+        self._count_age.set(figures.age_s)
 
     def text(self) -> bytes:
         """The exposition."""

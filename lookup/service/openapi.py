@@ -98,6 +98,24 @@ _SCHEMAS: Final[Mapping[str, Json]] = {
             "unavailable": _list(_KEY),
         }
     ),
+    "Cells": _object(
+        {
+            "homes": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "counted_at_s": _SECONDS,
+            "cells": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "jurisdiction": _TEXT,
+                        "users": {"type": "integer"},
+                        "share": {"type": "number", "description": "Of all keys, 0 to 1."},
+                        "capacity": {"type": ["integer", "null"], "description": "null: no bound."},
+                        "warning": {"type": "string", "description": "What is too much; else empty."},
+                    }
+                )
+            ),
+        }
+    ),
     "Problem": _object(
         {"type": {"type": "string", "format": "uri"}, "title": _TEXT, "status": {"type": "integer"}},
         {"detail": _TEXT, "current": _or_null(_ref("Home"))},
@@ -152,7 +170,12 @@ def _key_paths() -> dict[str, Json]:
         {"keys": _list(_KEY, MAX_BATCH_KEYS)},
         {"fresh": {**_OFF, "description": _FRESH}, "confirmed": {**_OFF, "description": _CONFIRMED}},
     )
-    placing = _object({"cell": _TEXT, "jurisdiction": _TEXT})
+    chosen: Json = {
+        "type": "string",
+        "description": "Its cell; without one the service chooses one with room.",
+    }
+    tenant: Json = {"type": "string", "description": "Whose user it is; only without `cell`."}
+    placing = _object({"jurisdiction": _TEXT}, {"cell": chosen, "tenant": tenant})
     expected: Json = {"type": ["integer", "null"], "description": "Of the record now; null: there is none."}
     return {
         "/v1/keys/{key}": {
@@ -191,7 +214,6 @@ def _key_paths() -> dict[str, Json]:
 def _other_paths() -> dict[str, Json]:
     since = _parameter("since_s", "query", _SECONDS, "Moves after this time.")
     move: Json = {"type": "array", "description": "Key, epoch, Unix seconds, cell that was left."}
-    counts: Json = {"type": "object", "additionalProperties": {"type": "integer"}}
     flagging = _object(
         {"flag": _FLAG, "reason": _TEXT, "author": _TEXT},
         {"set_at_s": _SECONDS, "expires_at_s": {"type": ["number", "null"]}},
@@ -210,7 +232,9 @@ def _other_paths() -> dict[str, Json]:
         },
         "/v1/history": {"get": _operation("getHistory", "Which keys moved.", history, parameters=(since,))},
         "/v1/cells": {
-            "get": _operation("countCells", "Keys at home in each cell.", _object({"homes": counts}))
+            "get": _operation(
+                "countCells", "Keys at home in each cell, and how many there may be.", _ref("Cells")
+            )
         },
         "/v1/flags": {"get": _operation("getFlags", "What operators said of the cells.", flags)},
         "/v1/flags/{cell}": {

@@ -27,6 +27,7 @@ _TITLES: Final = {
     "unknown-home": (404, "The key has no home"),
     "not-found": (404, "There is no such resource"),
     "method-not-allowed": (405, "The resource does not know this method"),
+    "no-room": (409, "No cell may take the user"),
     "epoch-conflict": (409, "The record has another epoch"),
     "body-too-large": (413, "The body is too large"),
     "internal-error": (500, "The service made a mistake"),

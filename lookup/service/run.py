@@ -7,14 +7,18 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from random import Random
+from typing import Final
 
 from aiohttp import web
 
 from lookup.changes import ChangeFollower, FlagListener
+from lookup.placement import ShareLimits
+from lookup.placer import PlacementPlan
 from lookup.ports import FeedingStore, SharedCache
 from lookup.relay import Relay
 from lookup.resolver import build_resolver
 from lookup.service.app import Service
+from lookup.service.cells import CellAnswers
 from lookup.service.keys import KeyAnswers
 from lookup.service.meters import ServiceMeters
 from lookup.service.stream import Streams
@@ -23,6 +27,8 @@ from lookup.service.truth import TruthAnswers
 from lookup.settings import LookupSettings
 
 _SHUTDOWN_S = 1.0
+NO_PLAN: Final = PlacementPlan((), {}, ShareLimits())
+"""No cell is known: who places a user names its cell."""
 
 
 @contextlib.asynccontextmanager
@@ -33,11 +39,13 @@ async def running(
     host: str,
     port: int,
     *,
+    plan: PlacementPlan = NO_PLAN,
     shared: SharedCache | None = None,
     relay: Relay | None = None,
 ) -> AsyncIterator[int]:
     """The service inside the block; its value is the port (`port` 0: any free one). Raises OSError.
 
+    plan     where new users may live
     shared   a cache between memory and the store
     relay    run inside the block, for a store that needs one
     """
@@ -53,9 +61,11 @@ async def running(
         random=random,
     )
     meters = ServiceMeters(lambda: time.time() - follower.fresh_as_of_s)
+    cells = CellAnswers(store, plan, time.time)
     service = Service(
         KeyAnswers(resolver, store, meters, time.time),
-        TruthAnswers(store, store, time.time),
+        TruthAnswers(store, store, cells, time.time),
+        cells,
         Streams(store, meters),
         tokens,
         meters,
@@ -73,4 +83,5 @@ async def running(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+        await cells.close()
         await resolver.close()

@@ -10,6 +10,7 @@ from lookup.assignment import NO_EPOCH
 from lookup.flags import Flag
 from lookup.keys import parse_key
 from lookup.ports import ChangeFeed, Store
+from lookup.service.cells import CellAnswers
 from lookup.service.forms import MAX_BATCH_KEYS, Json, flag_form, history_form, record_form, record_of
 from lookup.writer import place
 
@@ -20,19 +21,24 @@ _MAX_REASON_CHARS: Final = 1000
 class TruthAnswers:
     """Raises ValueError for what is not as it should be, else what store and feed raise."""
 
-    def __init__(self, store: Store, feed: ChangeFeed, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, feed: ChangeFeed, cells: CellAnswers, clock: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._cells = cells
         self._feed = feed
         self._clock = clock
 
     async def place(self, text: str, form: object) -> Mapping[str, Json]:
-        """The key's home: the one that was asked for, or the one that it has already."""
+        """The key's home: the one that it has already, or a new one: that which was asked for, if any."""
         match form:
+            case {**members} if "cell" not in members:
+                return await self._cells.place(text, members)
             case {"cell": str() as cell, "jurisdiction": str() as jurisdiction}:
                 key = parse_key(text)
                 _check_names(cell, jurisdiction)
                 return record_form(await place(self._store, key, cell, jurisdiction, self._clock()))
-        raise ValueError("the body is no object with the texts `cell` and `jurisdiction`")
+        raise ValueError("the body is no object with the texts `jurisdiction` and, if need be, `cell`")
 
     async def put(self, text: str, form: object) -> Mapping[str, Json]:
         """The record, written if the store's has the expected epoch."""
@@ -58,10 +64,6 @@ class TruthAnswers:
             parse_key(record.key)
             _check_names(record.cell, record.jurisdiction)
         return {"written": await self._store.load(records)}
-
-    async def cells(self) -> Mapping[str, Json]:
-        """How many keys are at home in each cell."""
-        return {"homes": dict(await self._store.count_by_cell())}
 
     async def flags(self) -> Mapping[str, Json]:
         """Every flag there is."""

@@ -77,7 +77,7 @@ def command(config_file: Path | None) -> None:
 async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     from lookup.service.run import running
     from proxy.tiers import open_tiers
-    from proxy.wiring import lookup_settings
+    from proxy.wiring import lookup_settings, placement_plan
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -91,6 +91,7 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
             lookup_settings(settings),
             listen.host,
             listen.port,
+            plan=placement_plan(settings),
             shared=tiers.shared,
             relay=tiers.relay,
         )

@@ -9,8 +9,9 @@ from typing import Final
 
 import aiohttp
 
+from lookup.placer import PlacementPlan
 from lookup.ports import FeedingStore
-from lookup.service.run import running
+from lookup.service.run import NO_PLAN, running
 from lookup.service.tokens import Tokens, load_tokens
 from lookup.settings import LookupSettings
 from lookup.stores.sqlite import SqliteStore
@@ -59,21 +60,21 @@ class Asker:
 
 
 @asynccontextmanager
-async def serving(store: FeedingStore, folder: Path) -> AsyncIterator[Asker]:
+async def serving(store: FeedingStore, folder: Path, plan: PlacementPlan = NO_PLAN) -> AsyncIterator[Asker]:
     """The service over that store inside the block."""
     async with (
-        running(store, tokens(folder), SETTINGS, "127.0.0.1", 0) as port,
+        running(store, tokens(folder), SETTINGS, "127.0.0.1", 0, plan=plan) as port,
         aiohttp.ClientSession() as session,
     ):
         yield Asker(session, f"http://127.0.0.1:{port}")
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[tuple[SqliteStore, Asker]]:
+async def served(folder: Path, plan: PlacementPlan = NO_PLAN) -> AsyncIterator[tuple[SqliteStore, Asker]]:
     """A new store and the service over it."""
     store = await SqliteStore.open(folder / "home.sqlite", create=True)
     try:
-        async with serving(store, folder) as asker:
+        async with serving(store, folder, plan) as asker:
             yield store, asker
     finally:
         await store.close()

@@ -12,9 +12,11 @@ import pytest
 from lookup.flags import Flag
 from lookup.resolver import build_resolver
 from lookup.service.app import Service
+from lookup.service.cells import CellAnswers
 from lookup.service.keys import KeyAnswers
 from lookup.service.meters import ServiceMeters
 from lookup.service.openapi import document
+from lookup.service.run import NO_PLAN
 from lookup.service.stream import Streams
 from lookup.service.tokens import Right, Tokens
 from lookup.service.truth import TruthAnswers
@@ -101,9 +103,10 @@ def schema_of(method: str, path: str, status: str = "200") -> object:
 async def test_every_operation_is_in_the_document_and_nothing_else() -> None:
     store, meters = FakeStore(), ServiceMeters(lambda: 0.0)
     feed = FakeFeed()
-    truth = TruthAnswers(store, feed, lambda: NOW_S)
+    cells = CellAnswers(store, NO_PLAN, lambda: NOW_S)
+    truth = TruthAnswers(store, feed, cells, lambda: NOW_S)
     keys = KeyAnswers(build_resolver(store, LookupSettings(), Random(1)), store, meters, lambda: NOW_S)
-    service = Service(keys, truth, Streams(feed, meters), Tokens({}), meters, lambda: True)
+    service = Service(keys, truth, cells, Streams(feed, meters), Tokens({}), meters, lambda: True)
     served_ones = {(o.method, o.path, o.id, o.needs is Right.NONE) for o in service.operations()}
     documented = {(m, path, o["operationId"], o.get("security") == []) for m, path, o in operations()}
     assert served_ones == documented
