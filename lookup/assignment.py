@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -45,6 +45,7 @@ class Assignment:
     moved_to      the target cell while MOVING, else ""
     updated_at_s  Unix seconds of the last change
     aliases       the keys that name this one, as far as a reading brought them along; no part of the record
+    read_at_s     of a cached copy: Unix seconds by which the truth was asked for it; no part of the record
     """
 
     key: str
@@ -55,3 +56,4 @@ class Assignment:
     moved_to: str = ""
     updated_at_s: float = 0.0
     aliases: tuple[Alias, ...] = ()
+    read_at_s: float = field(default=0.0, compare=False)

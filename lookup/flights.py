@@ -6,6 +6,8 @@ Callers wait on a flight, never on a reading, so that a caller's cancellation to
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from math import inf
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, Alias, Assignment
@@ -15,7 +17,7 @@ from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import OLDER, LookupObserver
 from lookup.ports import HomeReader, SharedCache
-from lookup.resolution import Outcome, Resolution, Tier
+from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.settings import LookupSettings
 from lookup.shared_fill import SharedFill
 from lookup.tier_reader import TierReader
@@ -87,14 +89,20 @@ class Flights(FlightDeck):
                 await part.close()
 
     def departing(self, flight: Flight) -> None:
-        """Answers count as known from before this moment."""
+        """Answers count as known from before this moment. What is raced left before: an answer that may have
+        missed a gap of the feed in between is no longer waited for."""
+        if flight.is_raced and flight.generation != self._memory.generation:
+            flight.is_raced = False
         flight.generation = self._memory.generation
 
     def answered(self, flight: Flight, record: Assignment | None, tier: Tier) -> None:
         """Use the answer if it is not outdated; a late one still serves the next caller."""
-        if flight.tier is not tier:
+        is_raced = flight.tier is not tier
+        if is_raced and (flight.landed or not flight.is_raced or tier is not Tier.SHARED):
             return
-        if record is None and tier is Tier.SHARED:
+        if is_raced and (record is None or self._is_outdated(flight, record, tier)):
+            flight.is_raced = False  # the store is asked already
+        elif record is None and tier is Tier.SHARED:
             self._ask_store(flight)
         elif self._is_outdated(flight, record, tier):
             self._observer.tier_failed(tier, OLDER)
@@ -106,13 +114,26 @@ class Flights(FlightDeck):
             self._land(flight, Resolution(Outcome.UNKNOWN, flight.key, tier))
 
     def unanswered(self, flight: Flight, tier: Tier) -> None:
-        """The next tier, if there is one."""
-        if flight.landed or flight.tier is not tier:
+        """The next tier, if there is one; of two that race, the other one."""
+        if flight.landed:
+            return
+        if flight.is_raced:
+            flight.is_raced = False
+            if tier is Tier.STORE:
+                flight.tier = Tier.SHARED
+            return
+        if flight.tier is not tier:
             return
         if tier is Tier.SHARED:
             self._ask_store(flight)
         else:
             self._land(flight, None)
+
+    def overdue(self, flight: Flight, tier: Tier) -> None:
+        """Let the store race the shared cache: the first valid answer counts."""
+        if not flight.landed and tier is Tier.SHARED and flight.tier is tier:
+            flight.is_raced = True
+            self._ask_store(flight)
 
     def _begin(self, key: str, now_s: float) -> Flight:
         flight = Flight(key, now_s, self._loop.time() + self._deadline_s)
@@ -147,7 +168,7 @@ class Flights(FlightDeck):
             return self._known_epoch(flight.key, flight.floor) > NO_EPOCH and not self._moved.is_freed(
                 flight.key
             )
-        if tier is Tier.SHARED and record.epoch < flight.claimed_epoch:
+        if tier is Tier.SHARED and (record.epoch < flight.claimed_epoch or self._outlived_feed(record)):
             return True
         if record.key == flight.key:
             return record.epoch < self._known_epoch(flight.key, flight.floor)
@@ -155,6 +176,17 @@ class Flights(FlightDeck):
         return record.epoch < self._known_epoch(record.key, NO_EPOCH) or any(
             alias.epoch < flight.floor or not self._is_current(alias) for alias in named
         )
+
+    def _outlived_feed(self, record: Assignment) -> bool:
+        """Whether a cached copy was read before a move that may be its key's, and is not remembered as such.
+
+        Until the feed was followed at all nothing is known against copies, and no write is sent by them.
+        """
+        moved = self._moved
+        if moved.covers_since_s == inf:
+            return False
+        copied = Hint(record.cell, record.epoch, record.read_at_s)
+        return not moved.reaches_back_to(copied) or moved.overrules(record.key, copied)
 
     def _known_epoch(self, key: str, floor: int) -> int:
         return max(floor, self._moved.epoch_of(key), self._memory.epoch_of(key))
@@ -171,7 +203,7 @@ class Flights(FlightDeck):
             if self._is_current(alias):
                 self._memory.learn_alias(alias, flight.now_s, flight.generation)
         if tier is Tier.STORE and self._fill is not None:
-            self._fill.offer(record)
+            self._fill.offer(replace(record, read_at_s=flight.now_s))
         if not flight.landed:
             answer = Resolution(
                 Outcome.FOUND,

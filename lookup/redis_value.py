@@ -9,10 +9,10 @@ from typing import Final
 
 from lookup.assignment import Assignment, State
 
-_VERSION: Final = "1"
-_FIELDS: Final = 8
+_VERSION: Final = "2"
+_FIELDS: Final = 9
 
-EPOCH_PATTERN: Final = r"^1\n(%d+)\n"
+EPOCH_PATTERN: Final = r"^2\n(%d+)\n"
 """A Lua pattern that finds the epoch in a value."""
 
 
@@ -28,6 +28,7 @@ def encode(record: Assignment) -> bytes:
             str(int(record.state)),
             record.moved_to,
             repr(record.updated_at_s),
+            repr(record.read_at_s),
         )
     )
     if text.count("\n") != _FIELDS - 1:
@@ -38,10 +39,20 @@ def encode(record: Assignment) -> bytes:
 def decode(value: bytes, key: str) -> Assignment | None:
     """The key's record; None when the value is another key's, of another version, or malformed."""
     try:
-        version, epoch, named, cell, jurisdiction, state, moved_to, updated = value.decode().split("\n")
+        version, epoch, named, cell, jurisdiction, state, moved_to, *times = value.decode().split("\n")
         if version != _VERSION or named != key:
             return None
-        record = Assignment(key, cell, jurisdiction, int(epoch), State(int(state)), moved_to, float(updated))
+        updated_at_s, read_at_s = map(float, times)
+        record = Assignment(
+            key,
+            cell,
+            jurisdiction,
+            int(epoch),
+            State(int(state)),
+            moved_to,
+            updated_at_s,
+            read_at_s=read_at_s,
+        )
     except ValueError:
         return None
     return record if record.epoch > 0 and record.cell else None

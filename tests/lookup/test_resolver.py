@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -141,6 +142,32 @@ async def test_no_write_goes_by_a_claim_that_was_issued_while_the_user_moves(
     assert (read.cell, read.tier) == ("cell-a", Tier.CLAIM)
     written = await lookup.resolve("user:1", hint, NOW_S, safe=False)
     assert (written.state, written.tier) == (State.MOVING, Tier.STORE)
+
+
+@pytest.mark.parametrize(
+    ("read_at_s", "tier"),
+    [(NOW_S - 210, Tier.STORE), (NOW_S - 130, Tier.STORE), (NOW_S - 100, Tier.SHARED)],
+    ids=["before the history", "before a move that is not kept any more", "after both"],
+)
+@asynchronous
+async def test_a_cached_copy_that_a_forgotten_move_may_have_outdated_is_not_believed(
+    read_at_s: float, tier: Tier
+) -> None:
+    copy = replace(home("user:1", "cell-z", 1), read_at_s=read_at_s)
+    moves = [KeyMove(f"user:{number}", 2, NOW_S - 130, "cell-z") for number in range(2, 6)]
+    settings = LookupSettings(deadline_s=5.0, moved_keys=2)
+    lookup = build_resolver(FakeStore(home("user:1", "cell-b", 2)), settings, Random(1), FakeStore(copy))
+    lookup.learn_history(History(NOW_S - 200, moves))
+    assert (await lookup.resolve("user:1", None, NOW_S, safe=False)).tier is tier
+
+
+@asynchronous
+async def test_what_goes_into_the_shared_cache_says_when_it_was_asked_for() -> None:
+    shared = FakeStore()
+    lookup = resolver(FakeStore(home("user:1")), shared)
+    await lookup.resolve("user:1", None, NOW_S + 7, safe=True)
+    await settle()
+    assert [record.read_at_s for record in shared.fills[0]] == [NOW_S + 7]
 
 
 @asynchronous
