@@ -53,7 +53,7 @@ class Operators:
 
     async def order(self, key: str, cell: str, holder: str) -> None:
         """A move is asked for."""
-        operation = f"op-{len(self.orders) + 1}"
+        operation = f"op-{self._world.stage.tag}{len(self.orders) + 1}"
         self.orders[operation] = MoveOrder(operation, key, cell, "copy", "verify")
         await self.order_again(operation, holder)
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from lookup.assignment import Assignment
 from lookup.ports import Change, History
-from lookup.stores import sqlite_feed, sqlite_records
+from lookup.stores import sqlite_counts, sqlite_feed, sqlite_records
 from lookup.stores.sqlite import SqliteStore
 from lookup.stores.sqlite_feed import FeedBounds
 from lookup.stores.sqlite_file import open_file
@@ -30,6 +30,7 @@ class FatedStore(SqliteStore):
     def __init__(self, path: Path, fates: Fates) -> None:
         super().__init__(path, create=True, feed_bounds=FeedBounds(keep_rows=FEED_ROWS))
         self.connection = open_file(path, create=True)
+        sqlite_counts.keep_counts(self.connection)
         self.connection.execute("PRAGMA synchronous = OFF")  # power cuts are not among the crashes here
         self._fates = fates
 
@@ -43,6 +44,7 @@ class FatedStore(SqliteStore):
 class SqliteStage:
     """Implements model.stage.Stage."""
 
+    tag = ""
     shared = None
 
     def __init__(self, traffic: Traffic) -> None:

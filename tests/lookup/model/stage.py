@@ -14,8 +14,13 @@ from tests.lookup.model.fates import Fates
 
 
 class Stage(Protocol):
-    """`fates` meet every write of `store`, `log` and `leases`, in the order in which they are tried."""
+    """`fates` meet every write of `store`, `log` and `leases`, in the order in which they are tried.
 
+    tag   what names begin with, so that worlds that share a store don't meet
+    """
+
+    @property
+    def tag(self) -> str: ...
     @property
     def fates(self) -> Fates: ...
     @property

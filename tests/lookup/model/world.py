@@ -26,7 +26,6 @@ from tests.lookup.model.worker import CLAIM_LIFETIME_S, LINGER_S, REMEMBERED_S, 
 
 T = TypeVar("T")
 
-KEYS: Final = ("user:1", "user:2", "user:3")
 REQUEST_S: Final = 3.0
 """A request is sent within this time, or not at all."""
 
@@ -56,16 +55,18 @@ class World:
         self._born = 0
         self._runner = asyncio.Runner(loop_factory=StandingLoop)
         self.stage = self._runner.run(_awaited(build(self.traffic, lambda: self.now_s)))
+        self.keys = tuple(f"user:{self.stage.tag}{number}" for number in (1, 2, 3))
+        self.keys = tuple(f"user:{self.stage.tag}{number}" for number in (1, 2, 3))
         self.operators = Operators(self)
 
     def begin(self) -> None:
         """Two users in one cell, two workers with a lease, and a move that is asked for."""
-        for key in KEYS[:2]:
+        for key in self.keys[:2]:
             self.run(self.operators.place(key, "cell-a", "ann"))
         for skew_s in (-2.5, 2.5):
             self.run(self._start(skew_s))
         self.everybody_catches_up()
-        self.run(self.operators.order(KEYS[0], "cell-b", "ann"))
+        self.run(self.operators.order(self.keys[0], "cell-b", "ann"))
         self.check()
 
     def close(self) -> None:
@@ -101,7 +102,7 @@ class World:
 
     async def _start(self, skew_s: float) -> None:
         self._born += 1
-        self.workers.append(Worker(f"w{self._born}", skew_s, self))
+        self.workers.append(Worker(f"w{self.stage.tag}{self._born}", skew_s, self))
 
     def worker_dies(self, dice: Random) -> None:
         if self.workers:
@@ -146,7 +147,7 @@ class World:
         if not self.workers:
             return
         worker = dice.choice(self.workers)
-        key, hint = self._credential(dice, _somebody(dice))
+        key, hint = self._credential(dice, self._somebody(dice))
         self.run(self._begin(worker, key, hint, dice.random() < 0.2))
         if worker.requests and dice.random() < 0.6:
             self.cells.send(worker.requests[-1])
@@ -175,7 +176,7 @@ class World:
     def token_is_issued(self, dice: Random) -> None:
         """By an identity provider that asks the truth, and whose clock may be wrong. Of a user on the way
         between two cells it tells no epoch: a cell that is fenced at this epoch would let it pass."""
-        key = _somebody(dice)
+        key = self._somebody(dice)
         record = self.run(self.stage.truth([key])).get(key)
         if record is not None:
             is_placed = record.state is State.PLACED
@@ -195,7 +196,7 @@ class World:
 
     def user_appears(self, dice: Random) -> None:
         self.stage.fates.draw(dice, 0.2, 4)
-        self.run(self.operators.place(_somebody(dice), cell_of(dice), _operator(dice)))
+        self.run(self.operators.place(self._somebody(dice), cell_of(dice), _operator(dice)))
 
     def move_is_ordered(self, dice: Random) -> None:
         self.stage.fates.draw(dice, 0.1, 1)
@@ -203,13 +204,13 @@ class World:
             operation = dice.choice(sorted(self.operators.orders))
             self.run(self.operators.order_again(operation, _operator(dice)))
         else:
-            self.run(self.operators.order(_somebody(dice), cell_of(dice), _operator(dice)))
+            self.run(self.operators.order(self._somebody(dice), cell_of(dice), _operator(dice)))
 
     def move_goes_on(self, dice: Random) -> None:
         """A driver takes a step or some; without a move one is ordered."""
         moves = sorted(self._open_moves(), key=lambda move: move.order.key)
         if not moves:
-            self.run(self.operators.order(_somebody(dice), cell_of(dice), _operator(dice)))
+            self.run(self.operators.order(self._somebody(dice), cell_of(dice), _operator(dice)))
             return
         self.stage.fates.draw(dice, 0.4 if dice.random() < 0.2 else 0.0, 8)
         self.operators.hook_fails = dice.random() < 0.1
@@ -282,8 +283,8 @@ class World:
 
     def check(self) -> None:
         """After every step."""
-        truth = self.run(self.stage.truth(KEYS))
-        self.records.saw(truth, KEYS)
+        truth = self.run(self.stage.truth(self.keys))
+        self.records.saw(truth, self.keys)
         self.records.check_promises(truth)
         self.records.hear(self.run(self.stage.told()))
         open_moves = {move.order.key: move for move in self._open_moves()}
@@ -295,6 +296,7 @@ class World:
         """However it stands: each open move comes to an end and says which, each change reaches the feed,
         and whoever has heard all of it knows every home, whatever credentials say."""
         self._quiet_down()
+        self.run(self.stage.tell())
         for move in self._open_moves():
             ended = self.run(self.operators.finish(move.order.operation))
             assert ended.step in OVER
@@ -304,7 +306,7 @@ class World:
         self._note_ends()
         self.check()
         self.run(self.stage.tell())
-        truth = self.run(self.stage.truth(KEYS))
+        truth = self.run(self.stage.truth(self.keys))
         self.records.hear(self.run(self.stage.told()))
         self.records.check_told(truth)
         self._everybody_knows()
@@ -327,23 +329,23 @@ class World:
             self.everybody_catches_up()
         for worker in self.workers:
             assert worker.fence.lease_until_s > self.now_s, f"{worker.name} gets no lease any more"
-            for key, hint in [*((key, None) for key in KEYS), *self.claims]:
+            for key, hint in [*((key, None) for key in self.keys), *self.claims]:
                 self.run(self._begin(worker, key, hint, False))
 
     def _note_ends(self) -> None:
         self.cells.note_ends(self._open_moves())
 
     def _open_moves(self) -> list[Move]:
-        return list(self.run(self.stage.log.moves(open_only=True, limit=100)))
+        listed = self.run(self.stage.log.moves(open_only=True, limit=1000))
+        return [move for move in listed if move.order.key in self.keys]
+
+    def _somebody(self, dice: Random) -> str:
+        """A user: mostly the first one, so that much happens to one."""
+        return _mostly_first(dice, self.keys)
 
 
 async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
-
-
-def _somebody(dice: Random) -> str:
-    """A user: mostly the first one, so that much happens to one."""
-    return _mostly_first(dice, KEYS)
 
 
 def _operator(dice: Random) -> str:
