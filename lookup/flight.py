@@ -17,6 +17,7 @@ class Flight:
     floor          an answer below this epoch is outdated, whichever tier gives it: the feed knows better
     claimed_epoch  a verified credential names this epoch: a cache below it is outdated, the truth is not
     tier           where it is being read now
+    is_raced       the shared cache, asked before the store, may still answer first
     readings       how often the store was asked
     answer         None when no tier answered
     """
@@ -27,6 +28,7 @@ class Flight:
         "deadline_s",
         "floor",
         "generation",
+        "is_raced",
         "key",
         "landed",
         "now_s",
@@ -44,6 +46,7 @@ class Flight:
         self.claimed_epoch = NO_EPOCH
         self.tier = Tier.STORE
         self.readings = 0
+        self.is_raced = False
         self.landed = False
         self.answer: Resolution | None = None
         self.waiters: list[asyncio.Future[None]] = []
@@ -66,6 +69,9 @@ class FlightDeck:
 
     def answered(self, flight: Flight, record: Assignment | None, tier: Tier) -> None:
         """The tier says the key's record, or that it has none. The flight may have landed by then."""
+
+    def overdue(self, flight: Flight, tier: Tier) -> None:
+        """The tier takes unusually long; it may still answer. Told of few readings: see HedgeBudget."""
 
     def unanswered(self, flight: Flight, tier: Tier) -> None:
         """The tier failed, was late or was skipped."""

@@ -17,6 +17,9 @@ class LookupObserver:
     def lookup(self, tier: int, outcome: int, seconds: float) -> None:
         """One `resolve` ended (Tier, Outcome). Hits of `recall` are counted by its caller."""
 
+    def hedged(self, tier: int) -> None:
+        """A reading of this tier was late, and the next tier was asked as well (once for all its keys)."""
+
     def tier_failed(self, tier: int, reason: str) -> None:
         """A tier failed (LATE, ERROR), answered wrongly (OLDER, WRONG_KEY), or was skipped (OPEN)."""
 

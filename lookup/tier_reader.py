@@ -12,6 +12,7 @@ from lookup.aliases import answers
 from lookup.assignment import Assignment
 from lookup.circuit import Circuit
 from lookup.flight import Flight, FlightDeck
+from lookup.hedging import HedgeBudget
 from lookup.lateness import loop_turns
 from lookup.observer import ERROR, LATE, OPEN, WRONG_KEY, LookupObserver
 from lookup.ports import StoreUnavailableError
@@ -31,9 +32,20 @@ class TierLimits:
     concurrency       most readings at once
     failures_to_open  this many failures in a row open the circuit
     open_s            for so long
+    hedge_after_s     a reading that takes so long is overdue: the deck may ask elsewhere. None: never
+    hedged_share      of so large a part of the readings at most
     """
 
-    __slots__ = ("abandon_s", "batch_keys", "concurrency", "failures_to_open", "open_s", "timeout_s")
+    __slots__ = (
+        "abandon_s",
+        "batch_keys",
+        "concurrency",
+        "failures_to_open",
+        "hedge_after_s",
+        "hedged_share",
+        "open_s",
+        "timeout_s",
+    )
 
     def __init__(
         self,
@@ -43,6 +55,8 @@ class TierLimits:
         concurrency: int = 4,
         failures_to_open: int = 5,
         open_s: float = 1.0,
+        hedge_after_s: float | None = None,
+        hedged_share: float = 0.0,
     ) -> None:
         self.timeout_s = timeout_s
         self.abandon_s = abandon_s
@@ -50,6 +64,8 @@ class TierLimits:
         self.concurrency = concurrency
         self.failures_to_open = failures_to_open
         self.open_s = open_s
+        self.hedge_after_s = None if hedge_after_s is None or hedge_after_s >= timeout_s else hedge_after_s
+        self.hedged_share = hedged_share
 
 
 class TierReader:
@@ -64,10 +80,12 @@ class TierReader:
         self._deck = deck
         self._observer = observer
         self._loop = asyncio.get_running_loop()
+        self._hedges = HedgeBudget(limits.hedged_share)
         self._circuit = Circuit(limits.failures_to_open, limits.open_s)
         self._queue: deque[Flight] = deque()
         self._readings: set[asyncio.Task[None]] = set()
         self._pump_due = False
+        self._late = 0
 
     def submit(self, flight: Flight) -> None:
         """Read the flight's key together with whatever else is asked for in this tick."""
@@ -94,6 +112,7 @@ class TierReader:
             reading = self._loop.create_task(self._read_batch(flights))
             self._readings.add(reading)
             reading.add_done_callback(self._reading_ended)
+        self._pass_on_if_stuck()
 
     def _next_batch(self) -> list[Flight]:
         flights: list[Flight] = []
@@ -112,7 +131,8 @@ class TierReader:
     async def _read_batch(self, flights: list[Flight]) -> None:
         answer = asyncio.ensure_future(self._read([flight.key for flight in flights]))
         try:
-            done, _ = await asyncio.wait((answer,), timeout=self._limits.timeout_s)
+            left_s = await self._until_overdue(flights, answer)
+            done, _ = await asyncio.wait((answer,), timeout=left_s)
             if done:
                 self._judge(flights, answer)
                 return
@@ -122,11 +142,45 @@ class TierReader:
                 return
             self._circuit.failed(self._loop.time())
             self._fail(flights, LATE)
-            done, _ = await asyncio.wait((answer,), timeout=self._limits.abandon_s)
-            if done and not answer.cancelled() and answer.exception() is None:
-                self._deliver(flights, answer.result())
+            await self._await_late(flights, answer)
         finally:
             answer.cancel()
+
+    async def _await_late(
+        self, flights: list[Flight], answer: asyncio.Future[Mapping[str, Assignment]]
+    ) -> None:
+        """A late answer still serves the next callers."""
+        self._late += 1
+        try:
+            self._pass_on_if_stuck()
+            done, _ = await asyncio.wait((answer,), timeout=self._limits.abandon_s)
+        finally:
+            self._late -= 1
+        if done and not answer.cancelled() and answer.exception() is None:
+            self._deliver(flights, answer.result())
+
+    def _pass_on_if_stuck(self) -> None:
+        """A tier that can be skipped lets nobody wait while every place is taken by a late reading."""
+        if self._limits.hedge_after_s is not None and self._late >= self._limits.concurrency:
+            while flights := self._next_batch():
+                self._fail(flights, OPEN)
+
+    async def _until_overdue(
+        self, flights: list[Flight], answer: asyncio.Future[Mapping[str, Assignment]]
+    ) -> float:
+        """Wait for a while, and tell the deck if that was not enough; how long the rest of the wait is."""
+        after_s = self._limits.hedge_after_s
+        if after_s is None:
+            return self._limits.timeout_s
+        self._hedges.earn()
+        await asyncio.wait((answer,), timeout=after_s)
+        if not answer.done():
+            await loop_turns()
+        if not answer.done() and self._hedges.spend():
+            self._observer.hedged(self._tier)
+            for flight in flights:
+                self._deck.overdue(flight, self._tier)
+        return self._limits.timeout_s - after_s
 
     def _judge(self, flights: list[Flight], answer: asyncio.Future[Mapping[str, Assignment]]) -> None:
         failure = StoreUnavailableError("cancelled") if answer.cancelled() else answer.exception()

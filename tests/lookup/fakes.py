@@ -129,10 +129,14 @@ class Counts(LookupObserver):
     def __init__(self) -> None:
         self.lookups: Counter[tuple[int, int]] = Counter()
         self.failures: Counter[tuple[int, str]] = Counter()
+        self.hedges: Counter[int] = Counter()
 
     def lookup(self, tier: int, outcome: int, seconds: float) -> None:
         assert seconds >= 0
         self.lookups[tier, outcome] += 1
+
+    def hedged(self, tier: int) -> None:
+        self.hedges[tier] += 1
 
     def tier_failed(self, tier: int, reason: str) -> None:
         self.failures[tier, reason] += 1
