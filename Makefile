@@ -25,9 +25,9 @@ PACKAGE := pyproject.toml setup.py
 
 ##@ Use
 .PHONY: demo
-demo: $(if $(COMPILED),$(READY),.venv/.run-ready) ## run it all: two edges, four cells, traffic (DEMO_SECONDS=20: as a self-check; DEMO_PORT=8080)
+demo: $(if $(COMPILED),$(READY),.venv/.run-ready) ## run it all: two edges, four cells, traffic (STORE=cassandra; DEMO_SECONDS=20: as a self-check; DEMO_PORT=8080)
 	@$(RUN) -m bench.demo $(if $(DEMO_SECONDS),--check-for $(DEMO_SECONDS)) $(if $(DEMO_PORT),--port $(DEMO_PORT)) \
-		--directory $(CURDIR)/.demo
+		$(if $(STORE),--store $(STORE)) --directory $(CURDIR)/.demo
 
 ##@ Check
 .PHONY: test check format
@@ -68,14 +68,15 @@ lock: ## renew the hash-locked requirements (needs uv)
 	$(LOCK) --extra test --extra dev --extra load -c requirements/bench.txt -o requirements/test.txt
 	$(LOCK) -c requirements/bench.txt -o requirements/run.txt
 
-up: ## start Redis and Cassandra in Docker, on loopback
-	docker compose up --detach --wait
+up: .venv/.run-ready ## start Redis and Cassandra without Docker, on loopback (needs redis-server, Java 17, Maven)
+	@$(PY) -m bench.servers up
 
-down: ## stop them and drop what they hold
-	docker compose down --volumes
+down: .venv/.run-ready ## end them and drop what they hold
+	@$(PY) -m bench.servers down
 
-clean: ## remove everything that these commands made
-	rm -rf .venv build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+clean: ## remove everything that these commands made; ends the servers of `make up`
+	@if [ -x $(PY) ] && [ -d .run/servers ]; then $(PY) -m bench.servers down; fi
+	rm -rf .venv .run build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find proxy lookup tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list

@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.demo.board import Board, FlagWatch
 from bench.demo.guide import Guide, command_line
 from bench.demo.layout import DEFAULT_PORT, HIGHEST_PORT, HOMECELL, Layout
+from bench.demo.outages import ServerOutages
 from bench.demo.processes import DemoError
 from bench.demo.rehearsal import Finding, Rehearsal
 from bench.demo.stage import Stage, running_demo
@@ -35,24 +36,35 @@ from bench.demo.traffic import Trickle
 @click.option(
     "--directory", type=click.Path(path_type=Path, file_okay=False), default=Path(".demo"), show_default=True
 )
+@click.option(
+    "--store",
+    type=click.Choice(["sqlite", "cassandra"]),
+    default="sqlite",
+    show_default=True,
+    help="Where homes are: in a file, or in Cassandra with Redis before it, which the demo starts.",
+)
 @click.option("--no-traffic", is_flag=True, help="Send nothing: for a load test that brings its own traffic.")
-def main(check_s: float | None, port: int, directory: Path, no_traffic: bool) -> None:
+def main(check_s: float | None, port: int, directory: Path, store: str, no_traffic: bool) -> None:
     """Two edges, four sample cells, 100,000 users and traffic. Ctrl-C ends it."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
+    layout = Layout(directory.resolve(), port)
     try:
-        sys.exit(asyncio.run(_run(Layout(directory.resolve(), port), console, check_s, no_traffic)))
+        sys.exit(asyncio.run(_run(layout, console, check_s, store == "cassandra", no_traffic)))
     except DemoError as error:
         console.print(f"The demo can't run: {error}", style="bold red")
         sys.exit(1)
 
 
-async def _run(layout: Layout, console: Console, check_s: float | None, no_traffic: bool) -> int:
+async def _run(
+    layout: Layout, console: Console, check_s: float | None, on_cassandra: bool, no_traffic: bool
+) -> int:
     """The exit code: 0 when all was right, or when a signal ended the demo and everything ended cleanly."""
     _end_on_signals()
     all_right = True
     stage: Stage | None = None
     try:
-        async with running_demo(layout, console.print) as stage:
+        demo = running_demo(layout, console.print, on_cassandra=on_cassandra, may_kill=check_s is not None)
+        async with demo as stage:
             if check_s is not None:
                 all_right = await _check(stage, console, check_s)
             else:
@@ -103,11 +115,13 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
     guide.write_tokens()
     tally = Tally([cell.name for cell in stage.cells])
     rehearsal = Rehearsal(stage, guide, tally, lambda finding: _print_finding(finding, console))
+    own = None if stage.servers is None else stage.servers.own
+    outages = None if own is None else ServerOutages(stage, own, rehearsal, tally)
     flags = FlagWatch(stage.flags)
     await _until_one_ends(
         Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
         flags.follow(),
-        rehearsal.perform(lasting_s),
+        rehearsal.perform(lasting_s, outages),
         stage.until_an_edge_ends(),
     )
     Board(console, tally, flags.current).print_once()

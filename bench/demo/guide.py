@@ -83,10 +83,21 @@ class Guide:
     def steps(self) -> list[Step]:
         return [*self._identity(), *self._refusals(), *self._down_and_back()]
 
+    def known_users(self) -> Iterator[Ask]:
+        """What is answered also while the store is away: safe requests of users whom the edge knows."""
+        eu = self._layout.eu
+        yield Ask(
+            "who has a claim is served", eu, "/me", f"200 from {self._cells[0].name}", bearer=self._claim
+        )
+        yield Ask(
+            "who was looked up is served", eu, "/me", f"200 from {self._cells[1].name}", bearer=self._plain
+        )
+
     def more(self, homecell: Path) -> Iterator[tuple[str, str]]:
         """Further command lines, each after what it shows."""
         command, config = _short(homecell), _short(self._layout.config(self._layout.eu))
         yield "why does this user go there?", shlex.join([command, "explain", "user:42", "--config", config])
+        yield "is the store well?", shlex.join([command, "store", "status", "--config", config])
         yield "the cells, their flags and how many users each has", f"{command} cells list --config {config}"
         yield (
             "each request: cell, tier, epoch, reason",

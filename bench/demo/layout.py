@@ -19,6 +19,7 @@ HOMECELL: Final = Path(sys.executable).with_name("homecell")
 
 CONFIGS: Final = Path(__file__).resolve().parents[2] / "configs"
 _DEMO_PATH: Final = "../.demo/"
+_EMBEDDED: Final = "store:\n  kind: sqlite\n  path: home.sqlite\n"
 _LOOPBACK_PORT: Final = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 
 
@@ -77,12 +78,18 @@ class Layout:
     def log(self, name: str) -> Path:
         return self.directory / "logs" / f"{name}.log"
 
-    def write_configs(self) -> None:
-        """Copies of the demo's configs, comments and all, that fit this directory and these ports."""
+    def write_configs(self, store: str = "") -> None:
+        """Copies of the demo's configs, comments and all, that fit this directory and these ports.
+
+        store   sections that name another store than the embedded one
+        """
         for name in ("cells.yaml", *(edge.config for edge in self.edges)):
             text = (CONFIGS / name).read_text(encoding="utf-8")
             note = f"# A copy of configs/{name}, written anew whenever the demo starts.\n"
-            (self.directory / name).write_text(note + moved(text, self.port - DEFAULT_PORT), encoding="utf-8")
+            copy = moved(text, self.port - DEFAULT_PORT)
+            if store:
+                copy = copy.replace(_EMBEDDED, store)
+            (self.directory / name).write_text(note + copy, encoding="utf-8")
 
 
 def moved(config: str, shift: int) -> str:

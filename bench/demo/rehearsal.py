@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 
@@ -43,6 +43,14 @@ class Finding:
         return self.expected == self.actual
 
 
+class Outages(Protocol):
+    """Of the servers that the stage stands on."""
+
+    async def lose_redis(self) -> None: ...
+
+    async def lose_cassandra(self) -> None: ...
+
+
 class Rehearsal:
     """One run over a stage with traffic on it; `report` is told of each finding as it is made."""
 
@@ -68,14 +76,26 @@ class Rehearsal:
         self._findings.append(finding)
         self._report(finding)
 
-    async def perform(self, lasting_s: float) -> None:
-        """Every step, the kill, and then traffic until `lasting_s` have passed; then what the traffic saw."""
+    async def perform(self, lasting_s: float, outages: Outages | None = None) -> None:
+        """Every step, the kill, and then traffic until `lasting_s` have passed; then what the traffic saw.
+
+        With `outages` also Redis is killed, and in the end, after what the traffic saw, Cassandra.
+        """
         end_s = time.monotonic() + lasting_s
         for step in self._guide.steps():
             await self._do(step)
         await self._kill_a_worker()
+        if outages is not None:
+            await outages.lose_redis()
         await asyncio.sleep(max(0.0, end_s - time.monotonic()))
         await self._judge_traffic()
+        if outages is not None:
+            await outages.lose_cassandra()
+
+    async def ask_known_users(self, when: str) -> None:
+        """Those whose home is known by a claim, or from memory, get the reply of their cell."""
+        for step in self._guide.known_users():
+            self.note(f"{when}: {step.shows}", step.expected, await self._ask(step, step.expected))
 
     async def _do(self, step: Step) -> None:
         if isinstance(step, Order):

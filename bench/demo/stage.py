@@ -1,14 +1,16 @@
-"""Sets the demo up and takes it down: keys, configs, seeded store, four cells, two edges. Judges nothing."""
+"""Sets the demo up and takes it down: keys, configs, servers, seeded store, cells, edges. Judges nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,14 +21,18 @@ from bench.demo.layout import HOMECELL, EdgeLayout, Layout
 from bench.demo.population import USERS, assignments
 from bench.demo.processes import DemoError, Running, refuse_taken_ports, start, stop, wait_ready
 from bench.demo.sample_cell import TALLY_PATH
+from bench.demo.servers import Servers, servers
 from bench.demo.tokens import Tokens
+from lookup.ports import Store, StoreUnavailableError
 from lookup.stores.sqlite import SqliteStore
 from proxy.config import Settings, load
 from proxy.model import Cell
 from proxy.rooms.mint import write_demo_keys
+from proxy.tiers import open_tiers
 
 READY_S: Final = 20.0
 _POLL_S: Final = 0.05
+_SEED_ATTEMPTS: Final = 4
 
 _FLAG_SAMPLE: Final = re.compile(
     r'^homecell_cell_flag\{cell="([^"]+)",flag="([^"]+)"\} 1(?:\.0)?$', re.MULTILINE
@@ -51,6 +57,7 @@ class Stage:
     tokens: Tokens
     session: aiohttp.ClientSession
     running: list[Running]
+    servers: Servers | None
     complaints: list[str] = field(default_factory=list)
 
     @property
@@ -85,6 +92,11 @@ class Stage:
             shown = (await reply.json())["workers"]
         return [Worker(worker["slot"], worker["pid"], worker["state"] == "ready") for worker in shown]
 
+    async def feed_state(self, edge: EdgeLayout) -> str:
+        """ "heard", or what else the edge says of its feed."""
+        async with self.session.get(edge.admin_url + "/-/ready") as reply:
+            return str((await reply.json())["store"]["state"])
+
     async def wrong_in_cells(self) -> dict[str, int]:
         """How many requests of somebody else's users each cell was sent, by the cells' own count."""
         wrong: dict[str, int] = {}
@@ -104,42 +116,58 @@ def cell_url(cell: Cell) -> str:
 
 
 @asynccontextmanager
-async def running_demo(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[Stage]:
+async def running_demo(
+    layout: Layout, say: Callable[[str], None], *, on_cassandra: bool = False, may_kill: bool = False
+) -> AsyncIterator[Stage]:
     """Everything up and ready inside the block, and ended after it, whatever happens inside.
 
-    `say` is told of each step. Raises DemoError when the demo can't start.
+    say           is told of each step
+    on_cassandra  homes are in Cassandra, with Redis before it, not in a file
+    may_kill      those servers are to be the demo's own
+    Raises DemoError when the demo can't start.
     """
     layout.directory.mkdir(parents=True, exist_ok=True)
-    with _alone_in(layout.directory):
-        settings = _write_files(layout)
+    async with AsyncExitStack() as opened:
+        opened.enter_context(_alone_in(layout.directory))
+        below = None
+        if on_cassandra:
+            say("starting Redis and Cassandra (or using those of `make up`) ...")
+            below = await opened.enter_async_context(servers(layout.directory / "servers", may_kill=may_kill))
+        settings = _write_files(layout, below)
         refuse_taken_ports(_ports(layout, settings.cells))
         began_s = time.monotonic()
-        written = await _seed(layout.store, settings.cells)
+        written = await _seed(settings, below)
         say(
             f"seeded {written:,} users over {len(settings.cells)} cells in {time.monotonic() - began_s:.1f} s"
         )
-        async with aiohttp.ClientSession() as session:
-            stage = Stage(layout, settings, Tokens(layout.keys, settings), session, [])
-            try:
-                await _start_all(stage, say)
-                yield stage
-            finally:
-                stage.complaints += await stop(stage.running)
+        session = await opened.enter_async_context(aiohttp.ClientSession())
+        stage = Stage(layout, settings, Tokens(layout.keys, settings), session, [], below)
+        try:
+            await _start_all(stage, say)
+            yield stage
+        finally:
+            stage.complaints += await stop(stage.running)
 
 
 @contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    with (directory / "lock").open("w") as lock:
+    with (directory / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DemoError(f"a demo runs in {directory} already; end it first") from error
+            lock.seek(0)
+            end = f"`kill {lock.read().strip()}`"
+            raise DemoError(f"a demo runs in {directory} already; end it first ({end})") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield
 
 
-def _write_files(layout: Layout) -> Settings:
+def _write_files(layout: Layout, below: Servers | None) -> Settings:
     write_demo_keys(layout.keys)
-    layout.write_configs()
+    layout.write_configs("" if below is None else below.config())
+    shutil.rmtree(layout.directory / "snapshots", ignore_errors=True)  # what was known in an earlier demo
     return load(layout.config(layout.eu))
 
 
@@ -151,18 +179,41 @@ def _ports(layout: Layout, cells: tuple[Cell, ...]) -> dict[str, int]:
     return ports
 
 
-async def _seed(path: Path, cells: tuple[Cell, ...]) -> int:
+async def _seed(settings: Settings, below: Servers | None) -> int:
     """A new store with every user in it: flags and epochs of an earlier demo don't count."""
+    if below is not None:
+        await below.empty(settings)
+    else:
+        await _make_file(settings.store.path)
+    tiers = open_tiers(settings)
+    try:
+        return await _load(tiers.store, settings)
+    except StoreUnavailableError as error:
+        raise DemoError(f"{settings.store.place} could not be seeded: {error}") from error
+    finally:
+        await tiers.close()
+
+
+async def _load(store: Store, settings: Settings) -> int:
+    """How many users the store holds then; what a busy machine interrupts is completed by doing it again."""
+    records = list(assignments(settings.cells, time.time()))
+    for _ in range(_SEED_ATTEMPTS - 1):
+        with suppress(StoreUnavailableError):
+            await store.load(records)
+            break
+    else:
+        await store.load(records)
+    held = sum((await store.count_by_cell()).values())
+    if held != USERS:
+        raise DemoError(f"only {held} of {USERS} users could be seeded into {settings.store.place}")
+    return held
+
+
+async def _make_file(path: Path | None) -> None:
+    assert path is not None, "the demo's own config names it"
     for old in path.parent.glob(path.name + "*"):
         old.unlink()
-    store = await SqliteStore.open(path, create=True)
-    try:
-        written = await store.load(assignments(cells, time.time()))
-    finally:
-        await store.close()
-    if written != USERS:
-        raise DemoError(f"only {written} of {USERS} users could be seeded into {path}")
-    return written
+    await (await SqliteStore.open(path, create=True)).close()
 
 
 async def _start_all(stage: Stage, say: Callable[[str], None]) -> None:

@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
+import time
 from typing import Final
 
-from bench.servers.cassandra import CassandraRing
-from bench.servers.cassandra_jars import RUN_FOLDER
-from bench.servers.process import ServerError, recorded_pid, stop_recorded
-from bench.servers.redis import start_redis
+from bench.servers.development import CASSANDRA_PORT, HOST, REDIS_PORT, start_missing, stop_all
+from bench.servers.process import ServerError
 
-REDIS_PORT: Final = 6379
-CASSANDRA_PORT: Final = 9042
-
-_FOLDER: Final = RUN_FOLDER / "servers"
-_REDIS: Final = _FOLDER / "redis"
-_CASSANDRA: Final = _FOLDER / "cassandra"
-_HEAP_MB: Final = 1000
+_NEXT: Final = """Next, in this directory:
+  make demo STORE=cassandra                                        # the demo, on these servers
+  .venv/bin/homecell store init --config configs/cassandra.yaml    # an edge of your own, with the demo's keys
+  make down                                                        # ends them and drops what they hold"""
 
 
 def up() -> None:
     """Start both, as far as they don't run; they outlive this process."""
-    if recorded_pid(_REDIS) is not None:
-        print("Redis runs already")
-    else:
-        start_redis(_REDIS, port=REDIS_PORT)
-        print(f"Redis serves on 127.0.0.1:{REDIS_PORT}")
-    if recorded_pid(_CASSANDRA / "node-1") is not None:
-        print("Cassandra runs already")
-    else:
-        CassandraRing(_CASSANDRA, port=CASSANDRA_PORT, heap_mb=_HEAP_MB).start()
-        print(f"Cassandra serves on 127.0.0.1:{CASSANDRA_PORT}")
+    begun_s = time.monotonic()
+    print("Starting Redis and Cassandra (the first time, Cassandra is fetched: 66 MB) ...", flush=True)
+    started = start_missing()
+    for name, port in (("Redis", REDIS_PORT), ("Cassandra", CASSANDRA_PORT)):
+        print(f"{name} serves on {HOST}:{port}{'' if name in started else ', as before'}")
+    print(f"({time.monotonic() - begun_s:.0f} s)\n\n{_NEXT}")
 
 
 def down() -> None:
     """End both and drop what they hold."""
-    for name, folder in (("Cassandra", _CASSANDRA / "node-1"), ("Redis", _REDIS)):
-        print(f"{name} is ended" if stop_recorded(folder) else f"{name} did not run")
-    shutil.rmtree(_FOLDER, ignore_errors=True)
+    ran = stop_all()
+    print(f"ended: {', '.join(ran)}" if ran else "nothing ran")
 
 
 def main() -> int:

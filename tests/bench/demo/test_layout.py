@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.demo.layout import Layout, moved
+from bench.demo.servers import Servers
 from proxy.config import load
 from proxy.model import Endpoint
 from proxy.rooms.mint import write_demo_keys
@@ -25,6 +26,21 @@ def test_the_written_configs_are_sound_and_agree_with_the_layout(tmp_path: Path)
         assert settings.edge.admin == Endpoint("127.0.0.1", edge.admin_port)
         assert settings.store.path == layout.store
         assert [cell.endpoints[0].port for cell in settings.cells] == [28101, 28102, 28103, 28104]
+
+
+def test_the_sections_of_another_store_take_the_place_of_the_embedded_one_on_every_edge(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path, port=28080)
+    write_demo_keys(layout.keys)
+    layout.write_configs(Servers(20_001, 20_002, None).config())
+    for edge in layout.edges:
+        settings = load(layout.config(edge))
+        assert settings.store.path is None
+        assert settings.store.cassandra is not None
+        assert settings.store.cassandra.port == 20_002
+        assert settings.redis is not None
+        assert settings.redis.addresses == (Endpoint("127.0.0.1", 20_001),)
 
 
 def test_no_two_things_of_a_demo_share_a_port() -> None:
