@@ -37,7 +37,7 @@ _MOST_SHOWN: Final = 1000
 
 @click.group("moves", context_settings=HELP_SETTINGS)
 def command() -> None:
-    """Move many users; show the moves of users; resume or abort one that stands still.
+    """Move many users; list moves, resume or abort one.
 
     \b
     Examples:

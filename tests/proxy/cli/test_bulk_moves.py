@@ -1,0 +1,219 @@
+"""homecell moves bulk and homecell cells evacuate, on a store whose edge does not run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from lookup.assignment import Assignment
+from lookup.stores.sqlite import SqliteStore
+from tests.proxy.cli.conftest import Homecell
+from tests.proxy.config.site import Site
+
+TWO_MORE = (
+    "  - name: us-1\n",
+    '  - name: eu-2\n    jurisdiction: eu\n    region: eu-west\n    endpoints: ["127.0.0.1:8103"]\n'
+    '  - name: eu-3\n    jurisdiction: eu\n    region: eu-west\n    endpoints: ["127.0.0.1:8104"]\n'
+    "  - name: us-1\n",
+)
+EUROPEANS = [f"user:e{number}" for number in range(60)]
+
+
+@pytest.fixture(autouse=True)
+def three_cells_and_sixty_users(site: Site) -> None:
+    site.spoil(TWO_MORE)
+
+    async def seed() -> None:
+        store = await SqliteStore.open(site.folder / "home.sqlite")
+        await store.load(Assignment(key, "eu-1", "eu", 1, updated_at_s=time.time() - 60) for key in EUROPEANS)
+        await store.close()
+
+    asyncio.run(seed())
+
+
+def homes(site: Site) -> dict[str, tuple[str, int]]:
+    """Where the sixty live, with their epochs."""
+
+    async def read() -> dict[str, tuple[str, int]]:
+        store = await SqliteStore.open(site.folder / "home.sqlite")
+        try:
+            records = await store.read(EUROPEANS)
+            return {key: (records[key].cell, records[key].epoch) for key in EUROPEANS}
+        finally:
+            await store.close()
+
+    return asyncio.run(read())
+
+
+def homes_in(site: Site, cell: str) -> int:
+    with closing(sqlite3.connect(site.folder / "home.sqlite")) as connection:
+        count: int = connection.execute("SELECT count(*) FROM home WHERE cell = ?", (cell,)).fetchone()[0]
+        return count
+
+
+def write_list(site: Site, *lines: str) -> str:
+    (site.folder / "users.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "users.txt"
+
+
+UNTOUCHED = dict.fromkeys(EUROPEANS, ("eu-1", 1))
+
+
+def test_a_list_is_moved_and_the_same_list_again_moves_nobody(homecell: Homecell, site: Site) -> None:
+    file = write_list(site, *EUROPEANS[:50], "user:e50 eu-3  # asked for it")
+    result = homecell("moves", "bulk", file, "--to", "eu-2", "--no-copy")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("51 users moved: 50 to eu-2, 1 to eu-3\n")
+    assert result.stderr.startswith("operation list-")
+    expected = dict.fromkeys(EUROPEANS[:50], ("eu-2", 3)) | {"user:e50": ("eu-3", 3)}
+    assert homes(site) == {**UNTOUCHED, **expected}
+    again = homecell("moves", "bulk", file, "--to", "eu-2", "--no-copy", "--json")
+    told = json.loads(again.stdout)
+    assert (again.exit_code, told["moved"], told["there"], told["failures"]) == (0, {}, 51, [])
+    assert homes(site) == {**UNTOUCHED, **expected}
+
+
+def test_standard_input_is_a_list_too(homecell: Homecell, site: Site) -> None:
+    result = homecell("moves", "bulk", "-", "--to", "eu-2", "--no-copy", stdin="user:e1\nuser:e2\n")
+    assert result.exit_code == 0, result.output
+    assert homes(site)["user:e2"] == ("eu-2", 3)
+
+
+def test_a_dry_run_says_what_would_be_and_changes_nothing(homecell: Homecell, site: Site) -> None:
+    file = write_list(site, *EUROPEANS, "user:3", "user:9", "user:e0 us-1", "user:e1 eu-1")
+    result = homecell("moves", "bulk", file, "--dry-run")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("60 users would be moved: ")
+    assert "to eu-2, " in lines[0]
+    assert "to eu-3" in lines[0]
+    assert lines[1:] == [
+        "1 user would have nothing to do: at home there already",
+        "3 users would not be moved:",
+        "  1 is being moved to us-1 already: user:3",
+        "  1 has no home: user:9",
+        "  1 of eu may not live under the law of us: user:e0",
+    ]
+    assert homes(site) == UNTOUCHED
+    assert homecell("moves", "list", "--all").stdout == "no moves\n"
+
+
+def test_a_cell_is_emptied_into_the_others_under_its_law(homecell: Homecell, site: Site) -> None:
+    foreseen = homecell("cells", "evacuate", "eu-1", "--dry-run", "--json")
+    to = json.loads(foreseen.stdout)["to"]
+    assert sorted(to) == ["eu-2", "eu-3"]
+    assert sum(to.values()) == 61
+    result = homecell("cells", "evacuate", "eu-1", "--no-copy")
+    assert result.exit_code == 1
+    assert "61 users moved: " in result.stdout
+    assert "user:3  is being moved to us-1 already" in result.stdout
+    assert "1 user still in eu-1" in result.stdout
+    assert {epoch for _, epoch in homes(site).values()} == {3}
+    assert {cell for cell, _ in homes(site).values()} == {"eu-2", "eu-3"}
+
+
+def test_those_not_moved_are_in_a_file_that_can_be_fed_again(homecell: Homecell, site: Site) -> None:
+    copy = "sh -c '[ -e mended ] || [ $HOMECELL_KEY != user:e7 ] || { echo disk full; exit 1; }'"
+    some = ("--to", "eu-2", "--copy-command", copy)
+    file = write_list(site, *EUROPEANS[:9], "user:9")
+    result = homecell("moves", "bulk", file, *some, "--failures", "failed.txt")
+    assert result.exit_code == 1
+    assert "2 users not moved:" in result.stdout
+    assert "user:e7  `sh -c " in result.stdout
+    written = (site.folder / "failed.txt").read_text().splitlines()
+    assert written[0].startswith("# not moved by operation list-")
+    assert sorted(line.split(" # ")[0] for line in written[1:]) == ["user:9", "user:e7"]
+    (site.folder / "mended").touch()
+    same = homecell("moves", "bulk", file, *some, "--json")
+    reasons = {failure["key"]: failure["reason"] for failure in json.loads(same.stdout)["failures"]}
+    assert reasons["user:e7"].startswith("was given up by this operation before")
+    again = homecell("moves", "bulk", "failed.txt", *some, "--json")
+    assert json.loads(again.stdout)["moved"] == {"eu-2": 1}
+    assert homes(site)["user:e7"] == ("eu-2", 5)
+
+
+def test_no_more_than_the_limit_are_moved_over_all_runs(homecell: Homecell, site: Site) -> None:
+    some = ("moves", "bulk", "--from", "eu-1", "--no-copy", "--limit")
+    first = homecell(*some, "10")
+    assert "10 users moved: " in first.stdout
+    again = homecell(*some, "10")
+    assert "10 of at most 10 moves were begun before" in again.stderr
+    assert again.stdout == "0 users moved\n"
+    more = homecell(*some, "25", "--operation", "from-eu-1-0")
+    assert "15 users moved: " in more.stdout
+    assert set(homes(site).values()) == {("eu-1", 1), ("eu-2", 3), ("eu-3", 3)}
+
+
+def test_ctrl_c_ends_what_is_under_way_and_says_how_to_go_on(homecell: Homecell, site: Site) -> None:
+    some = ("moves", "bulk", write_list(site, *EUROPEANS), "--to", "eu-2", "--no-copy")
+
+    def press_when_some_have_moved() -> None:
+        while homes_in(site, "eu-2") < 3:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pressing = Thread(target=press_when_some_have_moved)
+    pressing.start()
+    result = homecell(*some, "--rate", "20/s")
+    pressing.join()
+    assert result.exit_code == 1, result.output
+    assert "stopping: " in result.stderr
+    last = result.stdout.splitlines()[-1]
+    assert last.startswith("stopped as asked; the same command with --operation list-")
+    assert homecell("moves", "list").stdout == "no move is open\n"
+    assert 3 <= homes_in(site, "eu-2") < 60
+    operation = last.split("--operation ")[1].split()[0]
+    assert homecell(*some, "--operation", operation).exit_code == 0
+    assert set(homes(site).values()) == {("eu-2", 3)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("moves", "bulk"), "who is to be moved"),
+        (("moves", "bulk", "users.txt", "--from", "eu-1"), "who is to be moved"),
+        (("moves", "bulk", "users.txt", "--to", "eu-2"), "what copies the user's bytes"),
+        (("moves", "bulk", "users.txt", "--to", "eu-9", "--no-copy"), "there is no cell `eu-9`"),
+        (("moves", "bulk", "no.txt", "--no-copy"), "no.txt: No such file"),
+        (("moves", "bulk", "bad.txt", "--no-copy"), "bad.txt:2: a routing key is written kind:value"),
+        (("moves", "bulk", "users.txt", "--no-copy", "--rate", "0/s"), "is no rate"),
+        (("moves", "bulk", "users.txt", "--no-copy", "--max-failures", "101%"), "is no percentage"),
+        (("moves", "bulk", "users.txt", "--no-copy", "--operation", "a/b"), "no name for an operation"),
+        (("moves", "bulk", "users.txt", "--no-copy", "--failures", "users.txt"), "overwrite the list"),
+        (("cells", "evacuate", "eu-9", "--no-copy"), "there is no cell `eu-9`"),
+        (("cells", "evacuate", "eu-1", "--to", "eu-2,eu-1", "--no-copy"), "the cell that is to be left"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_nobody_is_moved(
+    homecell: Homecell, site: Site, arguments: tuple[str, ...], complaint: str
+) -> None:
+    write_list(site, *EUROPEANS)
+    Path(site.folder / "bad.txt").write_text("user:e1\n42\n")
+    result = homecell(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert homes(site) == UNTOUCHED
+
+
+def test_nobody_is_sent_to_a_cell_that_is_down(homecell: Homecell, site: Site) -> None:
+    homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
+    named = homecell("cells", "evacuate", "eu-1", "--to", "eu-2", "--no-copy")
+    assert named.exit_code == 2
+    assert "eu-2 is flagged down: disk full" in named.stderr
+    homecell("cells", "evacuate", "eu-1", "--no-copy")
+    assert set(homes(site).values()) == {("eu-3", 3)}
+
+
+def test_a_store_that_is_away_is_told_by_the_exit_code(homecell: Homecell, site: Site) -> None:
+    (site.folder / "home.sqlite").rename(site.folder / "away")
+    result = homecell("cells", "evacuate", "eu-1", "--no-copy")
+    assert result.exit_code == 3
