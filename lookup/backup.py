@@ -17,13 +17,17 @@ Progress = Callable[[int], None]
 """Told how many records are done."""
 
 
-class BackupStore(FeedingStore, AliasBook, HomeScan, Protocol):
-    """A store that backups are taken of, and put into."""
+class Beginner(Protocol):
+    """A store whose feed can be begun anew."""
 
     async def begin_anew(self, now_s: float) -> None:
         """Tell every follower that continuity is lost: a new generation of the feed, whose history knows no
         move up to `now_s` (Unix seconds). They read again what they know, and ask before they believe a claim
         from before. Raises StoreUnavailableError."""
+
+
+class BackupStore(FeedingStore, AliasBook, HomeScan, Beginner, Protocol):
+    """A store that backups are taken of, and put into."""
 
 
 async def take_backup(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lookup.aliases import AliasBook
-from lookup.cell_keys import RecordPages
+from lookup.backup import BackupStore
 from lookup.leases import LeaseBook
 from lookup.move_log import MoveLog
-from lookup.ports import FeedingStore
 
 
-class Database(FeedingStore, AliasBook, RecordPages, MoveLog, LeaseBook, Protocol):
+class Database(BackupStore, MoveLog, LeaseBook, Protocol):
     """A lookup service is a store with its feed, and no more; SQLite and Cassandra are this."""

@@ -1,4 +1,4 @@
-"""Gives new users a home in a cell of its own choice. Of several placers of one user all get the same home."""
+"""Gives new users a home in a cell of its own choice; of several placers of one user all get the same one."""
 
 from __future__ import annotations
 

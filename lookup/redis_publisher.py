@@ -11,7 +11,7 @@ from lookup import feed_event
 from lookup.feed_event import FeedEvent
 from lookup.moves import Position
 from lookup.outbox import FeedLostError
-from lookup.redis_clients import RedisSettings, open_client
+from lookup.redis_clients import RedisSettings, open_client, port_errors
 from lookup.redis_feed_scripts import (
     APPEND,
     BEAT,
@@ -90,6 +90,11 @@ class RedisPublisher:
     async def complete(self) -> None:
         """The generation that was begun holds every move since its `covers_since_s`."""
         await self._change(COMPLETE, [], [], renew=False)
+
+    async def abandon(self) -> None:
+        """Let the feed count as lost, so that a relay begins a new generation from what the truth says."""
+        with port_errors():
+            await self._client.hset(self._names.head, "run_id", "")
 
     async def close(self) -> None:
         """End the connections."""

@@ -33,7 +33,7 @@ class CellAnswers:
         self._plan = plan
         self._clock = clock
 
-    async def place(self, text: str, form: Mapping[str, object]) -> Mapping[str, Json]:
+    async def place(self, text: str, form: object) -> Mapping[str, Json]:
         """The key's home: the one that it has already, or a new one in a cell that has room."""
         match form:
             case {"jurisdiction": str() as jurisdiction, **rest} if not rest.keys() - {"tenant"}:

@@ -32,8 +32,8 @@ class TruthAnswers:
     async def place(self, text: str, form: object) -> Mapping[str, Json]:
         """The key's home: the one that it has already, or a new one: that which was asked for, if any."""
         match form:
-            case {**members} if "cell" not in members:
-                return await self._cells.place(text, members)
+            case dict() if "cell" not in form:
+                return await self._cells.place(text, form)
             case {"cell": str() as cell, "jurisdiction": str() as jurisdiction}:
                 key = parse_key(text)
                 _check_names(cell, jurisdiction)

@@ -40,6 +40,11 @@ class FedCassandra(CassandraTruth):
         """ports.ChangeFeed.history."""
         return await self._feed.history(since_s)
 
+    async def begin_anew(self, now_s: float) -> None:
+        """BackupStore.begin_anew; the new generation begins when a relay finds that there is none."""
+        await self._outbox.cover_since(now_s)
+        await self._teller.abandon()
+
     async def close(self) -> None:
         """ports.Store.close; followers get StoreUnavailableError."""
         await self._feed.close()

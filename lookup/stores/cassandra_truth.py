@@ -10,7 +10,7 @@ from lookup.leases import Lease
 from lookup.moves import Event, Move, MoveOrder, Position
 from lookup.outbox import Publisher
 from lookup.ports import StoreUnusableError
-from lookup.scan import Page
+from lookup.scan import AliasPage, Page
 from lookup.stores.cassandra import CassandraStore
 from lookup.stores.cassandra_leases import Leases
 from lookup.stores.cassandra_moves import Moves
@@ -37,6 +37,10 @@ class CassandraTruth(CassandraStore):
     async def scan(self, cursor: str, limit: int) -> Page:
         """HomeScan.scan."""
         return await self._scanner.scan(cursor, limit)
+
+    async def scan_aliases(self, cursor: str, limit: int) -> AliasPage:
+        """HomeScan.scan_aliases."""
+        return await self._scanner.scan_aliases(cursor, limit)
 
     # MoveLog
 

@@ -13,7 +13,7 @@ _COMMANDS: Final = {
     "proxy": ("proxy.cli.serve", "Run an edge proxy."),
     "lookup": ("proxy.cli.lookup", "Run the lookup service."),
     "check-config": ("proxy.cli.check", "Check a config and its cells file."),
-    "store": ("proxy.cli.storage", "Make the store, bring it up to date, see how it is."),
+    "store": ("proxy.cli.storage", "Make the store, see how it is, back it up, restore it."),
     "cells": ("proxy.cli.cells", "Show the cells, take one out of service, put it back, empty it."),
     "users": ("proxy.cli.users", "Show where users are at home, place and move them."),
     "moves": ("proxy.cli.moves", "Move many users; list moves, resume or abort one."),

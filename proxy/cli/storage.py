@@ -19,6 +19,9 @@ from proxy.cli.answers import (
     load_settings,
     say_json,
 )
+from proxy.cli.store_backup import back_up, verify
+from proxy.cli.store_drill import drill
+from proxy.cli.store_restore import restore
 from proxy.cli.tables import show_table, span
 
 if TYPE_CHECKING:
@@ -28,14 +31,20 @@ if TYPE_CHECKING:
 
 @click.group("store", context_settings=HELP_SETTINGS)
 def command() -> None:
-    """Make the store, bring it up to date, see how it is.
+    """Make the store, see how it is, back it up, restore it.
 
     \b
     Examples:
       homecell store init --config edge.yaml
       homecell store status
       homecell store migrate
+      homecell store backup home.backup
+      homecell store drill home.backup
     """
+
+
+for each in (back_up, verify, restore, drill):
+    command.add_command(each)
 
 
 @command.command("init")

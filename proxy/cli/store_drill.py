@@ -87,7 +87,7 @@ def drill(config_file: Path | None, file: Path, scratch: Path | None, as_json: b
             _show(drilled)
         lost = with_database(settings, compare)
     if as_json:
-        say_json({**asdict(drilled), "recovery_s": drilled.recovery_s, "lost": asdict(lost)})
+        say_json({**asdict(drilled), "recovery_s": drilled.recovery_s, "lost": _document(lost)})
     else:
         _show_lost(lost)
 
@@ -115,6 +115,15 @@ async def _compare(live: Database, scratch: SqliteStore, quiet: bool) -> Lost:
         return await what_is_lost(live, scratch, progress)
 
 
+def _document(lost: Lost) -> dict[str, object]:
+    return {
+        "live": lost.live,
+        "placed": dict(lost.placed),
+        "changed": dict(lost.changed),
+        "flags": lost.flags,
+    }
+
+
 def _show(drilled: Drill) -> None:
     per_s = drilled.records / drilled.recovery_s
     click.echo(
@@ -125,16 +134,16 @@ def _show(drilled: Drill) -> None:
 
 
 def _show_lost(lost: Lost) -> None:
-    placed, changed = lost.placed.total(), lost.changed.total()
     click.echo(f"compared with {lost.live:,} homes of the live store; with this backup would be lost:")
-    click.echo(f"{placed:>13,}  users who got their home since")
-    click.echo(f"{changed:>13,}  users whose home has changed since")
-    click.echo(f"{len(lost.flags):>13,}  flags: {', '.join(lost.flags) or 'none'}")
-    if placed or changed:
-        show_table(
-            ("CELL", "PLACED", "CHANGED"),
-            [
-                (cell, str(lost.placed[cell]), str(lost.changed[cell]))
+    show_table(
+        ("CELL", "PLACED SINCE", "MOVED SINCE"),
+        [
+            ("all", f"{lost.placed.total():,}", f"{lost.changed.total():,}"),
+            *(
+                (cell, f"{lost.placed[cell]:,}", f"{lost.changed[cell]:,}")
                 for cell in sorted(lost.placed.keys() | lost.changed.keys())
-            ],
-        )
+            ),
+        ],
+    )
+    if lost.flags:
+        click.echo(f"flags changed since: {', '.join(lost.flags)}")

@@ -12,6 +12,7 @@ import click
 from proxy.cli.answers import CommandError, config_option, json_option, load_settings, say_json
 from proxy.cli.key_progress import key_progress
 from proxy.cli.store_backup import BACKUP_FILE, backup_errors
+from proxy.cli.tables import show_table
 
 if TYPE_CHECKING:
     from lookup.backup_restore import Pair, Plan
@@ -69,8 +70,7 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
     if as_json:
         say_json({**_document(plan), "written": written, "took_s": took_s})
     else:
-        for line in _told(plan):
-            click.echo(line)
+        show_table(("IN THE BACKUP", "COUNT"), _told(plan))
     if plan.backward and not keep_newer:
         raise _refusal(plan)
     if not as_json and not dry_run:
@@ -94,17 +94,17 @@ def _document(plan: Plan) -> dict[str, object]:
     }
 
 
-def _told(plan: Plan) -> list[str]:
+def _told(plan: Plan) -> list[tuple[str, str]]:
     rows = [
-        (plan.new, "homes that the store lacks"),
-        (plan.newer, "homes that are newer in the backup"),
-        (plan.same, "homes that the store has already"),
-        (plan.backward, "homes that are newer in the store"),
-        (plan.moving, "users who were being moved, back to where they came from"),
-        (plan.aliases, "aliases that the store lacks"),
-        (len(plan.flags), "flags that the store lacks"),
+        ("homes that the store lacks", plan.new),
+        ("homes that the store has older", plan.newer),
+        ("homes that the store has as they are", plan.same),
+        ("homes that the store has newer", plan.backward),
+        ("users being moved, to be back where they came from", plan.moving),
+        ("aliases that the store lacks or has older", plan.aliases),
+        ("flags that the store lacks or has older", len(plan.flags)),
     ]
-    return [f"{count:>13,}  {what}" for count, what in rows if count]
+    return [(what, f"{count:,}") for what, count in rows if count]
 
 
 def _refusal(plan: Plan) -> CommandError:

@@ -1,0 +1,172 @@
+"""homecell store backup, verify, restore and drill."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from lookup.assignment import Alias, Assignment
+from lookup.flags import Flag
+from lookup.stores.sqlite import SqliteStore
+from proxy.cli.key_progress import LinePrinter
+from tests.proxy.cli.conftest import HOMES, Homecell
+from tests.proxy.config.site import Site
+
+T = TypeVar("T")
+
+
+def on_store(site: Site, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    async def run() -> T:
+        store = await SqliteStore.open(site.folder / "home.sqlite")
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def move_on(site: Site, key: str, cell: str, epoch: int) -> None:
+    moved = Assignment(key, cell, "eu", epoch, updated_at_s=1_800_000_000.0)
+    on_store(site, lambda store: store.compare_and_set(moved, epoch - 1))
+
+
+def start_empty(site: Site, homecell: Homecell) -> None:
+    for file in site.folder.glob("home.sqlite*"):
+        file.unlink()
+    assert homecell("store", "init").exit_code == 0
+
+
+@pytest.fixture
+def backup(homecell: Homecell, site: Site) -> Path:
+    """A backup of the site's four homes, an alias and a flag."""
+
+    async def add(store: SqliteStore) -> None:
+        await store.set_alias(Alias("email:a@b.example", "user:1", 1, 1_700_000_000.0), -1)
+        await store.set_flag("us-1", Flag.DOWN, reason="disk full", author="ann", now_s=1_700_000_000.0)
+
+    on_store(site, add)
+    result = homecell("store", "backup", "home.backup")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("4 homes (1 of them being moved), 1 alias, 1 flag in ")
+    return site.folder / "home.backup"
+
+
+def test_a_sound_backup_is_told_of_with_its_cells_and_checksum(homecell: Homecell, backup: Path) -> None:
+    result = homecell("store", "verify", str(backup))
+    assert result.exit_code == 0
+    assert f"{backup} is sound: 4 homes (1 of them being moved), 1 alias, 1 flag" in result.stdout
+    told = json.loads(homecell("store", "verify", str(backup), "--json").stdout)
+    assert told["users"] == {"eu-1": 2, "old-1": 1, "us-1": 1}
+    assert f"checksum {told['checksum']}" in result.stdout
+    again = json.loads(homecell("store", "backup", "again.backup", "--json").stdout)
+    assert (again["records"], again["bytes"]) == (4, (backup.parent / "again.backup").stat().st_size)
+
+
+def test_a_damaged_backup_is_refused_with_the_place(homecell: Homecell, backup: Path, site: Site) -> None:
+    content = bytearray(backup.read_bytes())
+    content[-20] ^= 1
+    backup.write_bytes(content)
+    for command in ("verify", "restore", "drill"):
+        result = homecell("store", command, str(backup))
+        assert result.exit_code == 1
+        assert f"{backup}: block 5 at byte " in result.stderr
+        assert "its checksum is wrong\n       use another backup" in result.stderr
+    assert list(site.folder.glob("drill-*")) == []
+
+
+def test_a_lost_store_is_restored(homecell: Homecell, backup: Path, site: Site) -> None:
+    start_empty(site, homecell)
+    dry = homecell("store", "restore", str(backup), "--dry-run")
+    assert dry.exit_code == 0
+    assert [" ".join(line.split()) for line in dry.stdout.splitlines()] == [
+        "IN THE BACKUP COUNT",
+        "homes that the store lacks 4",
+        "users being moved, to be back where they came from 1",
+        "aliases that the store lacks or has older 1",
+        "flags that the store lacks or has older 1",
+    ]
+    assert homecell("users", "show", "user:1").exit_code == 1
+    done = homecell("store", "restore", str(backup))
+    assert done.exit_code == 0
+    assert "restored in " in done.stdout
+    found = on_store(site, lambda store: store.read(["user:1", "user:2", "user:3", "email:a@b.example"]))
+    assert (found["user:1"].cell, found["user:2"].epoch) == ("eu-1", HOMES[1].epoch)
+    assert (found["user:3"].cell, found["user:3"].epoch, found["user:3"].moved_to) == ("eu-1", 6, "")
+    assert found["email:a@b.example"].key == "user:1"
+    cells = json.loads(homecell("cells", "list", "--json").stdout)
+    assert {cell["name"]: (cell["flag"], cell["users"]) for cell in cells} == {
+        "eu-1": ("serving", 2),
+        "us-1": ("down", 1),
+    }
+
+
+def test_a_store_that_knows_newer_homes_is_left_alone_unless_told_to_keep_them(
+    homecell: Homecell, backup: Path, site: Site
+) -> None:
+    start_empty(site, homecell)
+    on_store(site, lambda store: store.load([Assignment("user:1", "us-1", "eu", 9, updated_at_s=1.0)]))
+    refused = homecell("store", "restore", str(backup))
+    assert refused.exit_code == 1
+    assert (
+        "the store knows 1 homes newer than the backup does: user:1 (us-1 at epoch 9, not eu-1 at 1)\n"
+        in refused.stderr
+    )
+    assert on_store(site, lambda store: store.read(["user:2"])) == {}
+    told = json.loads(homecell("store", "restore", str(backup), "--dry-run", "--json").stdout)
+    assert (told["new"], told["backward"], told["written"]) == (3, 1, 0)
+    assert told["first_backward"][0]["key"] == "user:1"
+    kept = homecell("store", "restore", str(backup), "--keep-newer")
+    assert kept.exit_code == 0
+    found = on_store(site, lambda store: store.read(["user:1", "user:2"]))
+    assert (found["user:1"].epoch, found["user:2"].cell) == (9, "us-1")
+
+
+def test_a_drill_tells_how_long_it_takes_and_what_would_be_lost(
+    homecell: Homecell, backup: Path, site: Site
+) -> None:
+    move_on(site, "user:1", "us-1", 2)
+    homecell("users", "place", "user:9", "--cell", "eu-1")
+    before = on_store(site, lambda store: store.count_by_cell())
+    result = homecell("store", "drill", str(backup))
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0].startswith("recovery time: ")
+    assert " for 4 homes (" in lines[0]
+    assert lines[2:] == [
+        "compared with 5 homes of the live store; with this backup would be lost:",
+        "CELL PLACED SINCE MOVED SINCE",
+        "all 1 1",
+        "eu-1 1 0",
+        "us-1 0 1",
+    ]
+    told = json.loads(homecell("store", "drill", str(backup), "--json").stdout)
+    assert told["recovery_s"] >= told["write_s"] > 0
+    assert told["lost"]["changed"] == {"us-1": 1}
+    assert on_store(site, lambda store: store.count_by_cell()) == before
+    assert list(site.folder.glob("drill-*")) == []
+
+
+def test_a_drill_without_the_live_store_tells_the_recovery_time_all_the_same(
+    homecell: Homecell, backup: Path, site: Site
+) -> None:
+    (site.folder / "home.sqlite").unlink()
+    result = homecell("store", "drill", str(backup))
+    assert result.exit_code == 3
+    assert result.stdout.startswith("recovery time: ")
+    assert "no such store" in result.stderr
+
+
+def test_progress_is_a_line_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 6.0, 7.0, 12.0])
+    printer = LinePrinter("backup", 4000, lambda: next(times))
+    for done in (100, 600, 700, 3600):
+        printer.show(done)
+    assert capsys.readouterr().err == (
+        "backup: 600 of 4,000 keys after 6 s, 100/s\nbackup: 3,600 of 4,000 keys after 12 s, 500/s\n"
+    )
