@@ -21,7 +21,7 @@ from math import isfinite
 from typing import Any, Final
 
 from lookup.assignment import Alias, Assignment, State
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import FlagRecord, flag_read
 
 FIRST_LINE: Final = b"HOMECELL-BACKUP 1\n"
 FAMILY: Final = b"HOMECELL-BACKUP "
@@ -91,7 +91,7 @@ def header_block(header: Header) -> bytes:
 
 def flags_block(flags: Sequence[FlagRecord]) -> bytes:
     """The block of all flags."""
-    return block(FLAGS, _json([asdict(record) for record in flags]))
+    return block(FLAGS, _json([_flag_row(record) for record in flags]))
 
 
 def records_block(records: Sequence[Assignment]) -> bytes:
@@ -219,6 +219,12 @@ def _check_times(column: list[Any]) -> None:
         raise ValueError("a time is no number")
 
 
+def _flag_row(record: FlagRecord) -> dict[str, object]:
+    row = asdict(record)
+    del row["unknown"]
+    return {**row, "flag": record.word}
+
+
 def _flag(row: object) -> FlagRecord:
     match row:
         case {
@@ -230,7 +236,7 @@ def _flag(row: object) -> FlagRecord:
             "set_at_s": int() | float() as set_at_s,
             "expires_at_s": int() | float() | None as expires_at_s,
         }:
-            return FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)
+            return flag_read(cell, flag, version, reason, author, set_at_s, expires_at_s)
     raise ValueError("a flag is not as it should be")
 
 

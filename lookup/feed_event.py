@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lookup.aliases import alias_in, as_record, left_mark
 from lookup.assignment import Alias, Assignment, State
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import FlagRecord, flag_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def encode(event: FeedEvent) -> str:
         fields = [
             "flag",
             flagged.cell,
-            flagged.flag.value,
+            flagged.word,
             flagged.version,
             flagged.reason,
             flagged.author,
@@ -73,7 +73,7 @@ def decode(operation: str, text: str) -> FeedEvent:
                     return FeedEvent(operation, alias=alias)
                 return FeedEvent(operation, assignment=record, left_cell=left_cell)
             case ["flag", cell, flag, version, reason, author, set_at_s, expires_at_s]:
-                flagged = FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)
+                flagged = flag_read(cell, flag, version, reason, author, set_at_s, expires_at_s)
                 return FeedEvent(operation, flag=flagged)
     except RecursionError as error:
         raise ValueError("too deeply nested") from error

@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from lookup.assignment import State
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import FlagRecord, flag_read
 from lookup.ports import KeyMove
 
 VERSION: Final = 1
@@ -89,7 +89,7 @@ def encode_flags(flags: Iterable[FlagRecord]) -> bytes:
     """Lines of the body."""
     return _lines(
         "flags",
-        [(f.cell, f.flag.value, f.version, f.reason, f.author, f.set_at_s, f.expires_at_s) for f in flags],
+        [(f.cell, f.word, f.version, f.reason, f.author, f.set_at_s, f.expires_at_s) for f in flags],
     )
 
 
@@ -144,7 +144,7 @@ def _decode(body: bytes, origin: str) -> Knowledge | Ignored:
                 KeyMove(str(key), int(epoch), float(at_s), str(left)) for key, epoch, at_s, left in rows
             ]
         else:
-            flags += [FlagRecord(cell, Flag(flag), *rest) for cell, flag, *rest in rows]
+            flags += [flag_read(cell, flag, *rest) for cell, flag, *rest in rows]
     left_at_s = {cell: float(at_s) for cell, at_s in left_at.items()}
     return Knowledge(as_of_s, covers_since_s, homes, moves, left_at_s, flags)
 

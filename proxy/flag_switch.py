@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -9,6 +10,8 @@ from lookup.changes import FlagListener
 from lookup.flags import FlagRecord
 from proxy.cells.flags import FlagBoard
 from proxy.forward.edge import Edge
+
+_log = logging.getLogger("homecell")
 
 
 class FlagSwitch(FlagListener):
@@ -33,10 +36,12 @@ class FlagSwitch(FlagListener):
     def _swap(self, board: FlagBoard) -> None:
         edge = self._edge
         if board is not edge.snapshot.board:
+            for name in board.unknown - edge.snapshot.board.unknown:
+                _log.warning("the flag of %s is none that this version knows; it is taken for `down`", name)
             edge.snapshot = edge.snapshot.with_board(board)
             self._show()
 
     def _show(self) -> None:
         snapshot = self._edge.snapshot
         for name, link in snapshot.links.items():
-            link.meter.flag(name in snapshot.down)
+            link.meter.flag(name in snapshot.down, name in snapshot.board.unknown)

@@ -7,7 +7,7 @@ from typing import Final
 
 from lookup.aliases import alias_in, as_record, left_mark
 from lookup.assignment import Alias, Assignment, State
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import FlagRecord, flag_read
 from lookup.ports import Change, History, KeyMove
 from lookup.resolution import TIER_LABELS, Resolution
 
@@ -95,7 +95,7 @@ def flag_form(record: FlagRecord) -> Mapping[str, Json]:
     """A cell's flag as the store keeps it."""
     return {
         "cell": record.cell,
-        "flag": record.flag.value,
+        "flag": record.word,
         "version": record.version,
         "reason": record.reason,
         "author": record.author,
@@ -116,7 +116,7 @@ def flag_of(form: object) -> FlagRecord:
             "set_at_s": int() | float() as set_at_s,
             "expires_at_s": int() | float() | None as expires_at_s,
         }:
-            return FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)
+            return flag_read(cell, flag, version, reason, author, set_at_s, expires_at_s)
     raise ValueError("not a flag of a cell")
 
 

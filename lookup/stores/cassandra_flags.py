@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import Flag, FlagRecord, flag_read
 from lookup.stores.cassandra_cluster import READ, confirming, deciding_again
 from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
@@ -60,7 +60,7 @@ class Flags:
     async def change(self, record: FlagRecord, former: FlagRow | None, operation: UUID) -> bool:
         """Write the record in place of `former`; False: another write was quicker."""
         values: tuple[object, ...] = (
-            record.flag.value,
+            record.word,
             record.version,
             record.reason,
             record.author,
@@ -81,4 +81,4 @@ class Flags:
 
 def _record(row: Row) -> FlagRecord:
     cell, flag, version, reason, author, set_at_s, expires_at_s = row[:7]
-    return FlagRecord(cell, Flag(flag), version, reason, author, set_at_s, expires_at_s)
+    return flag_read(cell, flag, version, reason, author, set_at_s, expires_at_s)

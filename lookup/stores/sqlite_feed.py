@@ -8,7 +8,7 @@ from typing import Final
 
 from lookup.aliases import alias_in, as_record, left_mark
 from lookup.assignment import Alias, Assignment, State
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import FlagRecord, flag_read
 from lookup.ports import Change, History, KeyMove
 
 _TRIM_AT_ONCE: Final = 4
@@ -80,7 +80,7 @@ def append_flag(connection: sqlite3.Connection, record: FlagRecord) -> int:
             record.set_at_s,
             record.cell,
             record.version,
-            record.flag.value,
+            record.word,
             record.reason,
             record.author,
             record.expires_at_s,
@@ -170,7 +170,7 @@ def _change(generation: str, row: _Row) -> Change:
         expires,
     ) = row
     if key is None:
-        flagged = FlagRecord(cell, Flag(flag), version, reason, author, at_s, expires)
+        flagged = flag_read(cell, flag, version, reason, author, at_s, expires)
         return Change(generation, sequence, flag=flagged)
     record = Assignment(key, cell, jurisdiction, version, State(state), moved_to, at_s)
     alias = alias_in(record)

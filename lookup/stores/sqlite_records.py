@@ -9,7 +9,7 @@ from typing import Final
 
 from lookup.aliases import by_key, may_be_alias
 from lookup.assignment import NO_EPOCH, Assignment, State
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import Flag, FlagRecord, flag_read
 from lookup.ports import EpochConflictError
 from lookup.stores import sqlite_aliases, sqlite_counts, sqlite_feed
 from lookup.stores.sqlite_feed import FeedBounds
@@ -67,7 +67,7 @@ def insert_new(connection: sqlite3.Connection, records: Sequence[Assignment]) ->
 def read_flags(connection: sqlite3.Connection) -> dict[str, FlagRecord]:
     """The current flag of each cell that ever had one."""
     rows = connection.execute(f"SELECT {_FLAG_COLUMNS} FROM flag")
-    return {cell: FlagRecord(cell, Flag(flag), *rest) for cell, flag, *rest in rows}
+    return {cell: flag_read(cell, flag, *rest) for cell, flag, *rest in rows}
 
 
 def write_flag(

@@ -11,16 +11,18 @@ class FlagBoard:
     """An immutable view of all flags. `with_record` makes the next one; versions never go back.
 
     down        names of the cells that are out of service, by records that had not expired at `now_s`
+    unknown     names of those of them whose flag is a word that this program does not know
     versions    for each flagged cell the version of the record in force
     """
 
-    __slots__ = ("_records", "down", "expires_at_s", "versions")
+    __slots__ = ("_records", "down", "expires_at_s", "unknown", "versions")
 
     def __init__(self, records: Iterable[FlagRecord], now_s: float) -> None:
         self._records = {record.cell: record for record in records}
         self.versions = {record.cell: record.version for record in self._records.values()}
         standing = [r for r in self._records.values() if r.expires_at_s is None or r.expires_at_s > now_s]
         self.down = frozenset(record.cell for record in standing if record.flag is Flag.DOWN)
+        self.unknown = frozenset(record.cell for record in standing if record.unknown)
         self.expires_at_s = min(
             (r.expires_at_s for r in standing if r.expires_at_s is not None), default=None
         )

@@ -129,8 +129,8 @@ def cell_row(cell: Cell, record: FlagRecord | None, users: int, total: int, now_
         jurisdiction=cell.jurisdiction,
         region=cell.region,
         endpoints=[address(endpoint) for endpoint in cell.endpoints],
-        flag=Flag.SERVING if record is None or expired else record.flag,
-        reason=f"{record.flag} expired: {reason}" if record and expired else reason,
+        flag=Flag.SERVING.value if record is None or expired else record.shown,
+        reason=f"{record.shown} expired: {reason}" if record and expired else reason,
         author=record.author if record else "",
         since_s=record.expires_at_s if record and expired else (record.set_at_s if record else None),
         expires_at_s=record.expires_at_s if record and not expired else None,
@@ -271,7 +271,8 @@ def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None
     except AdminUnreachableError as error:
         trouble = str(error)
     if as_json:
-        say_json({**asdict(record), "acknowledged": asdict(state) if state else None})
+        told = {name: value for name, value in asdict(record).items() if name != "unknown"}
+        say_json({**told, "acknowledged": asdict(state) if state else None})
     else:
         until = "" if record.expires_at_s is None else f" until {moment(record.expires_at_s)}"
         click.echo(

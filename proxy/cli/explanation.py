@@ -285,7 +285,7 @@ def _epoch(epoch: int) -> str:
 def _flag_rule(record: FlagRecord | None, now_s: float) -> str:
     if record is None:
         return "nobody ever flagged this cell"
-    said = f"flagged {record.flag} by {record.author} at {moment(record.set_at_s)}"
+    said = f"flagged {record.shown} by {record.author} at {moment(record.set_at_s)}"
     reason = f": {record.reason}" if record.reason else ""
     if record.expires_at_s is None:
         return said + reason

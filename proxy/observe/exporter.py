@@ -120,7 +120,11 @@ class _Families(Collector):
         failures = CounterMetricFamily(
             "homecell_attempt_failures", "Exchanges with the cell that failed.", labels=["cell"]
         )
-        flag = GaugeMetricFamily("homecell_cell_flag", "1 for the flag in force.", labels=["cell", "flag"])
+        flag = GaugeMetricFamily(
+            "homecell_cell_flag",
+            "1 for the flag in force; unknown: a word that this version does not know, taken for down.",
+            labels=["cell", "flag"],
+        )
         for index, (name, start) in enumerate(self._cells):
             for slug, count in self._seen(SLUGS, start + FALLBACKS):
                 fallbacks.add_metric([name, slug], count)

@@ -13,7 +13,8 @@ from lookup.flags import Flag
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
 from proxy import errors
 
-FLAGS: Final = tuple(flag.value for flag in Flag)
+UNKNOWN_FLAG: Final = "unknown"
+FLAGS: Final = (*(flag.value for flag in Flag), UNKNOWN_FLAG)
 SLUGS: Final = (
     *(value.slug for value in vars(errors).values() if isinstance(value, errors.Problem)),
     "other",

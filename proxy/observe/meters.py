@@ -40,6 +40,7 @@ _NS_PER_S: Final = 1e9
 _OUTCOME_COUNT: Final = len(OUTCOME_LABELS)
 _SERVING: Final = 1
 _DOWN: Final = 2
+_UNKNOWN: Final = 3
 
 
 class CellMeter:
@@ -80,9 +81,9 @@ class CellMeter:
         """A request is sent to the cell once more."""
         self._row[self._start + RETRIES] += 1
 
-    def flag(self, down: bool) -> None:
-        """The flag that this worker now applies to the cell."""
-        self._row[self._start + FLAG] = _DOWN if down else _SERVING
+    def flag(self, down: bool, unknown: bool = False) -> None:
+        """The flag that this worker now applies to the cell; of an unknown one that it is unknown."""
+        self._row[self._start + FLAG] = _UNKNOWN if unknown else _DOWN if down else _SERVING
 
 
 class Meters:

@@ -97,7 +97,7 @@ def test_a_snapshot_with_any_byte_changed_is_never_used(data: st.DataObject) -> 
         ["homes", [["user:1", "cell-a", "eu", 1, 0, None]]],
         ["moves", [["user:1", None, 1.0, "cell-a"]]],
         ["homes", [["user:1", "cell-a", "eu", 1, 9, 1.0]]],
-        ["flags", [["cell-a", "sideways", 1, "", "", 1.0, None]]],
+        ["flags", [["cell-a", 7, 1, "", "", 1.0, None]]],
         ["moves", [[]]],
         "homes",
         {"homes": []},

@@ -6,7 +6,9 @@ import time
 from types import SimpleNamespace
 from typing import cast
 
-from lookup.flags import Flag, FlagRecord
+import pytest
+
+from lookup.flags import Flag, FlagRecord, flag_read
 from proxy.cells.flags import FlagBoard
 from proxy.flag_switch import FlagSwitch
 from proxy.forward.edge import Edge
@@ -31,6 +33,22 @@ def test_a_change_counts_if_it_is_newer() -> None:
     switch.changed(record("eu-1", Flag.SERVING, 3))
     assert edge.snapshot.down == frozenset()
     assert edge.snapshot.generation == 2
+
+
+def test_an_unknown_flag_takes_its_own_cell_out_and_no_other_and_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    edge = new_edge(record("eu-2", Flag.SERVING, 1))
+    switch = FlagSwitch(edge)
+    for version in (1, 2):
+        switch.changed(flag_read("eu-1", "draining", version, "upgrade", "anna", time.time()))
+    assert edge.snapshot.down == {"eu-1"}
+    assert edge.snapshot.board.unknown == {"eu-1"}
+    assert [message for message in caplog.messages if "the flag of eu-1" in message] == [
+        "the flag of eu-1 is none that this version knows; it is taken for `down`"
+    ]
+    switch.changed(record("eu-1", Flag.SERVING, 3))
+    assert (edge.snapshot.down, edge.snapshot.board.unknown) == (frozenset(), frozenset())
 
 
 def test_after_a_gap_the_store_is_right_also_one_put_back_from_a_backup() -> None:

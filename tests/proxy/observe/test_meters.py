@@ -135,6 +135,9 @@ def test_the_flag_that_workers_apply_is_exported_for_each_cell(row: Row) -> None
     assert seen.value("homecell_cell_flag", cell="eu-1", flag="serving") == 1
     assert seen.value("homecell_cell_flag", cell="eu-1", flag="down") == 0
     assert seen.value("homecell_cell_flag", cell="us-1", flag="down") == 1
+    assert seen.value("homecell_cell_flag", cell="us-1", flag="unknown") == 0
+    meters.cells[0].flag(down=True, unknown=True)
+    assert row.flag(0) == "unknown"
 
 
 def test_metrics_are_the_sum_over_the_workers() -> None:
