@@ -22,8 +22,7 @@ from lookup.move_pace import Pace
 from lookup.move_preview import preview
 from lookup.move_targets import Targets
 from lookup.mover import MoveListener, Mover, Patience
-from lookup.placement import CellRoom, ShareLimits
-from lookup.placer import PlacementPlan, closed_cells
+from lookup.placer import closed_cells
 from proxy.cli.answers import UsageMistakeError
 from proxy.cli.bulk_end import Ended, Foresight, report
 from proxy.cli.bulk_options import BulkChoices
@@ -33,6 +32,7 @@ from proxy.cli.move_options import MoveChoices
 from proxy.cli.moving import holder
 from proxy.cli.store import with_database
 from proxy.cli.user_move import find_cell
+from proxy.wiring import placement_plan
 
 if TYPE_CHECKING:
     from lookup.database import Database
@@ -93,7 +93,7 @@ class _Run:
             mend = f"choose another cell, or put it back: homecell cells flag {name} serving"
             raise UsageMistakeError(f"{name} is flagged {flags[name].flag}: {flags[name].reason}", mend)
         order = self._order(self._bulk.operation or errand.name(flags))
-        plan = plan_of(self._settings)
+        plan = placement_plan(self._settings)
         targets = Targets(plan, self._bulk.targets or None, errand.leaving, users_of, closed)
         if self._bulk.dry_run:
             found = await preview(store, store, targets, order, errand.wishes(store))
@@ -185,14 +185,3 @@ def _signals(interrupted: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-def plan_of(settings: Settings) -> PlacementPlan:
-    """The inventory and the law, as the choice of a cell wants them."""
-    rooms = [
-        CellRoom(cell.name, cell.jurisdiction, cell.weight, cell.capacity, cell.tenants)
-        for cell in settings.cells
-    ]
-    laws = {law: rule.allow for law, rule in settings.residency.items()}
-    limits = ShareLimits(settings.placement.share_warning, settings.placement.share_cap)
-    return PlacementPlan(rooms, laws, limits)
