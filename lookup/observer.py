@@ -20,6 +20,12 @@ class LookupObserver:
     def hedged(self, tier: int) -> None:
         """A reading of this tier was late, and the next tier was asked as well (once for all its keys)."""
 
+    def compared(self, tier: int) -> None:
+        """The misroute watch compared an answer that this tier would give with the store."""
+
+    def misrouted(self, tier: int) -> None:
+        """It was another one than the store's for longer than allowed."""
+
     def tier_failed(self, tier: int, reason: str) -> None:
         """A tier failed (LATE, ERROR), answered wrongly (OLDER, WRONG_KEY), or was skipped (OPEN)."""
 

@@ -19,6 +19,7 @@ from lookup.fence import Fence
 from lookup.flags import FlagRecord
 from lookup.lease_keeper import LeaseKeeper
 from lookup.memory import Memory
+from lookup.misroute_watch import MisrouteWatch
 from lookup.moved import MovedSet
 from lookup.observer import OPEN, LookupObserver
 from lookup.ports import StoreUnavailableError
@@ -53,6 +54,15 @@ class _MeteredLookups(LookupObserver):
 
     def lookup(self, tier: int, outcome: int, seconds: float) -> None:
         self._meters.lookup(tier, outcome, seconds)
+
+    def hedged(self, tier: int) -> None:
+        self._meters.hedged(tier)
+
+    def compared(self, tier: int) -> None:
+        self._meters.compared(tier)
+
+    def misrouted(self, tier: int) -> None:
+        self._meters.misrouted(tier)
 
     def tier_failed(self, tier: int, reason: str) -> None:
         now_s = time.monotonic()
@@ -90,6 +100,8 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     flags = await _first_flags(tiers, known, meters)
     observer = _MeteredLookups(meters)
     resolver = Resolver(memory, moved, store, tiers.shared, lookup_settings, observer)
+    watching = wiring.watch_settings(settings)
+    watch = MisrouteWatch(memory, moved, resolver, store, tiers.shared, watching, observer, time.time, random)
     fence = Fence(settings.limits.cell_request_limit_s)
     cell_links = wiring.links(settings, addresses, wheel, outbox, meters)
     edge = Edge(
@@ -118,7 +130,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
         worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
         keeper = LeaseKeeper(worker, tiers.database, follower, fence, time.time, time.perf_counter)
     interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
-    running = RunningEdge(edge, tiers, switch, follower, keeper, addresses, warm_start, interval_s)
+    running = RunningEdge(edge, tiers, switch, follower, keeper, addresses, watch, warm_start, interval_s)
     await running.adopt(listener)
     return running
 

@@ -14,6 +14,7 @@ from typing import Final
 from lookup.changes import ChangeFollower
 from lookup.flags import FlagRecord
 from lookup.lease_keeper import LeaseKeeper
+from lookup.misroute_watch import MisrouteWatch
 from lookup.warm_start import WarmStart
 from proxy.cells.addresses import Addresses
 from proxy.flag_switch import FlagSwitch
@@ -58,6 +59,7 @@ class RunningEdge:
         follower: ChangeFollower,
         keeper: LeaseKeeper | None,
         addresses: Addresses,
+        watch: MisrouteWatch,
         warm_start: WarmStart | None,
         snapshot_interval_s: float,
     ) -> None:
@@ -69,7 +71,7 @@ class RunningEdge:
         self._servers: dict[int, tuple[asyncio.Server, socket.socket]] = {}
         self._ticks = 0
         self._warm_start = warm_start
-        works = [self._tick(), follower.run(), addresses.keep_fresh()]
+        works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run()]
         if keeper is not None:
             works.append(keeper.run())
         if tiers.relay is not None:

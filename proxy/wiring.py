@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from lookup.flags import FlagRecord
 from lookup.memory import Memory
+from lookup.misroute_watch import WatchSettings
 from lookup.moved import MovedSet
 from lookup.placement import CellRoom, ShareLimits
 from lookup.placer import PlacementPlan
@@ -96,6 +97,11 @@ def placement_plan(settings: Settings) -> PlacementPlan:
     }
     placement = settings.placement
     return PlacementPlan(rooms, laws, ShareLimits(placement.share_warning, placement.share_cap))
+
+
+def watch_settings(settings: Settings) -> WatchSettings:
+    """How much of memory is compared with the store."""
+    return WatchSettings(settings.lookup.watch_keys, settings.lookup.watch_lag_s)
 
 
 def warm_start(settings: Settings, slot: int, memory: Memory, moved: MovedSet) -> WarmStart | None:

@@ -74,6 +74,18 @@ class Lookup(Section):
         default=5,
         description="How long an unknown key stays unknown. Default: short, because a new user is waiting.",
     )
+    watch_keys: int = Field(
+        default=5,
+        ge=0,
+        le=1000,
+        strict=True,
+        description="Remembered homes that each worker compares with the store per second, in the "
+        "background; what is still wrong after `watch_lag_s` is counted in `homecell_misroutes_total`. "
+        "0: none.",
+    )
+    watch_lag_s: Seconds = Field(
+        default=5, description="How long the store may be ahead of a remembered home before that counts."
+    )
 
 
 class Snapshot(Section):

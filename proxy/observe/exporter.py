@@ -15,13 +15,15 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
+from lookup.resolution import OUTCOME_LABELS, TIER_LABELS, Tier
 from proxy.observe.layout import (
     ATTEMPT_FAILURES,
     CODES,
+    COMPARED,
     CONNECTIONS,
     FALLBACKS,
     FLAGS,
+    HEDGES,
     IN_FLIGHT,
     LOG_DROPPED,
     LOOKUP_BOUNDS_S,
@@ -29,6 +31,7 @@ from proxy.observe.layout import (
     LOOKUP_BUCKETS,
     LOOKUP_NS,
     LOOKUPS,
+    MISROUTES,
     REFUSALS,
     REPLIES,
     REQUEST_BOUNDS_S,
@@ -152,6 +155,26 @@ class _Families(Collector):
             buckets = self._buckets(first, LOOKUP_BUCKET_COUNT, LOOKUP_BOUNDS_S)
             seconds.add_metric([tier], buckets, self._totals[LOOKUP_NS + index] / _NS_PER_S)
         yield from (lookups, seconds)
+        yield from self._lookup_watch()
+
+    def _lookup_watch(self) -> Iterator[Metric]:
+        hedges = CounterMetricFamily(
+            "homecell_lookup_hedges", "Late readings that the next tier raced.", labels=["tier"]
+        )
+        compared = CounterMetricFamily(
+            "homecell_misroute_checks", "Cached homes compared with the store.", labels=["tier"]
+        )
+        misroutes = CounterMetricFamily(
+            "homecell_misroutes",
+            "Those among them that were still wrong after the allowed lag.",
+            labels=["tier"],
+        )
+        for tier in (Tier.MEMORY, Tier.SHARED):
+            label = TIER_LABELS[tier]
+            compared.add_metric([label], self._totals[COMPARED + tier])
+            misroutes.add_metric([label], self._totals[MISROUTES + tier])
+        hedges.add_metric([TIER_LABELS[Tier.SHARED]], self._totals[HEDGES + Tier.SHARED])
+        yield from (hedges, compared, misroutes)
 
     def _edge(self) -> Iterator[Metric]:
         refusals = CounterMetricFamily(

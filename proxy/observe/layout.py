@@ -49,7 +49,10 @@ LOOKUPS: Final = REFUSALS + len(SLUGS)  # by tier, then result
 LOOKUP_BUCKETS: Final = LOOKUPS + len(TIER_LABELS) * len(OUTCOME_LABELS)  # by tier, then bucket
 LOOKUP_BUCKET_COUNT: Final = len(LOOKUP_BOUNDS_S) + 1
 LOOKUP_NS: Final = LOOKUP_BUCKETS + len(TIER_LABELS) * LOOKUP_BUCKET_COUNT  # by tier
-FIXED_WIDTH: Final = LOOKUP_NS + len(TIER_LABELS)
+HEDGES: Final = LOOKUP_NS + len(TIER_LABELS)  # by tier
+COMPARED: Final = HEDGES + len(TIER_LABELS)  # by tier
+MISROUTES: Final = COMPARED + len(TIER_LABELS)  # by tier
+FIXED_WIDTH: Final = MISROUTES + len(TIER_LABELS)
 
 # Block of one cell, relative to the block's start.
 IN_FLIGHT: Final = 0  # gauge

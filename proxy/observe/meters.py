@@ -12,10 +12,12 @@ from typing import Final
 from lookup.resolution import OUTCOME_LABELS
 from proxy.observe.layout import (
     ATTEMPT_FAILURES,
+    COMPARED,
     CONNECTIONS,
     FALLBACKS,
     FEED_SEEN_MS,
     FLAG,
+    HEDGES,
     IN_FLIGHT,
     LOG_DROPPED,
     LOOKUP_BOUNDS_S,
@@ -23,6 +25,7 @@ from proxy.observe.layout import (
     LOOKUP_BUCKETS,
     LOOKUP_NS,
     LOOKUPS,
+    MISROUTES,
     REFUSALS,
     REPLY_OTHER,
     REPLY_PLACES,
@@ -110,6 +113,18 @@ class Meters:
         row[LOOKUPS + tier * _OUTCOME_COUNT + outcome] += 1
         row[LOOKUP_BUCKETS + tier * LOOKUP_BUCKET_COUNT + bisect_left(LOOKUP_BOUNDS_S, seconds)] += 1
         row[LOOKUP_NS + tier] += int(seconds * _NS_PER_S)
+
+    def hedged(self, tier: int) -> None:
+        """A reading of `tier` was late and raced by the next tier."""
+        self._row[HEDGES + tier] += 1
+
+    def compared(self, tier: int) -> None:
+        """An answer that `tier` would give was compared with the store."""
+        self._row[COMPARED + tier] += 1
+
+    def misrouted(self, tier: int) -> None:
+        """It was another one than the store's for longer than allowed."""
+        self._row[MISROUTES + tier] += 1
 
     def refused(self, slug: str) -> None:
         """A request was refused with the problem of this slug."""
