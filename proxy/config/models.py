@@ -175,7 +175,8 @@ class Route(Section):
     identity: Literal["required", "anonymous"] = Field(
         default="required",
         description="`anonymous`: a request without a credential goes to any serving cell of the "
-        "jurisdiction of this edge. Default: it gets 401, because any cell is a wrong cell for a user.",
+        "jurisdiction of this edge, unless some cell could read its path otherwise (`..;`, `\\`, an encoded "
+        "slash). Default: it gets 401, because any cell is a wrong cell for a user.",
     )
     fallback: Literal["static", "fail"] = Field(
         default="fail",
@@ -202,8 +203,8 @@ class Limits(Section):
     body_timeout_s: Seconds = Field(
         default=30,
         description="Longest pause inside a body, in either direction; then 408, or the connection is "
-        "ended where a "
-        "reply has begun. Default: longer than a phone's change from one network to another.",
+        "ended where a reply has begun. A client that reads on, however slowly, makes no pause. Default: "
+        "longer than a phone's change from one network to another.",
     )
     idle_timeout_s: Seconds = Field(
         default=75,
