@@ -1,7 +1,8 @@
-"""A Cassandra ring of one or three nodes on loopback addresses."""
+"""A Cassandra ring on loopback addresses, of one node or several, in one datacentre or several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from bench.servers.process import ServerError, ServerProcess, poll
 USER: Final = "cassandra"
 PASSWORD: Final = "cassandra"
 DATACENTRE: Final = "datacenter1"
-"""What SimpleSnitch calls the one datacentre."""
+"""Of nodes for which nothing else is said."""
 
 _READY_S: Final = 120.0
 _TOGETHER_S: Final = 60.0
@@ -45,17 +46,21 @@ class CassandraNode(ServerProcess):
 
 
 class CassandraRing:
-    """`nodes` on 127.0.0.1 and the addresses after it, all serving CQL on `port`."""
+    """`nodes` on 127.0.0.1 and the addresses after it, all serving CQL on `port`.
+
+    datacentres   of each node in turn
+    """
 
     def __init__(
         self,
         folder: Path,
         *,
-        size: int = 1,
+        datacentres: Sequence[str] = (DATACENTRE,),
         port: int = 0,
         heap_mb: int = 600,
         authenticates: bool = False,
         certificates: CertificateFiles | None = None,
+        hints: bool = True,
     ) -> None:
         self.port: Final = port or free_port()
         storage_port = free_port()
@@ -68,13 +73,15 @@ class CassandraRing:
                     self.port,
                     storage_port,
                     free_port(),
-                    size,
+                    len(datacentres),
                     heap_mb,
                     authenticates,
                     certificates,
+                    datacentre,
+                    hints,
                 )
             )
-            for number in range(1, size + 1)
+            for number, datacentre in enumerate(datacentres, start=1)
         ]
 
     def addresses(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a Cassandra node is told: cassandra.yaml, logback.xml and the options of its Java machine."""
+"""What a Cassandra node is told: its settings, its place, its log and the options of its Java machine."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ class NodeSettings:
     heap_mb       most memory that Java uses for objects
     authenticates whether clients must log in (user and password `cassandra`)
     certificates  clients must use TLS
+    datacentre    where the node says it is
+    hints         whether nodes keep for another one what it missed while it was away
     """
 
     folder: Path
@@ -80,6 +82,8 @@ class NodeSettings:
     heap_mb: int
     authenticates: bool
     certificates: CertificateFiles | None
+    datacentre: str
+    hints: bool
 
 
 def write_config(node: NodeSettings) -> None:
@@ -88,6 +92,8 @@ def write_config(node: NodeSettings) -> None:
     conf.mkdir(parents=True, exist_ok=True)
     (conf / "cassandra.yaml").write_text(yaml.safe_dump(_yaml(node)), encoding="utf-8")
     (conf / "logback.xml").write_text(_LOGBACK, encoding="utf-8")
+    place = f"dc={node.datacentre}\nrack=rack1\n"
+    (conf / "cassandra-rackdc.properties").write_text(place, encoding="utf-8")
 
 
 def java_options(node: NodeSettings, jars: Path) -> list[str]:
@@ -142,7 +148,8 @@ def _yaml(node: NodeSettings) -> dict[str, object]:
         "rpc_address": node.address,
         "storage_port": node.storage_port,
         "native_transport_port": node.cql_port,
-        "endpoint_snitch": "SimpleSnitch",
+        "endpoint_snitch": "GossipingPropertyFileSnitch",
+        "hinted_handoff_enabled": node.hints,
         "authenticator": "PasswordAuthenticator" if node.authenticates else "AllowAllAuthenticator",
     }
     if node.certificates is not None:

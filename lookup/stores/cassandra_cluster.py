@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from cassandra import ConsistencyLevel, ProtocolVersion
 from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import Cluster, ExecutionProfile
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import (
     ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
@@ -19,6 +19,7 @@ from cassandra.policies import (
 from cassandra.query import tuple_factory
 
 from lookup.ports import StoreUnusableError
+from lookup.stores.cassandra_hedging import HedgePace, PacedHedging
 from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls
 
 Options: TypeAlias = dict[str, object]
@@ -36,9 +37,16 @@ SCAN: Final = "scan"
 SCHEMA: Final = "schema"
 
 DECIDING: Final = "write "
-_HEDGES: Final = 2
+_SERIAL_HEDGE_S: Final = 0.25
+"""Serial readings of one record hinder each other: only a node that is surely in trouble is passed over."""
+
+_HEARTBEAT_S: Final = 5.0
+_HEARTBEAT_TIMEOUT_S: Final = 5.0
+"""A frozen node keeps its connections. One that leaves a heartbeat unanswered is not asked any more."""
+
 _SCHEMA_TIMEOUT_S: Final = 30.0
 _SCAN_TIMEOUT_S: Final = 10.0
+_LOAD_TIMEOUT_S: Final = 10.0
 _RECONNECT_FIRST_S: Final = 0.25
 _RECONNECT_LONGEST_S: Final = 5.0
 
@@ -58,7 +66,7 @@ def confirming(datacentre: str | None) -> str:
     return f"confirm {datacentre or ''}"
 
 
-def make_cluster(settings: CassandraSettings) -> Cluster:
+def make_cluster(settings: CassandraSettings, pace: HedgePace) -> Cluster:
     """Not connected yet. Raises StoreUnusableError when the driver lacks its reactor."""
     credentials = None
     if settings.username is not None:
@@ -68,7 +76,7 @@ def make_cluster(settings: CassandraSettings) -> Cluster:
         port=settings.port,
         protocol_version=ProtocolVersion.V5,
         connection_class=_reactor(),
-        execution_profiles=_profiles(settings),
+        execution_profiles=profiles(settings, pace),
         auth_provider=credentials,
         ssl_context=None if settings.tls is None else _tls_context(settings.tls),
         connect_timeout=settings.connect_timeout_s,
@@ -76,6 +84,8 @@ def make_cluster(settings: CassandraSettings) -> Cluster:
         reconnection_policy=ExponentialReconnectionPolicy(
             _RECONNECT_FIRST_S, _RECONNECT_LONGEST_S, max_attempts=None
         ),
+        idle_heartbeat_interval=_HEARTBEAT_S,
+        idle_heartbeat_timeout=_HEARTBEAT_TIMEOUT_S,
         prepare_on_all_hosts=True,
         reprepare_on_up=True,
     )
@@ -94,19 +104,28 @@ def _reactor() -> type:
     return reactor
 
 
-def _profiles(settings: CassandraSettings) -> dict[str, ExecutionProfile]:
+def profiles(settings: CassandraSettings, pace: HedgePace) -> dict[str, ExecutionProfile]:
+    """By name: which nodes are asked, and how sure their answers are. Preparing goes by the default one, that
+    without this would ask the datacentre that the driver met first."""
     near, quorum = settings.datacentre, ConsistencyLevel.LOCAL_QUORUM
     repeatable: Options = {
         "retry_policy": RetryPolicy(),
-        "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(settings.hedge_after_s, _HEDGES),
+        "speculative_execution_policy": PacedHedging(pace),
     }
+    serial_hedging = ConstantSpeculativeExecutionPolicy(_SERIAL_HEDGE_S, 1)
     owners = settings.owners
     shared_by = near if owners is None else owners.placing
     shared_quorum = ConsistencyLevel.QUORUM if owners is None else quorum
-    profiles = {
+    found = {
+        EXEC_PROFILE_DEFAULT: _profile(settings, near, quorum, {}),
         READ: _profile(settings, near, quorum, repeatable),
         NOTE: _profile(settings, near, quorum, repeatable),
-        LOAD: _profile(settings, near, ConsistencyLevel.EACH_QUORUM, repeatable),
+        LOAD: _profile(
+            settings,
+            near,
+            ConsistencyLevel.EACH_QUORUM,
+            {**repeatable, "request_timeout": _LOAD_TIMEOUT_S},
+        ),
         SHARED_READ: _profile(settings, shared_by, shared_quorum, repeatable),
         SHARED_NOTE: _profile(settings, shared_by, shared_quorum, repeatable),
         SCAN: _profile(settings, near, quorum, {"request_timeout": _SCAN_TIMEOUT_S}),
@@ -119,11 +138,13 @@ def _profiles(settings: CassandraSettings) -> dict[str, ExecutionProfile]:
             "retry_policy": FallthroughRetryPolicy(),
             "serial_consistency_level": serial,
         }
-        profiles[deciding(owner)] = _profile(settings, by, quorum, once)
+        found[deciding(owner)] = _profile(settings, by, quorum, once)
         in_turn: Options = {**once, "load_balancing_policy": DCAwareRoundRobinPolicy(by)}
-        profiles[deciding_again(owner)] = _profile(settings, by, quorum, in_turn)
-        profiles[confirming(owner)] = _profile(settings, by, serial, repeatable)
-    return profiles
+        found[deciding_again(owner)] = _profile(settings, by, quorum, in_turn)
+        found[confirming(owner)] = _profile(
+            settings, by, serial, {**repeatable, "speculative_execution_policy": serial_hedging}
+        )
+    return found
 
 
 def _profile(

@@ -132,14 +132,10 @@ class Homes:
         return {row.record.key: row.record for row in rows if row is not None}
 
     def handover_wait_s(self, former: HomeRow | None, now_s: float) -> float:
-        """How long a change of this record must wait, because another datacentre decided the one before.
-
-        A change carries its node's time, and the later time wins: by a node whose clock is behind the other
-        one's, it would be lost without a word. `now_s` is Unix seconds.
-        """
-        if former is None or former.decided_by == (self._owner(former.record.jurisdiction) or ""):
+        """How long a change of the record must wait now (Unix seconds)."""
+        if former is None:
             return 0.0
-        return max(0.0, former.written_at_s + self._clock_skew_s - now_s)
+        return handover_wait_s(former, self._owner(former.record.jurisdiction), now_s, self._clock_skew_s)
 
     async def change(
         self, new: Assignment, former: HomeRow | None, operation: UUID, *, again: bool = False
@@ -221,10 +217,21 @@ class Homes:
         return None if self._owners is None else self._owners.of(jurisdiction)
 
     def _by_replicas(self, keys: Sequence[str], at_once: int) -> list[list[str]]:
-        sets: dict[tuple[object, ...], list[str]] = {}
+        sets: dict[frozenset[object], list[str]] = {}
         for key in keys:
             sets.setdefault(self._session.replicas(key.encode()), []).append(key)
         return [some[i : i + at_once] for some in sets.values() for i in range(0, len(some), at_once)]
+
+
+def handover_wait_s(former: HomeRow, owner: str | None, now_s: float, skew_s: float) -> float:
+    """How long `owner` must wait before it changes a record, because another datacentre decided it.
+
+    A change carries its node's time, and the later time wins: by a node whose clock is behind the other one's
+    the change would be lost without a word. `skew_s` is the most by which clocks differ.
+    """
+    if former.decided_by == (owner or ""):
+        return 0.0
+    return max(0.0, former.written_at_s + skew_s - now_s)
 
 
 def _remembering(operation: UUID, former: HomeRow | None) -> list[UUID]:

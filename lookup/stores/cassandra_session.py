@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
-from cassandra import DriverException, InvalidRequest
-from cassandra.cluster import Cluster, NoHostAvailable, ResponseFuture, Session
-from cassandra.connection import ConnectionException
-from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
+from cassandra import OperationTimedOut
+from cassandra.cluster import Cluster, ResponseFuture, Session
+from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
-from lookup.ports import StoreUnavailableError, StoreUnusableError
-from lookup.stores.cassandra_cluster import DECIDING, LOAD, SCAN, SCHEMA, make_cluster
+from lookup.ports import StoreUnavailableError
+from lookup.stores.cassandra_cluster import LOAD, READ, SCAN, SCHEMA, make_cluster
+from lookup.stores.cassandra_hedging import HedgePace
+from lookup.stores.cassandra_requests import FAILURES, bind, may_repeat, port_errors, was_not_known
 from lookup.stores.cassandra_settings import CassandraSettings
 
 T = TypeVar("T")
@@ -25,24 +25,9 @@ Row: TypeAlias = tuple[Any, ...]
 """Columns in the order of the statement, typed by the driver."""
 
 _SCAN_PAGE_ROWS: Final = 5000
+_REPEATS: Final = 2
 _DIAL_AGAIN_S: Final = 1.0
 """After a failed attempt to connect; those who ask before get its failure again."""
-
-
-@contextmanager
-def port_errors() -> Iterator[None]:
-    """Turn the driver's errors into the port's."""
-    try:
-        yield
-    except InvalidRequest as error:
-        raise StoreUnusableError(
-            f"Cassandra refuses: {error}. If its tables are missing or old: homecell store init, migrate"
-        ) from error
-    except NoHostAvailable as error:
-        reasons = {f"{host}: {reason}" for host, reason in dict(error.errors).items()}
-        raise StoreUnavailableError(f"no Cassandra node answers: {'; '.join(sorted(reasons))}") from error
-    except (DriverException, ConnectionException, OSError) as error:
-        raise StoreUnavailableError(f"Cassandra: {type(error).__name__}: {error}") from error
 
 
 class _Line(NamedTuple):
@@ -69,6 +54,7 @@ class CassandraSession:
         self._greet = greet
         self._loop = asyncio.get_running_loop()
         self._places = asyncio.Semaphore(settings.in_flight)
+        self._pace = HedgePace(settings.hedge_after_s, settings.request_timeout_s / 4)
         self._prepared: dict[str, PreparedStatement] = {}
         self._waiting: set[asyncio.Future[list[Row]]] = set()
         self._line: _Line | None = None
@@ -98,7 +84,7 @@ class CassandraSession:
 
     async def _dial(self) -> _Line:
         try:
-            line = await self._loop.run_in_executor(None, _dial, self._settings)
+            line = await self._loop.run_in_executor(None, _dial, self._settings, self._pace)
             try:
                 await self._introduce(line)
             except BaseException:
@@ -124,23 +110,30 @@ class CassandraSession:
         self, statement: str, values: Sequence[object], profile: str, routing_key: bytes | None = None
     ) -> list[Row]:
         """The rows of one request. `routing_key` where the values don't say which replicas to ask."""
-        prepared = await self._prepare(statement)
+        ends_s = self._loop.time() + self._settings.request_timeout_s
+        timeout_s: float | None = None
         with port_errors():
-            try:
-                return await self._execute(_bind(prepared, values, profile, routing_key), profile)
-            except NoHostAvailable:
-                # Hedging uses up the driver's list of nodes: one connection that is reset then fails the
-                # request, although other nodes were about to answer.
-                if profile.startswith(DECIDING):
-                    raise
-            except DriverException as error:
-                if "reprepare" not in str(error):
-                    raise
-                # A node that was restarted or upgraded names the statement differently.
-                self._prepared.pop(statement, None)
+            for _ in range(_REPEATS):
+                try:
+                    return await self._ask_once(statement, values, profile, routing_key, timeout_s)
+                except FAILURES as error:
+                    timeout_s = ends_s - self._loop.time()
+                    if timeout_s <= 0 or not may_repeat(profile, error):
+                        raise
+                    if was_not_known(error):
+                        self._prepared.pop(statement, None)
+            return await self._ask_once(statement, values, profile, routing_key, timeout_s)
+
+    async def _ask_once(
+        self,
+        statement: str,
+        values: Sequence[object],
+        profile: str,
+        routing_key: bytes | None,
+        timeout_s: float | None,
+    ) -> list[Row]:
         prepared = await self._prepare(statement)
-        with port_errors():
-            return await self._execute(_bind(prepared, values, profile, routing_key), profile)
+        return await self._execute(bind(prepared, values, profile, routing_key), profile, timeout_s)
 
     async def prepare(self, statements: Sequence[str]) -> None:
         """Beforehand, so that no lookup waits for it."""
@@ -179,12 +172,12 @@ class CassandraSession:
                     return
                 answer.start_fetching_next_page()
 
-    def replicas(self, routing_key: bytes) -> tuple[object, ...]:
+    def replicas(self, routing_key: bytes) -> frozenset[object]:
         """What tells one replica set from another; nothing before the connection is made."""
         if self._line is None:
-            return ()
+            return frozenset()
         hosts = self._line.cluster.metadata.get_replicas(self.keyspace, routing_key)
-        return tuple(host.host_id for host in hosts)
+        return frozenset(host.host_id for host in hosts)
 
     async def close(self) -> None:
         """End all connections; later requests raise StoreUnavailableError."""
@@ -204,20 +197,27 @@ class CassandraSession:
         prepared = self._prepared.get(statement)
         if prepared is None:
             with port_errors():
-                prepared = await self._loop.run_in_executor(None, line.session.prepare, statement)
+                prepared = await self._loop.run_in_executor(None, _prepare, line.session, statement)
             self._prepared[statement] = prepared
         return prepared
 
-    async def _execute(self, statement: object, profile: str) -> list[Row]:
-        """A caller that is cancelled leaves; its place is free when the driver is done."""
+    async def _execute(self, statement: object, profile: str, timeout_s: float | None = None) -> list[Row]:
+        """A caller that is cancelled leaves; its place is free when the driver is done.
+
+        timeout_s   None: the profile's
+        """
         line = await self.connected()
         await self._places.acquire()
         outcome: asyncio.Future[list[Row]] = self._loop.create_future()
         self._waiting.add(outcome)
         outcome.add_done_callback(self._waiting.discard)
 
+        begun_s = self._loop.time()
+
         def settle(answer: list[Row] | Exception) -> None:
             self._places.release()
+            if profile == READ:
+                self._pace.answered(self._loop.time() - begun_s)
             if outcome.done():
                 return
             if isinstance(answer, Exception):
@@ -226,19 +226,25 @@ class CassandraSession:
                 outcome.set_result(answer)
 
         try:
-            self._send(line, statement, profile, settle)
+            self._send(line, statement, profile, settle, timeout_s)
         except Exception as error:
             settle(error)
         return await outcome
 
     def _send(
-        self, line: _Line, statement: object, profile: str, settle: Callable[[list[Row] | Exception], None]
+        self,
+        line: _Line,
+        statement: object,
+        profile: str,
+        settle: Callable[[list[Row] | Exception], None],
+        timeout_s: float | None = None,
     ) -> ResponseFuture:
         def hand_over(answer: list[Row] | Exception | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(settle, [] if answer is None else answer)
 
-        answer = line.session.execute_async(statement, execution_profile=profile)
+        limit = {} if timeout_s is None else {"timeout": timeout_s}
+        answer = line.session.execute_async(statement, execution_profile=profile, **limit)
         answer.add_callbacks(hand_over, hand_over)
         return answer
 
@@ -247,9 +253,9 @@ class CassandraSession:
             raise StoreUnavailableError("the store is closed")
 
 
-def _dial(settings: CassandraSettings) -> _Line:
+def _dial(settings: CassandraSettings, pace: HedgePace) -> _Line:
     """Blocks until connected. Raises StoreUnusableError or StoreUnavailableError."""
-    cluster = make_cluster(settings)
+    cluster = make_cluster(settings, pace)
     try:
         with port_errors():
             return _Line(cluster, cluster.connect())
@@ -258,24 +264,17 @@ def _dial(settings: CassandraSettings) -> _Line:
         raise
 
 
+def _prepare(session: Session, statement: str) -> PreparedStatement:
+    """Blocks. The driver asks one node only, each time the next one: a frozen one is passed over."""
+    for _ in range(_REPEATS):
+        with contextlib.suppress(OperationTimedOut):
+            return session.prepare(statement)
+    return session.prepare(statement)
+
+
 def _look_at(dialling: asyncio.Task[_Line]) -> None:
     if not dialling.cancelled():
         dialling.exception()  # those who waited may have left
-
-
-class _Routed(BoundStatement):  # type: ignore[misc]  # the driver has no types
-    """A bound statement that can be told its routing key: of `key IN ?` the driver finds none."""
-
-    def __init__(self, prepared: PreparedStatement, routing_key: bytes | None) -> None:
-        super().__init__(prepared)
-        self._told_routing_key = routing_key
-
-    @property
-    def routing_key(self) -> bytes | None:
-        if self._told_routing_key is not None:
-            return self._told_routing_key
-        found: bytes | None = BoundStatement.routing_key.fget(self)
-        return found
 
 
 async def gather_all(requests: Iterable[Awaitable[T]]) -> list[T]:
@@ -287,11 +286,3 @@ async def gather_all(requests: Iterable[Awaitable[T]]) -> list[T]:
             raise answer
         found.append(answer)
     return found
-
-
-def _bind(
-    prepared: PreparedStatement, values: Sequence[object], profile: str, routing_key: bytes | None
-) -> BoundStatement:
-    bound = _Routed(prepared, routing_key).bind(values)
-    bound.is_idempotent = not profile.startswith(DECIDING)  # such a one may be sent to a second node
-    return bound

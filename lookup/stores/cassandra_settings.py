@@ -44,7 +44,7 @@ class CassandraSettings:
     """datacentre     of this edge: its nodes answer the reads
     owners         None: all datacentres together decide each write (SERIAL), slower and never wrong
     hashed_keys    only hashed keys may be stored (lookup.keys.keyed_hash): a raw one is refused as a mistake
-    hedge_after_s  a read that no node has answered after that is asked of another one as well
+    hedge_after_s  the least time after which a read that no node has answered is asked of another one too
     in_flight      most requests at once; the rest waits
     keys_at_once   most keys in one request
     clock_skew_s   the most by which two clocks differ, of nodes and of programs

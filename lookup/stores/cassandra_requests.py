@@ -1,0 +1,75 @@
+"""One request to the driver: how it is bound, what its failures mean, and whether it may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from cassandra import DriverException, InvalidRequest, OperationTimedOut
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.protocol import ErrorMessage
+from cassandra.query import BoundStatement, PreparedStatement
+
+from lookup.ports import StoreUnavailableError, StoreUnusableError
+from lookup.stores.cassandra_cluster import DECIDING
+
+FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage)
+"""What the driver raises; they have no common kind. ErrorMessage: what it has no name for."""
+
+
+def may_repeat(profile: str, error: Exception) -> bool:
+    """Whether a request that failed before its time was up may be sent once more, and may then succeed.
+
+    A node that dies takes with it what it coordinates, and hedging uses up the driver's list of nodes: one
+    connection that is reset then fails the request while other nodes are about to answer.
+    """
+    if was_not_known(error):
+        return True
+    return not isinstance(error, InvalidRequest | OperationTimedOut) and not profile.startswith(DECIDING)
+
+
+def was_not_known(error: Exception) -> bool:
+    """The node did not know the statement: one that was restarted or upgraded names it differently."""
+    return "reprepare" in str(error)
+
+
+@contextmanager
+def port_errors() -> Iterator[None]:
+    """Turn the driver's errors into the port's."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise StoreUnusableError(
+            f"Cassandra refuses: {error}. If its tables are missing or old: homecell store init, migrate"
+        ) from error
+    except NoHostAvailable as error:
+        reasons = {f"{host}: {reason}" for host, reason in dict(error.errors).items()}
+        raise StoreUnavailableError(f"no Cassandra node answers: {'; '.join(sorted(reasons))}") from error
+    except (*FAILURES, OSError) as error:
+        raise StoreUnavailableError(f"Cassandra: {type(error).__name__}: {error}") from error
+
+
+class _Routed(BoundStatement):  # type: ignore[misc]  # the driver has no types
+    """A bound statement that can be told its routing key: of `key IN ?` the driver finds none."""
+
+    def __init__(self, prepared: PreparedStatement, routing_key: bytes | None) -> None:
+        super().__init__(prepared)
+        self._told_routing_key = routing_key
+
+    @property
+    def routing_key(self) -> bytes | None:
+        if self._told_routing_key is not None:
+            return self._told_routing_key
+        found: bytes | None = BoundStatement.routing_key.fget(self)
+        return found
+
+
+def bind(
+    prepared: PreparedStatement, values: Sequence[object], profile: str, routing_key: bytes | None
+) -> BoundStatement:
+    """The statement as the profile sends it. `routing_key` where the values don't tell the replicas."""
+    bound = _Routed(prepared, routing_key).bind(values)
+    bound.is_idempotent = not profile.startswith(DECIDING)  # such a one may be sent to a second node
+    return bound
