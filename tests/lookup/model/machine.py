@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.lookup.model import happenings, scenes
+from tests.lookup.model.happenings import Happening
 from tests.lookup.model.world import BuildStage, World
 
 TIMES: Final = int(os.environ.get("HOMECELL_MODEL_TIMES", "1"))
@@ -26,17 +28,20 @@ SEEDED = st.integers(0, 2**32 - 1).map(Random)
 """For stages with a life of their own."""
 
 OFTEN: Final = (
-    *("request",) * 5,
-    *("move_goes_on",) * 5,
-    *("worker_follows", "everybody_catches_up", "everybody_catches_up"),
-    *("request_leaves", "request_ends", "worker_renews", "time_passes"),
+    *(happenings.request,) * 5,
+    *(happenings.move_goes_on,) * 5,
+    *(happenings.everybody_catches_up, happenings.everybody_catches_up, happenings.worker_follows),
+    *(happenings.request_leaves, happenings.request_ends, happenings.worker_renews, happenings.time_passes),
 )
 SELDOM: Final = (
-    *("worker_starts", "worker_dies", "worker_misses_a_change", "feed_is_harmed"),
-    *("token_is_issued", "readings_are_slow", "readings_arrive", "changes_are_told"),
-    *("user_appears", "move_is_ordered", "move_is_given_up", "late_step_lands", "late_step_lands"),
+    *(happenings.worker_starts, happenings.worker_dies, happenings.worker_misses_a_change),
+    *(happenings.readings_are_slow, happenings.readings_arrive, happenings.token_is_issued),
+    *(happenings.user_appears, happenings.move_is_ordered, happenings.move_is_given_up),
+    *(happenings.late_step_lands, happenings.late_step_lands, happenings.changes_are_told),
+    *(happenings.feed_is_harmed, scenes.somebody_joins_as_a_move_goes_on),
+    *(scenes.a_write_waits_at_the_old_home, scenes.everybody_moves),
 )
-MOMENTS: Final = (*OFTEN * 2, *SELDOM)
+MOMENTS: Final[tuple[Happening, ...]] = (*OFTEN * 3, *SELDOM)
 
 
 def new_world(build: BuildStage) -> World:
@@ -44,12 +49,9 @@ def new_world(build: BuildStage) -> World:
     return World(build, _EPOCH_S + _WORLD_S * next(_numbers))
 
 
-def happen(world: World, moment: str, dice: Random) -> None:
+def happen(world: World, moment: Happening, dice: Random) -> None:
     """One of MOMENTS, and the look at what came of it."""
-    if moment == "everybody_catches_up":
-        world.everybody_catches_up()
-    else:
-        getattr(world, moment)(dice)
+    moment(world, dice)
     world.check()
 
 
@@ -82,11 +84,11 @@ def explore(build: BuildStage, examples: int, steps: int, dice: st.SearchStrateg
 
     class Machine(WorldMachine):
         @rule(moment=st.sampled_from(MOMENTS), dice=dice)
-        def something_happens(self, moment: str, dice: Random) -> None:
+        def something_happens(self, moment: Happening, dice: Random) -> None:
             happen(self.world, moment, dice)
 
         @rule(moments=st.lists(st.sampled_from(MOMENTS), min_size=4, max_size=16), dice=dice)
-        def much_happens(self, moments: list[str], dice: Random) -> None:
+        def much_happens(self, moments: list[Happening], dice: Random) -> None:
             for moment in moments:
                 happen(self.world, moment, dice)
 
@@ -105,7 +107,7 @@ def crowd(build: BuildStage, examples: int, moments: int, dice: st.SearchStrateg
 
     @settings(max_examples=examples * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
     @given(happening=st.lists(st.sampled_from(MOMENTS), min_size=moments // 2, max_size=moments), dice=dice)
-    def live(happening: list[str], dice: Random) -> None:
+    def live(happening: list[Happening], dice: Random) -> None:
         world = new_world(build)
         try:
             world.begin()

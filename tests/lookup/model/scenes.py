@@ -1,0 +1,132 @@
+"""What chance would seldom bring together: several happenings in a row, some of them left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Final
+
+from lookup.moves import Step
+from tests.lookup.model import happenings
+from tests.lookup.model.fates import Fate
+from tests.lookup.model.operators import cell_of
+from tests.lookup.model.worker import Worker
+from tests.lookup.model.world import World
+
+_TAKEN: Final = 0.9
+"""Of the steps of a scene."""
+
+
+def _play(world: World, dice: Random, *steps: Callable[[], object]) -> None:
+    for step in steps:
+        if dice.random() < _TAKEN:
+            step()
+            world.check()
+
+
+def somebody_joins_as_a_move_goes_on(world: World, dice: Random) -> None:
+    """Its first lease is on its way while the move looks for leases."""
+    key = world.keys[0]
+    _end_moves(world)
+    while len(world.workers) > 2:
+        happenings.worker_dies(world, dice)
+    joiner = world.start(dice.choice((-2.5, 0.0, 2.5)))
+    world.run(world.operators.order(key, cell_of(dice), "ann"))
+    _play(
+        world,
+        dice,
+        lambda: world.follow(joiner),
+        lambda: world.ask(joiner, key, None, safe=True),
+        lambda: _renew_slowly(world, joiner),
+        lambda: _step(world, key),
+        lambda: _others_catch_up(world, joiner),
+        lambda: _step(world, key),
+        lambda: _step(world, key),
+        lambda: _everything_lands(world),
+        lambda: world.ask(joiner, key, None, safe=False),
+        lambda: _step(world, key),
+        lambda: happenings.request_leaves(world, dice),
+    )
+
+
+def a_write_waits_at_the_old_home(world: World, dice: Random) -> None:
+    """It was let through before its user's move began, and ends or is cut off in the middle of it."""
+    key = world.keys[0]
+    _end_moves(world)
+    if not world.workers:
+        world.start(2.5)
+    worker = dice.choice(world.workers)
+    world.everybody_catches_up()
+    world.run(world.operators.order(key, cell_of(dice), "bob"))
+    _play(
+        world,
+        dice,
+        lambda: world.ask(worker, key, None, safe=False),
+        lambda: happenings.request_leaves(world, dice),
+        lambda: _step(world, key),
+        *([lambda: happenings.worker_misses_a_change(world, dice)] if dice.random() < 0.5 else []),
+        *([lambda: happenings.request_ends(world, dice)] if dice.random() < 0.5 else []),
+        world.everybody_catches_up,
+        *([lambda: happenings.request_ends(world, dice)] if dice.random() < 0.5 else []),
+        lambda: happenings.time_passes(world, dice),
+        world.everybody_catches_up,
+        lambda: _step(world, key),
+        lambda: _step(world, key),
+    )
+
+
+def everybody_moves(world: World, dice: Random) -> None:
+    """With credentials that were issued before, meanwhile and afterwards; workers remember few moves."""
+    _end_moves(world)
+    for key in world.keys:
+        world.run(world.operators.place(key, cell_of(dice), "bob"))
+    world.check()
+    steps: list[Callable[[], object]] = []
+    for key in dice.sample(world.keys, 3):
+        step = partial(_step, world, key)
+        steps += [
+            partial(happenings.token_is_issued, world, dice),
+            partial(_order, world, key, cell_of(dice)),
+            *(world.everybody_catches_up, step, step),
+            partial(happenings.request, world, dice),
+            *(world.everybody_catches_up, step, step, step, step),
+        ]
+    requests = [partial(happenings.request, world, dice)] * 6
+    _play(world, dice, *steps, world.everybody_catches_up, *requests)
+
+
+def _order(world: World, key: str, cell: str) -> None:
+    world.run(world.operators.order(key, cell, "bob"))
+
+
+def _end_moves(world: World) -> None:
+    for move in world.open_moves():
+        if move.step is not Step.COMMITTING:
+            world.run(world.operators.give_up(move.order.operation, "ann"))
+            world.note_ends()
+            world.check()
+
+
+def _step(world: World, key: str) -> None:
+    for move in world.open_moves():
+        if move.order.key == key:
+            world.run(world.operators.drive(move.order.operation, "ann", 1, patient=True))
+            world.note_ends()
+
+
+def _renew_slowly(world: World, worker: Worker) -> None:
+    world.stage.fates.coming = [Fate.SLOW]
+    world.renew(worker)
+
+
+def _others_catch_up(world: World, worker: Worker) -> None:
+    for other in world.workers:
+        if other is not worker:
+            world.follow(other)
+            world.renew(other)
+
+
+def _everything_lands(world: World) -> None:
+    while world.stage.fates.late:
+        world.land(0)
