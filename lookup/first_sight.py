@@ -30,7 +30,15 @@ class FirstSight:
 
         Only keys of verified credentials may come here: each one is written down.
         """
-        known = await self._store.read(keys)
+        return await self._with_new(keys, await self._store.read(keys))
+
+    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        """ports.Store.confirm, likewise."""
+        return await self._with_new(keys, await self._store.confirm(keys))
+
+    async def _with_new(
+        self, keys: Sequence[str], known: Mapping[str, Assignment]
+    ) -> Mapping[str, Assignment]:
         new = [key for key in keys if key not in known and key.startswith(_USERS)]
         if not new:
             return known

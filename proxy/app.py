@@ -99,7 +99,8 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     store = tiers.store
     flags = await _first_flags(tiers, known, meters)
     observer = _MeteredLookups(meters)
-    resolver = Resolver(memory, moved, store, tiers.shared, lookup_settings, observer)
+    homes = wiring.homes(settings, store)
+    resolver = Resolver(memory, moved, homes, tiers.shared, lookup_settings, observer)
     watching = wiring.watch_settings(settings)
     watch = MisrouteWatch(memory, moved, resolver, store, tiers.shared, watching, observer, time.time, random)
     fence = Fence(settings.limits.cell_request_limit_s)
@@ -111,7 +112,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
         identify=identify,
         cookies=cookies,
         resolver=resolver,
-        confirmations=Confirmations(store.confirm, lookup_settings, observer),
+        confirmations=Confirmations(homes.confirm, lookup_settings, observer),
         fence=fence,
         outbox=outbox,
         meters=meters,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
+from lookup.first_sight import FirstSight
 from lookup.flags import FlagRecord
 from lookup.memory import Memory
 from lookup.misroute_watch import WatchSettings
 from lookup.moved import MovedSet
 from lookup.placement import CellRoom, ShareLimits
-from lookup.placer import PlacementPlan
+from lookup.placer import PlacementPlan, Placer
+from lookup.ports import Store
 from lookup.settings import LookupSettings
 from lookup.snapshot_file import SnapshotFiles
 from lookup.warm_start import WarmStart
@@ -102,6 +104,14 @@ def placement_plan(settings: Settings) -> PlacementPlan:
 def watch_settings(settings: Settings) -> WatchSettings:
     """How much of memory is compared with the store."""
     return WatchSettings(settings.lookup.watch_keys, settings.lookup.watch_lag_s)
+
+
+def homes(settings: Settings, store: Store) -> Store | FirstSight:
+    """Where lookups that no cache answers are sent: where this edge may, a new user gets its home there."""
+    if not settings.placement.first_sight:
+        return store
+    placer = Placer(store, placement_plan(settings), time.time)
+    return FirstSight(store, placer, settings.edge.jurisdiction)
 
 
 def warm_start(settings: Settings, slot: int, memory: Memory, moved: MovedSet) -> WarmStart | None:

@@ -166,6 +166,8 @@ class TestFirstSight:
         assert found["user:1"] == home("user:1", "eu-2")
         assert found["user:2"] == store.records["user:2"]
         assert found["user:2"].jurisdiction == "eu"
+        confirmed = await reader.confirm(["user:1", "user:3"])
+        assert confirmed["user:3"] == store.records["user:3"]
 
     @asynchronous
     async def test_known_users_cost_one_reading_and_nothing_else(self) -> None:
