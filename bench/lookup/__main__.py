@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lookup.resolver
-from bench.lookup import hits, misses, service, size
+from bench.lookup import hits, kills, misses, service, size
 from bench.lookup.figures import Figure
 from bench.peers.machine import processor
 from bench.peers.pythons import is_optimised
@@ -33,6 +33,9 @@ RESULTS: Final = Path(__file__).resolve().parents[1] / "results"
 def main() -> None:
     """Measure, print, keep."""
     asked = _arguments()
+    if asked.what == "kills":
+        kills.main(asked.out, _surroundings())
+        return
     figures = size.measure(asked.entries, min(asked.entries, 200_000))
     figures += asyncio.run(_with_store(asked.users))
     surroundings = _surroundings()
@@ -42,6 +45,13 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.lookup", description=__doc__)
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("costs", "kills"),
+        default="costs",
+        help="kills: what clients see while Redis or Cassandra is killed or frozen (minutes, 4 GB, Java)",
+    )
     parser.add_argument("--entries", type=int, default=1_000_000, help="homes to remember for their size")
     parser.add_argument("--users", type=int, default=100_000, help="users in the store")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the figures as JSON")

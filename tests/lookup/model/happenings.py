@@ -11,6 +11,7 @@ from lookup.assignment import NO_EPOCH, State
 from lookup.leases import LEASE_S
 from lookup.mover import HOLD_S
 from lookup.resolution import Hint
+from tests.lookup.model.disk import content_of, restore
 from tests.lookup.model.fates import Fate
 from tests.lookup.model.operators import CLOCKS_S, cell_of
 from tests.lookup.model.worker import CLAIM_LIFETIME_S, LINGER_S, REMEMBERED_S, SKEW_S
@@ -39,8 +40,16 @@ def operator(dice: Random) -> str:
 
 
 def worker_starts(world: World, dice: Random) -> None:
+    """Perhaps with what a former one kept."""
     if len(world.workers) < 3:
-        world.start(dice.choice((-2.5, 0.0, 2.5)))
+        worker = world.start(dice.choice((-2.5, 0.0, 2.5)))
+        if dice.random() < 0.5:
+            restore(worker, world.snapshot)
+
+
+def worker_keeps_what_it_knows(world: World, dice: Random) -> None:
+    if world.workers:
+        world.snapshot = content_of(dice.choice(world.workers))
 
 
 def worker_dies(world: World, dice: Random) -> None:

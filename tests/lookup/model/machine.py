@@ -35,6 +35,7 @@ OFTEN: Final = (
 )
 SELDOM: Final = (
     *(happenings.worker_starts, happenings.worker_dies, happenings.worker_misses_a_change),
+    happenings.worker_keeps_what_it_knows,
     *(happenings.readings_are_slow, happenings.readings_arrive, happenings.token_is_issued),
     *(happenings.user_appears, happenings.move_is_ordered, happenings.move_is_given_up),
     *(happenings.late_step_lands, happenings.late_step_lands, happenings.changes_are_told),

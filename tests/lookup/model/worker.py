@@ -76,11 +76,13 @@ class Worker:
         stage, traffic = world.stage, world.traffic
         self.fence = Fence(LINGER_S)
         self.tap = Tap(stage, traffic)
-        memory = Memory(SETTINGS.memory_entries, SETTINGS.unknown_entries, SETTINGS.lifetimes(), Random(1))
-        moved = MovedSet(SETTINGS.moved_keys, SETTINGS.clock_skew_s)
+        self.memory = Memory(
+            SETTINGS.memory_entries, SETTINGS.unknown_entries, SETTINGS.lifetimes(), Random(1)
+        )
+        self.moved = MovedSet(SETTINGS.moved_keys, SETTINGS.clock_skew_s)
         shared = None if stage.shared is None else WatchedCache(stage.shared, traffic)
         store = cast(Store, _WatchedStore(stage, traffic))  # workers do nothing else with it
-        self.resolver = Resolver(memory, moved, store, shared, SETTINGS, SILENT)
+        self.resolver = Resolver(self.memory, self.moved, store, shared, SETTINGS, SILENT)
         self.confirmations = Confirmations(traffic.watched(stage.confirm), SETTINGS, SILENT)
         self.follower = ChangeFollower(
             self.tap,

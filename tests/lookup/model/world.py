@@ -36,7 +36,7 @@ BuildStage = Callable[[Traffic, Callable[[], float]], Awaitable[Stage]]
 
 
 class World:
-    """`claims` are credentials that users hold; `keys` the users."""
+    """`claims` are credentials of users, `keys` the users, `snapshot` what some worker kept on disk."""
 
     def __init__(self, build: BuildStage, start_s: float) -> None:
         self.now_s = start_s
@@ -45,6 +45,7 @@ class World:
         self.records = Records()
         self.workers: list[Worker] = []
         self.claims: list[tuple[str, Hint]] = []
+        self.snapshot = b""
         self._born = 0
         self._runner = asyncio.Runner(loop_factory=StandingLoop)
         self.stage = self._runner.run(_awaited(build(self.traffic, lambda: self.now_s)))
