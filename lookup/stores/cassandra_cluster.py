@@ -14,12 +14,12 @@ from cassandra.policies import (
     ExponentialReconnectionPolicy,
     FallthroughRetryPolicy,
     RetryPolicy,
-    TokenAwarePolicy,
 )
 from cassandra.query import tuple_factory
 
 from lookup.ports import StoreUnusableError
 from lookup.stores.cassandra_hedging import HedgePace, PacedHedging
+from lookup.stores.cassandra_plan import ReplicasFirst
 from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls
 
 Options: TypeAlias = dict[str, object]
@@ -151,7 +151,7 @@ def _profile(
     settings: CassandraSettings, datacentre: str, consistency: int, options: Options
 ) -> ExecutionProfile:
     common: Options = {
-        "load_balancing_policy": TokenAwarePolicy(DCAwareRoundRobinPolicy(datacentre), shuffle_replicas=True),
+        "load_balancing_policy": ReplicasFirst(datacentre),
         "consistency_level": consistency,
         "request_timeout": settings.request_timeout_s,
         "row_factory": tuple_factory,

@@ -122,7 +122,7 @@ STEPS: Final = (
             # One row per key that names, or once named, another one. home is '' once it is freed.
             """CREATE TABLE IF NOT EXISTS {keyspace}.alias (
                 key text PRIMARY KEY, home text, epoch bigint, updated_at_s double, operation uuid
-            )""",
+            ) WITH speculative_retry = 'MIN(99p,20ms)'""",
         ),
     ),
 )
