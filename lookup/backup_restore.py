@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import gather
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -82,12 +82,17 @@ async def plan_restore(store: BackupStore, reader: BackupReader, progress: Progr
 
 
 async def restore(
-    store: BackupStore, reader: BackupReader, plan: Plan, clock: Callable[[], float], progress: Progress
+    store: BackupStore,
+    reader: BackupReader,
+    plan: Plan,
+    clock: Callable[[], float],
+    progress: Progress,
+    empty_caches: Callable[[], Awaitable[object]] | None = None,
 ) -> int:
     """Write what the plan says, leaving alone whatever is newer in the store; returns how many records.
 
-    Done again after an interruption it goes on. Every follower is told to read anew what it knows. Raises
-    BackupError, StoreUnavailableError.
+    Then caches that edges share are emptied, and every follower is told to read anew what it knows. Done
+    again after an interruption it goes on. Raises BackupError, StoreUnavailableError.
     """
     written = done = 0
     for block in reader.blocks():
@@ -108,6 +113,8 @@ async def restore(
             now_s=flag.set_at_s,
             expires_at_s=flag.expires_at_s,
         )
+    if empty_caches is not None:
+        await empty_caches()
     await store.begin_anew(clock())
     return written
 
@@ -156,6 +163,7 @@ def _note(plan: Plan, found: _Sorted) -> None:
 
 
 def _facts(record: Assignment) -> tuple[object, ...]:
+    """All but the time, which says nothing of where the user lives."""
     return (
         record.key,
         record.cell,
@@ -163,7 +171,6 @@ def _facts(record: Assignment) -> tuple[object, ...]:
         record.epoch,
         record.state,
         record.moved_to,
-        record.updated_at_s,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from proxy.cli.tables import show_table
 if TYPE_CHECKING:
     from lookup.backup_restore import Pair, Plan
     from lookup.database import Database
+    from proxy.config import Settings
 
 
 @click.command("restore")
@@ -47,25 +49,10 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
       1  the file is not sound, or the store knows newer homes; nothing was written
       3  the store cannot be reached
     """
-    from lookup.backup_reader import BackupReader
-    from lookup.backup_restore import plan_restore
-    from lookup.backup_restore import restore as put_back
-    from proxy.cli.store import with_database
-
     settings = load_settings(config_file)
     begun_s = time.monotonic()
-
-    async def run(store: Database) -> tuple[Plan, int]:
-        with BackupReader(file) as reader:
-            with key_progress("compare", None, as_json) as progress:
-                plan = await plan_restore(store, reader, progress)
-            if dry_run or (plan.backward and not keep_newer):
-                return plan, 0
-            with key_progress("restore", plan.records, as_json) as progress:
-                return plan, await put_back(store, reader, plan, time.time, progress)
-
     with backup_errors():
-        plan, written = with_database(settings, run)
+        plan, written = _restore(settings, file, dry_run, keep_newer, as_json)
     took_s = time.monotonic() - begun_s
     if as_json:
         say_json({**_document(plan), "written": written, "took_s": took_s})
@@ -75,6 +62,36 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
         raise _refusal(plan)
     if not as_json and not dry_run:
         click.echo(f"restored in {took_s:.1f} s ({plan.records / took_s:,.0f} keys/s)")
+
+
+def _restore(
+    settings: Settings, file: Path, dry_run: bool, keep_newer: bool, quiet: bool
+) -> tuple[Plan, int]:
+    """What there is to restore, and how many records were written."""
+    from lookup.backup_reader import BackupReader
+    from lookup.backup_restore import plan_restore
+    from lookup.backup_restore import restore as put_back
+    from proxy.cli.store import with_database
+
+    async def run(store: Database) -> tuple[Plan, int]:
+        with BackupReader(file) as reader:
+            with key_progress("compare", None, quiet) as progress:
+                plan = await plan_restore(store, reader, progress)
+            if dry_run or (plan.backward and not keep_newer):
+                return plan, 0
+            with key_progress("restore", plan.records, quiet) as progress:
+                caches = partial(_empty_caches, settings)
+                return plan, await put_back(store, reader, plan, time.time, progress, caches)
+
+    return with_database(settings, run)
+
+
+async def _empty_caches(settings: Settings) -> None:
+    if settings.redis is not None:
+        from lookup.redis_emptying import empty_cache
+        from proxy.tiers import redis_settings
+
+        await empty_cache(redis_settings(settings.redis), f"{settings.redis.prefix}:home:")
 
 
 def _document(plan: Plan) -> dict[str, object]:
