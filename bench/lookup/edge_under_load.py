@@ -26,14 +26,14 @@ from lookup.settings import LookupSettings
 from lookup.stores.cassandra_fed import FedCassandra
 from lookup.stores.cassandra_settings import CassandraSettings
 
-USERS: Final = 10_000
-HOT_USERS: Final = 500
+USERS: Final = 2_000
+HOT_USERS: Final = 100
 PER_S: Final = 200
 WRITES: Final = 0.2
 """Share of requests with an unsafe method."""
 
-_REDIS_TTL_S: Final = 5.0
-"""Short, so that Redis and Cassandra both are asked all the time."""
+_REDIS_TTL_S: Final = 20.0
+"""Short, so that Redis and Cassandra both are asked all the time: a user comes about as often."""
 
 _TICK_S: Final = 0.01
 _LINGER_S: Final = 30.0

@@ -86,7 +86,7 @@ def frozen(what: str, server: ServerProcess) -> Outage:
 
 def main(out: Path, surroundings: dict[str, str]) -> None:
     """Measure, print, keep."""
-    logging.getLogger("lookup").setLevel(logging.CRITICAL)  # it tells of each failure, which is the point here
+    logging.getLogger("lookup").setLevel(logging.CRITICAL)  # failures are the point here
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for size in (3, 1):

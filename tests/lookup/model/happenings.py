@@ -117,10 +117,10 @@ def request_ends(world: World, dice: Random) -> None:
         worker.end(request, cut_off=dice.random() < 0.5)
 
 
-def token_is_issued(world: World, dice: Random) -> None:
+def token_is_issued(world: World, dice: Random, key: str = "") -> None:
     """By an identity provider that asks the truth, and whose clock may be wrong. Of a user on the way between
     two cells it tells no epoch: a cell that is fenced at this epoch would let it pass."""
-    key = mostly_first(dice, world.keys)
+    key = key or mostly_first(dice, world.keys)
     record = world.run(world.stage.truth([key])).get(key)
     if record is not None:
         is_placed = record.state is State.PLACED

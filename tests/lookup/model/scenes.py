@@ -84,16 +84,37 @@ def everybody_moves(world: World, dice: Random) -> None:
     world.check()
     steps: list[Callable[[], object]] = []
     for key in dice.sample(world.keys, 3):
-        step = partial(_step, world, key)
+        step = partial(_step, world, key, "bob")
+        issue = partial(happenings.token_is_issued, world, dice, key)
+        steps += [issue, partial(_order, world, key, cell_of(dice)), world.everybody_catches_up]
         steps += [
-            partial(happenings.token_is_issued, world, dice),
-            partial(_order, world, key, cell_of(dice)),
-            *(world.everybody_catches_up, step, step),
-            partial(happenings.request, world, dice),
-            *(world.everybody_catches_up, step, step, step, step),
+            step,
+            partial(_time_passes_for_all, world),
+            issue,
+            world.everybody_catches_up,
+            step,
+            step,
+            partial(_everybody_claims, world),
         ]
-    requests = [partial(happenings.request, world, dice)] * 6
-    _play(world, dice, *steps, world.everybody_catches_up, *requests)
+        steps += [step, step, world.everybody_catches_up, partial(_everybody_claims, world)]
+    _play(world, dice, *steps)
+
+
+def _time_passes_for_all(world: World) -> None:
+    """More than clocks differ; everybody keeps up."""
+    for _ in range(4):
+        world.pass_time(2.0)
+        world.everybody_catches_up()
+
+
+def _everybody_claims(world: World) -> None:
+    """Reads and writes with the credentials that were issued last."""
+    for worker in world.workers:
+        for key, hint in world.claims[-4:]:
+            world.ask(worker, key, hint, safe=True)
+            world.ask(worker, key, hint, safe=False)
+        for request in list(worker.requests):
+            worker.end(request, cut_off=False)
 
 
 def _order(world: World, key: str, cell: str) -> None:
@@ -108,10 +129,10 @@ def _end_moves(world: World) -> None:
             world.check()
 
 
-def _step(world: World, key: str) -> None:
+def _step(world: World, key: str, holder: str = "ann") -> None:
     for move in world.open_moves():
         if move.order.key == key:
-            world.run(world.operators.drive(move.order.operation, "ann", 1, patient=True))
+            world.run(world.operators.drive(move.order.operation, holder, 1, patient=True))
             world.note_ends()
 
 
