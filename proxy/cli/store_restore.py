@@ -1,4 +1,4 @@
-"""homecell store restore and drill: puts a backup back, and practises it."""
+"""homecell store restore: puts a backup back, after a look at what that would change."""
 
 from __future__ import annotations
 
