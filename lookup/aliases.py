@@ -72,14 +72,6 @@ def check_alias(key: str, home: str) -> None:
         raise AliasRefusedError(f"{key} can't name itself")
 
 
-def check_alias_epoch(new: Alias, expected_epoch: int) -> None:
-    """Raises ValueError when the new epoch is not higher, or the time of the change is missing."""
-    if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
-        raise ValueError(
-            f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
-        )
-
-
 def may_be_alias(key: str) -> bool:
     """Whether the key is of a kind that can name another key.
 

@@ -57,3 +57,11 @@ class Assignment:
     updated_at_s: float = 0.0
     aliases: tuple[Alias, ...] = ()
     read_at_s: float = field(default=0.0, compare=False)
+
+
+def check_epoch(new: Assignment | Alias, expected_epoch: int) -> None:
+    """Raises ValueError when the new epoch is not higher, or the time of the change is missing."""
+    if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
+        raise ValueError(
+            f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
+        )

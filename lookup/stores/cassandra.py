@@ -10,12 +10,12 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Final, Self
 from uuid import UUID, uuid4
 
-from lookup.aliases import check_alias, check_alias_epoch, may_be_alias
-from lookup.assignment import NO_EPOCH, Alias, Assignment
+from lookup.aliases import check_alias, may_be_alias
+from lookup.assignment import NO_EPOCH, Alias, Assignment, check_epoch
+from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
 from lookup.flags import Flag, FlagRecord
 from lookup.outbox import Intent, Publisher
@@ -98,10 +98,7 @@ class CassandraStore:
 
         Raises ValueError when the new epoch is not higher, or the time of the change is missing.
         """
-        if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
-            raise ValueError(
-                f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
-            )
+        check_epoch(new, expected_epoch)
         self._check_keys((new.key,))
         former = await self._homes.read_row(new.key)
         if _epoch(former) != expected_epoch:
@@ -130,8 +127,7 @@ class CassandraStore:
         """ports.Store.load; repeating it after an interruption completes it. Needs the feed when there are
         records that have moved: it must first know that its history lacks them."""
         loaded = 0
-        source = iter(assignments)
-        while records := list(islice(source, _LOAD_AT_ONCE)):
+        for records in chunks(assignments, _LOAD_AT_ONCE):
             self._check_keys([record.key for record in records])
             moved_at_s = max((record.updated_at_s for record in records if record.epoch > 1), default=0.0)
             if moved_at_s:
@@ -183,7 +179,7 @@ class CassandraStore:
         """AliasBook.set_alias. That a key is placed, and named by another one, at the same time can't be
         excluded: a reading takes one step, from the alias to a home, so that it then finds no home."""
         check_alias(new.key, new.home)
-        check_alias_epoch(new, expected_epoch)
+        check_epoch(new, expected_epoch)
         self._check_keys([key for key in (new.key, new.home) if key])
         if new.home:
             insist_on_home(new, await self.read([new.key, new.home]))

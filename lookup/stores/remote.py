@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from itertools import islice
 from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar
 
-from lookup.assignment import Assignment
+from lookup.assignment import Assignment, check_epoch
+from lookup.chunks import chunks
 from lookup.client import LookupClient
 from lookup.flags import Flag, FlagRecord
 from lookup.ports import Change, History, StoreUnusableError
@@ -46,16 +46,13 @@ class RemoteStore:
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """ports.Store.compare_and_set. Raises ValueError when the new epoch is not higher."""
-        if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
-            raise ValueError(
-                f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
-            )
+        check_epoch(new, expected_epoch)
         await self._client.compare_and_set(new, expected_epoch)
 
     async def load(self, assignments: Iterable[Assignment]) -> int:
         """ports.Store.load: repeating it after an interruption completes it."""
         loaded = 0
-        for records in _chunks(assignments):
+        for records in chunks(assignments, MAX_BATCH_KEYS):
             loaded += await self._client.load(records)
         return loaded
 
@@ -99,15 +96,9 @@ class RemoteStore:
 
 async def _in_batches(ask: _Ask, keys: Sequence[str]) -> Mapping[str, Assignment]:
     found: dict[str, Assignment] = {}
-    batches = list(_chunks(keys))
+    batches = list(chunks(keys, MAX_BATCH_KEYS))
     for start in range(0, len(batches), _BATCHES_AT_ONCE):
         together = batches[start : start + _BATCHES_AT_ONCE]
         for records in await asyncio.gather(*map(ask, together)):
             found.update(records)
     return found
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    source = iter(items)
-    while chunk := list(islice(source, MAX_BATCH_KEYS)):
-        yield chunk

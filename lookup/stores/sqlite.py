@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from lookup.aliases import check_alias, check_alias_epoch
-from lookup.assignment import Alias, Assignment
+from lookup.aliases import check_alias
+from lookup.assignment import Alias, Assignment, check_epoch
+from lookup.chunks import chunks
 from lookup.flags import Flag, FlagRecord
 from lookup.leases import Lease
 from lookup.moves import Event, Move, MoveOrder, Position
@@ -79,10 +79,7 @@ class SqliteStore:
 
         Raises ValueError when the new epoch is not higher, or the time of the change is missing.
         """
-        if new.epoch <= max(expected_epoch, 0) or new.updated_at_s <= 0:
-            raise ValueError(
-                f"{new.key}: epoch {new.epoch} at {new.updated_at_s} s can't follow {expected_epoch}"
-            )
+        check_epoch(new, expected_epoch)
         await self._write(
             lambda connection: sqlite_records.write_home(connection, new, expected_epoch, self._feed_bounds)
         )
@@ -90,7 +87,7 @@ class SqliteStore:
     async def load(self, assignments: Iterable[Assignment]) -> int:
         """ports.Store.load, in several transactions: repeating it after an interruption completes it."""
         loaded = 0
-        for records in _chunks(assignments):
+        for records in chunks(assignments, _LOAD_AT_ONCE):
             loaded += await self._write(_inserting(records))
         return loaded
 
@@ -157,7 +154,7 @@ class SqliteStore:
     async def set_alias(self, new: Alias, expected_epoch: int) -> None:
         """AliasBook.set_alias. Raises ValueError when the new epoch is not higher, or the time is missing."""
         check_alias(new.key, new.home)
-        check_alias_epoch(new, expected_epoch)
+        check_epoch(new, expected_epoch)
         await self._write(
             lambda connection: sqlite_aliases.write(connection, new, expected_epoch, self._feed_bounds)
         )
@@ -284,12 +281,6 @@ def _opened(path: Path, create: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _chunks(assignments: Iterable[Assignment]) -> Iterator[list[Assignment]]:
-    source = iter(assignments)
-    while chunk := list(islice(source, _LOAD_AT_ONCE)):
-        yield chunk
 
 
 def _inserting(records: Sequence[Assignment]) -> Callable[[sqlite3.Connection], int]:
