@@ -12,14 +12,24 @@ P = ParamSpec("P")
 DEADLINE_S: Final = 20.0
 
 
+def within(
+    deadline_s: float,
+) -> Callable[[Callable[P, Coroutine[None, None, None]]], Callable[P, None]]:
+    """Makes a test a plain function that fails when it takes longer than that."""
+
+    def decorate(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
+        @wraps(test)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            asyncio.run(asyncio.wait_for(test(*args, **kwargs), deadline_s))
+
+        return run
+
+    return decorate
+
+
 def asynchronous(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
     """The test as a plain function that fails when it takes longer than the deadline."""
-
-    @wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), DEADLINE_S))
-
-    return run
+    return within(DEADLINE_S)(test)
 
 
 async def until(condition: Callable[[], bool]) -> None:

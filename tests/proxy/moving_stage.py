@@ -18,6 +18,7 @@ from lookup.stores.sqlite import SqliteStore
 from proxy.cli.acknowledgement import AdminUnreachableError, ask_workers
 from proxy.model import Endpoint
 from proxy.rooms.mint import DEMO_KEYS, load_signing_key, mint_token
+from proxy.tiers import open_tiers
 from tests.proxy.config.site import Site
 from tests.proxy.workers.stage import free_port, until
 
@@ -167,6 +168,17 @@ class MovingStage:
         return process.returncode, said.decode()
 
 
+async def _seed(site: Site) -> None:
+    settings = site.load()
+    if settings.store.path is not None:
+        await (await SqliteStore.open(settings.store.path, create=True)).close()
+    tiers = open_tiers(settings)
+    await tiers.store.load(
+        Assignment(f"user:{user}", "eu-1", "eu", 1, updated_at_s=time.time() - 60) for user in "123"
+    )
+    await tiers.close()
+
+
 @asynccontextmanager
 async def moving_stage(site: Site, work_s: float = 0.01) -> AsyncIterator[MovingStage]:
     """The edge inside the block, and nothing of it after."""
@@ -179,18 +191,16 @@ async def moving_stage(site: Site, work_s: float = 0.01) -> AsyncIterator[Moving
     edge = edge.replace("127.0.0.1:9080", f"127.0.0.1:{admin}", 1)
     edge = edge.replace("limits:\n", "limits:\n  cell_request_limit_s: 1\n", 1)
     site.write(edge, "cells:\n" + "".join(_CELL.format(name=name, port=ports[name]) for name in CELLS))
-    store = await SqliteStore.open(site.folder / "home.sqlite", create=True)
-    await store.load(
-        Assignment(f"user:{user}", "eu-1", "eu", 1, updated_at_s=time.time() - 60) for user in "123"
-    )
-    await store.close()
-    process = await asyncio.create_subprocess_exec(
-        HOMECELL, "proxy", "--config", site.edge, stderr=asyncio.subprocess.DEVNULL
-    )
+    await _seed(site)
+    log = site.folder / "edge.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            HOMECELL, "proxy", "--config", site.edge, stderr=output
+        )
     try:
 
         async def ready() -> bool:
-            assert process.returncode is None
+            assert process.returncode is None, log.read_text()
             with suppress(AdminUnreachableError):
                 workers = await asyncio.to_thread(ask_workers, Endpoint("127.0.0.1", admin))
                 return [worker.ready for worker in workers] == [True, True]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,23 +14,13 @@ from tests.lookup.stores.leases_contract import LeaseBookContract
 from tests.lookup.stores.moves_contract import MoveLogContract
 from tests.lookup.stores.pages_contract import PagesContract
 from tests.lookup.stores.truth import OpenTruth
-from tests.support.servers import needed
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraRing]:
-    with needed():
-        started = CassandraRing(tmp_path_factory.mktemp("cassandra"))
-        started.start()
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def open_truth(ring: CassandraRing, redis_server: RedisServer) -> OpenTruth:
-    settings = settings_of(ring)
+def open_truth(shared_cassandra: CassandraRing, redis_server: RedisServer) -> OpenTruth:
+    settings = settings_of(shared_cassandra)
     asyncio.run(empty(settings))
     redis = RedisSettings(((redis_server.host, redis_server.port),))
     return lambda: opened(settings, redis)

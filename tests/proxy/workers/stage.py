@@ -20,7 +20,9 @@ import yaml
 from lookup.assignment import Assignment
 from lookup.keys import user_key
 from lookup.stores.sqlite import SqliteStore
+from proxy.config import load
 from proxy.rooms.mint import DEMO_KEYS, load_signing_key, mint_token, write_demo_keys
+from proxy.tiers import open_tiers
 from tests.proxy.observe.reading import Scrape
 
 CONFIGS: Final = Path(__file__).resolve().parents[3] / "configs"
@@ -212,14 +214,14 @@ def write_config(
     admin_port: int,
     cell_port: int,
     drain_timeout_s: float,
-    store: Mapping[str, str] | None,
+    sections: Mapping[str, object],
 ) -> Path:
-    """A config of two workers and one cell in this folder, from the demo's."""
+    """A config of two workers and one cell in this folder, from the demo's; `sections` replace the demo's."""
     config = yaml.safe_load((CONFIGS / "demo.yaml").read_text())
     config["edge"] |= {"listen": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin_port}", "workers": 2}
     config["limits"] = {"drain_timeout_s": drain_timeout_s, "request_timeout_s": 60}
     config["lookup"]["deadline_s"] = 5  # what is proved here must not depend on how busy the machine is
-    config["store"] = dict(store or config["store"])
+    config |= sections
     cell = {"name": CELL, "jurisdiction": "eu", "region": "eu", "endpoints": [f"127.0.0.1:{cell_port}"]}
     (folder / "cells.yaml").write_text(yaml.safe_dump({"cells": [cell]}))
     path = folder / "edge.yaml"
@@ -227,12 +229,17 @@ def write_config(
     return path
 
 
-async def _seed(folder: Path) -> str:
-    """Keys, and a store with one user; that user's token."""
+async def _seed(config: Path) -> str:
+    """Keys, and one user in the store; that user's token."""
+    folder = config.parent
     write_demo_keys(folder / "keys")
-    store = await SqliteStore.open(folder / "home.sqlite", create=True)
-    await store.load([Assignment(user_key(USER), CELL, "eu", epoch=1, updated_at_s=time.time())])
-    await store.close()
+    settings = load(config)
+    if settings.store.path is not None:
+        await (await SqliteStore.open(settings.store.path, create=True)).close()
+    tiers = open_tiers(settings)
+    if tiers.database is not None:  # what is behind a lookup service is the test's affair
+        await tiers.store.load([Assignment(user_key(USER), CELL, "eu", epoch=1, updated_at_s=time.time())])
+    await tiers.close()
     key_id, file = DEMO_KEYS["HS256"]
     return mint_token(
         load_signing_key(key_id, "HS256", folder / "keys" / file),
@@ -252,15 +259,15 @@ async def running(
     drain_timeout_s: float = 10.0,
     silent_s: float = 5.0,
     first_delay_s: float = 0.5,
-    store: Mapping[str, str] | None = None,
+    sections: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Stage]:
     """An edge inside the block, and nothing of it after.
 
-    `worker` is the module that its workers run, `store` that section of its config if not the demo's.
+    `worker` is the module that its workers run, `sections` are those of its config that are not the demo's.
     """
     port, admin_port, cell_port = free_port(), free_port(), free_port()
-    config = write_config(folder, port, admin_port, cell_port, drain_timeout_s, store)
-    token = await _seed(folder)
+    config = write_config(folder, port, admin_port, cell_port, drain_timeout_s, sections or {})
+    token = await _seed(config)
     cell = SlowCell()
     await cell.start(cell_port)
     patience = (str(silent_s), str(first_delay_s))

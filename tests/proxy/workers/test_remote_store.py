@@ -28,7 +28,7 @@ def test_its_users_are_served_and_follow_flags_also_after_the_service_was_away(t
         port = free_port()
         remote = {"kind": "remote", "url": f"http://127.0.0.1:{port}", "token_file": "token"}
         try:
-            async with running(tmp_path, store=remote) as stage:
+            async with running(tmp_path, sections={"store": remote}) as stage:
                 async with service_running(database, tokens(tmp_path), SETTINGS, "127.0.0.1", port):
                     await started(stage)
                     assert (await stage.ask("/", "POST")).status == 200
