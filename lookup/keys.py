@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from enum import StrEnum
 from hashlib import blake2b
@@ -13,6 +14,11 @@ MAX_VALUE_BYTES: Final = 256
 _MIN_SECRET_BYTES: Final = 16
 _MAX_SECRET_BYTES: Final = 64  # BLAKE2b's own limit
 _DIGEST_BYTES: Final = 16
+_PERSON: Final = b"homecell keys"
+_HASHED: Final = re.compile("[a-z]+:#[0-9a-f]{32}")
+
+MARK: Final = "mark:#key-spelling"
+"""No key: what a store says of its keys' spelling stands under this name."""
 
 
 class Kind(StrEnum):
@@ -67,6 +73,50 @@ def keyed_hash(key: str, secret: bytes) -> str:
     return f"{kind}:#{digest}"
 
 
+class KeySpelling:
+    """How stores and caches spell keys: as they are, or as keyed hashes. Applied once, where a key comes in.
+
+    secret       any bytes but few, e.g. of a file; None leaves keys as they are
+    fingerprint  tells secrets apart without giving them away; "" without one
+    """
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        if secret is not None and len(secret) < _MIN_SECRET_BYTES:
+            raise ValueError(f"the hash secret has {len(secret)} bytes; it must have {_MIN_SECRET_BYTES}")
+        self._secret: bytes | None = None
+        self.fingerprint = ""
+        if secret is not None:
+            self._secret = blake2b(secret, digest_size=_MAX_SECRET_BYTES, person=_PERSON).digest()
+            self.fingerprint = keyed_hash(MARK, self._secret).rpartition("#")[2]
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether stores and caches hold hashes."""
+        return self._secret is not None
+
+    def stored(self, key: str) -> str:
+        """The canonical key as stores and caches have it; a hash stays what it is."""
+        if self._secret is None or is_hash(key):
+            return key
+        return keyed_hash(key, self._secret)
+
+    def parse(self, text: str) -> str:
+        """What somebody asks for in its canonical form: a key, or the hash of one. Raises InvalidKeyError."""
+        if text == MARK or (self._secret is not None and is_hash(text)):
+            return text
+        return parse_key(text)
+
+    def admit(self, text: str) -> str:
+        """The stored form of what somebody asks for. Raises InvalidKeyError."""
+        asked = self.parse(text)
+        return asked if asked == MARK else self.stored(asked)
+
+
+def is_hash(text: str) -> bool:
+    """Whether it is of the form that `keyed_hash` gives; no key is."""
+    return _HASHED.fullmatch(text) is not None
+
+
 def _kinds() -> str:
     return ", ".join(kind.value for kind in Kind)
 
@@ -89,3 +139,6 @@ def _check_address(value: str) -> None:
     local, at, domain = value.rpartition("@")
     if not (at and local and domain):
         raise InvalidKeyError("the email key is not of the form name@domain")
+
+
+AS_THEY_ARE: Final = KeySpelling()

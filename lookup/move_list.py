@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lookup.keys import InvalidKeyError, parse_key
+from lookup.keys import InvalidKeyError, is_hash, parse_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def parse_line(line: bytes) -> Wish | None:
     if len(words) > 2:
         raise BadLineError(f"it has {len(words)} words; write `key` or `key cell`, and remarks after a #")
     try:
-        key = parse_key(words[0])
+        key = words[0] if is_hash(words[0]) else parse_key(words[0])
     except InvalidKeyError as error:
         raise BadLineError(str(error)) from error
     return Wish(key, words[1] if len(words) == 2 else "")

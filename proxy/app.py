@@ -17,6 +17,8 @@ from lookup.changes import ChangeFollower
 from lookup.confirm import Confirmations
 from lookup.fence import Fence
 from lookup.flags import FlagRecord
+from lookup.key_mark import KeySpellingError, insist_on_spelling
+from lookup.keys import KeySpelling
 from lookup.lease_keeper import LeaseKeeper
 from lookup.memory import Memory
 from lookup.misroute_watch import MisrouteWatch
@@ -84,8 +86,9 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     outbox = Outbox(loop)
     addresses = Addresses(endpoint.host for cell in settings.cells for endpoint in cell.endpoints)
     await addresses.refresh()
-    cookies = wiring.routing_cookies(settings)
-    identify = wiring.identify(settings, cookies)
+    spelling = wiring.key_spelling(settings)
+    cookies = wiring.routing_cookies(settings, spelling)
+    identify = wiring.identify(settings, cookies, spelling)
     identify.reload(time.time())
     lookup_settings = wiring.lookup_settings(settings)
     random = Random()
@@ -97,7 +100,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     known = await warm_start.restore(time.time()) if warm_start is not None else None
     tiers = open_tiers(settings)
     store = tiers.store
-    flags = await _first_flags(tiers, known, meters)
+    flags = await _first_flags(tiers, spelling, known, meters)
     observer = _MeteredLookups(meters)
     homes = wiring.homes(settings, store)
     resolver = Resolver(memory, moved, homes, tiers.shared, lookup_settings, observer)
@@ -136,13 +139,17 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     return running
 
 
-async def _first_flags(tiers: Tiers, known: Knowledge | None, meters: Meters) -> Iterable[FlagRecord]:
-    """The store's; while it does not answer, those `known` from before. Raises StoreUnavailableError."""
+async def _first_flags(
+    tiers: Tiers, spelling: KeySpelling, known: Knowledge | None, meters: Meters
+) -> Iterable[FlagRecord]:
+    """The store's, if it spells keys so; while it does not answer, those `known` from before, of the same
+    spelling. Raises StoreUnavailableError."""
     try:
         async with asyncio.timeout(None if known is None else _FIRST_WORD_S):
+            await insist_on_spelling(tiers.store, spelling, time.time())
             return (await tiers.store.flags()).values()
     except (StoreUnavailableError, TimeoutError) as failure:
-        if known is None:
+        if known is None or isinstance(failure, KeySpellingError):
             await tiers.close()
             raise
         age_s = time.time() - known.as_of_s

@@ -55,7 +55,8 @@ def open_tiers(settings: Settings) -> Tiers:
     place = settings.store
     if place.cassandra is not None:
         assert settings.redis is not None, "checked when the config was read"
-        return _cassandra(place.cassandra, settings.redis)
+        hashed_keys = settings.lookup.key_hash is not None
+        return _cassandra(place.cassandra, settings.redis, hashed_keys=hashed_keys)
     if place.url is not None and place.token_file is not None:
         from lookup.stores.remote import RemoteStore  # with the HTTP client, which no other worker needs
 
@@ -70,7 +71,7 @@ def open_tiers(settings: Settings) -> Tiers:
     return tiers
 
 
-def _cassandra(cassandra: Cassandra, redis: Redis) -> Tiers:
+def _cassandra(cassandra: Cassandra, redis: Redis, *, hashed_keys: bool) -> Tiers:
     from lookup.redis_duty import RedisDuty
     from lookup.redis_feed_scripts import FeedNames
     from lookup.redis_publisher import RedisPublisher
@@ -79,7 +80,7 @@ def _cassandra(cassandra: Cassandra, redis: Redis) -> Tiers:
     # The driver tells of each attempt to reconnect; what can't be answered is told where it was asked.
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     servers, names = redis_settings(redis), FeedNames(redis.prefix)
-    store = FedCassandra.over(cassandra_settings(cassandra), servers, names)
+    store = FedCassandra.over(cassandra_settings(cassandra, hashed_keys=hashed_keys), servers, names)
     duty, publisher = RedisDuty(servers, names), RedisPublisher(servers, names)
     relay = Relay(store, publisher, time.time, Random(), on_duty=duty.take)
     tiers = Tiers(store, store, None, relay, [store.close, publisher.close, duty.close])
@@ -111,7 +112,7 @@ def redis_settings(redis: Redis) -> RedisSettings:
     )
 
 
-def cassandra_settings(cassandra: Cassandra) -> CassandraSettings:
+def cassandra_settings(cassandra: Cassandra, *, hashed_keys: bool = False) -> CassandraSettings:
     """Raises StoreUnusableError when the password can't be read."""
     from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls, Owners
 
@@ -125,6 +126,7 @@ def cassandra_settings(cassandra: Cassandra) -> CassandraSettings:
         cassandra.username,
         _password(cassandra.password_file),
         None if tls is None else CassandraTls(tls.ca_file, tls.certificate_file, tls.key_file),
+        hashed_keys,
     )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from lookup.first_sight import FirstSight
 from lookup.flags import FlagRecord
+from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.memory import Memory
 from lookup.misroute_watch import WatchSettings
 from lookup.moved import MovedSet
 from lookup.placement import CellRoom, ShareLimits
 from lookup.placer import PlacementPlan, Placer
-from lookup.ports import Store
+from lookup.ports import Store, StoreUnusableError
 from lookup.settings import LookupSettings
 from lookup.snapshot_file import SnapshotFiles
 from lookup.warm_start import WarmStart
@@ -31,7 +32,7 @@ from proxy.observe.meters import Meters
 from proxy.rooms.claims import ClaimRules
 from proxy.rooms.identify import Identify
 from proxy.rooms.jwks import TokenKeys
-from proxy.rooms.keys import VerificationKey, load_key
+from proxy.rooms.keys import KeyMistakeError, VerificationKey, load_key, secret_in_file
 from proxy.rooms.residency import permitted_users
 from proxy.rooms.routes import Route, Routes, StaticReply
 from proxy.rooms.routing_cookie import RoutingCookies, load_cookie_key
@@ -44,14 +45,25 @@ _SOURCES: Mapping[str, Source] = {
 }
 
 
-def routing_cookies(settings: Settings) -> RoutingCookies:
+def key_spelling(settings: Settings) -> KeySpelling:
+    """How keys are spelled in the store; raises StoreUnusableError for a bad secret file."""
+    hashing = settings.lookup.key_hash
+    if hashing is None:
+        return AS_THEY_ARE
+    try:
+        return KeySpelling(secret_in_file(hashing.secret_file.read_bytes()))
+    except (OSError, ValueError, KeyMistakeError) as error:
+        raise StoreUnusableError(f"{hashing.secret_file}: no secret to hash keys with ({error})") from error
+
+
+def routing_cookies(settings: Settings, spelling: KeySpelling = AS_THEY_ARE) -> RoutingCookies:
     """The signer and verifier of routing cookies; raises KeyMistakeError for a bad secret file."""
     cookie = settings.routing_cookie
     keys = tuple(load_cookie_key(key.id, key.secret_file) for key in cookie.keys)
-    return RoutingCookies(cookie.name, keys, int(cookie.lifetime_s), secure=False)
+    return RoutingCookies(cookie.name, keys, int(cookie.lifetime_s), secure=False, spelling=spelling)
 
 
-def identify(settings: Settings, cookies: RoutingCookies) -> Identify:
+def identify(settings: Settings, cookies: RoutingCookies, spelling: KeySpelling = AS_THEY_ARE) -> Identify:
     """Room 3; raises KeyMistakeError for a bad key file."""
     identity = settings.identity
     rules = ClaimRules(
@@ -61,6 +73,7 @@ def identify(settings: Settings, cookies: RoutingCookies) -> Identify:
         user=identity.claims.user,
         cell=identity.claims.cell,
         epoch=identity.claims.epoch,
+        spelling=spelling,
     )
     keys = TokenKeys(tuple(_token_key(key) for key in identity.keys), identity.jwks_file)
     order = tuple(_SOURCES[source] for source in identity.order)
@@ -120,7 +133,15 @@ def warm_start(settings: Settings, slot: int, memory: Memory, moved: MovedSet) -
     if snapshot is None:
         return None
     files = SnapshotFiles(snapshot.folder, settings.edge.name, slot)
-    return WarmStart(files, f"{store.kind} {store.place}", memory, moved, snapshot.entries)
+    return WarmStart(
+        files, f"{store.kind} {store.place}{_spelled(settings)}", memory, moved, snapshot.entries
+    )
+
+
+def _spelled(settings: Settings) -> str:
+    """So that no snapshot of other hashes is used."""
+    spelling = key_spelling(settings)
+    return f" keys {spelling.fingerprint}" if spelling.is_hashed else ""
 
 
 def links(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lookup.keys import parse_key
+from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placement import NoRoom, warnings
 from lookup.placer import PlacementPlan, Placer
 from lookup.ports import Store
@@ -28,7 +28,14 @@ class CellAnswers:
     Built inside the running loop; `clock` gives Unix seconds.
     """
 
-    def __init__(self, store: Store, plan: PlacementPlan, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        plan: PlacementPlan,
+        clock: Callable[[], float],
+        spelling: KeySpelling = AS_THEY_ARE,
+    ) -> None:
+        self._spelling = spelling
         self._placer = Placer(store, plan, clock)
         self._plan = plan
         self._clock = clock
@@ -42,7 +49,7 @@ class CellAnswers:
                 raise ValueError("the body is no object with `jurisdiction`, and `cell` or `tenant`")
         if not isinstance(tenant, str):
             raise ValueError("`tenant` is no text")
-        found = await self._placer.place(parse_key(text), jurisdiction, tenant)
+        found = await self._placer.place(self._spelling.admit(text), jurisdiction, tenant)
         if isinstance(found, NoRoom):
             raise ProblemError("no-room", str(found))
         return record_form(found)

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from lookup.assignment import Assignment
-from lookup.keys import InvalidKeyError, parse_key
+from lookup.keys import AS_THEY_ARE, InvalidKeyError, KeySpelling
 from lookup.ports import Store, StoreUnavailableError
 from lookup.resolution import Outcome, Resolution
 from lookup.resolver import Resolver
@@ -38,9 +38,9 @@ class _Batch:
         if found.outcome is _FOUND:
             self.homes.append(found_form(found, asked))
         elif found.outcome is _UNKNOWN:
-            self.unknown.append(found.key)
+            self.unknown.append(asked)
         else:
-            self.unavailable.append(found.key)
+            self.unavailable.append(asked)
 
 
 class Source(Enum):
@@ -55,8 +55,14 @@ class KeyAnswers:
     """Lookups by the resolver's tiers, or straight from the store."""
 
     def __init__(
-        self, resolver: Resolver, store: Store, meters: ServiceMeters, clock: Callable[[], float]
+        self,
+        resolver: Resolver,
+        store: Store,
+        meters: ServiceMeters,
+        clock: Callable[[], float],
+        spelling: KeySpelling = AS_THEY_ARE,
     ) -> None:
+        self._spelling = spelling
         self._resolver = resolver
         self._store = store
         self._meters = meters
@@ -65,11 +71,12 @@ class KeyAnswers:
 
     async def one(self, text: str, source: Source) -> Mapping[str, Json]:
         """The home of one key. Raises InvalidKeyError, ProblemError or StoreUnavailableError."""
-        key = parse_key(text)
+        asked = self._spelling.parse(text)
+        key = self._spelling.admit(asked)
         if source is not Source.TIERS:
             record = (await self._read([key], source)).get(key)
             if record is None:
-                raise ProblemError("unknown-home", f"{key} has no home")
+                raise ProblemError("unknown-home", f"{asked} has no home")
             return record_form(record)
         now_s = self._clock()
         found = self._resolver.recall(key, None, now_s, True)
@@ -77,33 +84,33 @@ class KeyAnswers:
             found = await self._resolver.resolve(key, None, now_s, True)
         self._meters.looked_up(Counter({(found.tier, found.outcome): 1}))
         if found.outcome is _FOUND:
-            return found_form(found, key)
+            return found_form(found, asked)
         if found.outcome is _UNKNOWN:
-            raise ProblemError("unknown-home", f"{key} has no home")
+            raise ProblemError("unknown-home", f"{asked} has no home")
         raise StoreUnavailableError("no tier answered")
 
     async def many(self, form: object) -> Mapping[str, Json]:
         """The homes of up to MAX_BATCH_KEYS keys, those that have none, those that can't be told now."""
-        keys, source = _asked(form)
+        keys, source = _asked(form, self._spelling)
         if source is not Source.TIERS:
-            records = await self._read(keys, source)
+            records = await self._read(list(keys), source)
             homes = [record_form(records[key]) for key in keys if key in records]
-            return {"homes": homes, "unknown": [k for k in keys if k not in records], "unavailable": []}
+            return {"homes": homes, "unknown": [keys[k] for k in keys if k not in records], "unavailable": []}
         batch = _Batch()
         now_s = self._clock()
         recall = self._resolver.recall
         waiting: list[str] = []
-        for key in keys:
+        for key, asked in keys.items():
             found = recall(key, None, now_s, True)
             if found is None:
                 waiting.append(key)
             else:
-                batch.add(found, key)
+                batch.add(found, asked)
         if waiting:
             resolve = self._resolver.resolve
             answers = await asyncio.gather(*(resolve(key, None, now_s, True) for key in waiting))
             for key, found in zip(waiting, answers, strict=True):
-                batch.add(found, key)
+                batch.add(found, keys[key])
         self._meters.looked_up(batch.tally)
         return {"homes": batch.homes, "unknown": batch.unknown, "unavailable": batch.unavailable}
 
@@ -124,8 +131,9 @@ def source_of(fresh: object, confirmed: object) -> Source:
     return Source.FRESH if fresh else Source.TIERS
 
 
-def _asked(form: object) -> tuple[list[str], Source]:
-    """The keys of a batch, each once, and whom to ask. Raises InvalidKeyError, ValueError."""
+def _asked(form: object, spelling: KeySpelling) -> tuple[dict[str, str], Source]:
+    """The stored keys of a batch with those that were asked for, and whom to ask. Raises InvalidKeyError,
+    ValueError."""
     match form:
         case {"keys": list() as texts, **rest}:
             source = source_of(rest.get("fresh", False), rest.get("confirmed", False))
@@ -133,12 +141,13 @@ def _asked(form: object) -> tuple[list[str], Source]:
             raise ValueError("the body is no object with a list `keys`")
     if len(texts) > MAX_BATCH_KEYS:
         raise ValueError(f"{len(texts)} keys are asked for; at most {MAX_BATCH_KEYS} at once")
-    keys: dict[str, None] = {}
+    keys: dict[str, str] = {}
     for place, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"keys[{place}] is no text")
         try:
-            keys[parse_key(text)] = None
+            asked = spelling.parse(text)
+            keys[spelling.admit(asked)] = asked
         except InvalidKeyError as error:
             raise InvalidKeyError(f"keys[{place}]: {error}") from None
-    return list(keys), source
+    return keys, source

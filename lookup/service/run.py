@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from lookup.changes import ChangeFollower, FlagListener
+from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placement import ShareLimits
 from lookup.placer import PlacementPlan
 from lookup.ports import FeedingStore, SharedCache
@@ -42,12 +43,14 @@ async def running(
     plan: PlacementPlan = NO_PLAN,
     shared: SharedCache | None = None,
     relay: Relay | None = None,
+    spelling: KeySpelling = AS_THEY_ARE,
 ) -> AsyncIterator[int]:
     """The service inside the block; its value is the port (`port` 0: any free one). Raises OSError.
 
     plan     where new users may live
     shared   a cache between memory and the store
     relay    run inside the block, for a store that needs one
+    spelling of the keys in the store
     """
     random = Random()
     resolver = build_resolver(store, settings, random, shared)
@@ -61,10 +64,10 @@ async def running(
         random=random,
     )
     meters = ServiceMeters(lambda: time.time() - follower.fresh_as_of_s)
-    cells = CellAnswers(store, plan, time.time)
+    cells = CellAnswers(store, plan, time.time, spelling)
     service = Service(
-        KeyAnswers(resolver, store, meters, time.time),
-        TruthAnswers(store, store, cells, time.time),
+        KeyAnswers(resolver, store, meters, time.time, spelling),
+        TruthAnswers(store, store, cells, time.time, spelling),
         cells,
         Streams(store, meters),
         tokens,

@@ -8,7 +8,7 @@ from typing import Final
 
 from lookup.assignment import NO_EPOCH
 from lookup.flags import Flag
-from lookup.keys import parse_key
+from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.ports import ChangeFeed, Store
 from lookup.service.cells import CellAnswers
 from lookup.service.forms import MAX_BATCH_KEYS, Json, flag_form, history_form, record_form, record_of
@@ -22,8 +22,14 @@ class TruthAnswers:
     """Raises ValueError for what is not as it should be, else what store and feed raise."""
 
     def __init__(
-        self, store: Store, feed: ChangeFeed, cells: CellAnswers, clock: Callable[[], float]
+        self,
+        store: Store,
+        feed: ChangeFeed,
+        cells: CellAnswers,
+        clock: Callable[[], float],
+        spelling: KeySpelling = AS_THEY_ARE,
     ) -> None:
+        self._spelling = spelling
         self._store = store
         self._cells = cells
         self._feed = feed
@@ -35,7 +41,7 @@ class TruthAnswers:
             case dict() if "cell" not in form:
                 return await self._cells.place(text, form)
             case {"cell": str() as cell, "jurisdiction": str() as jurisdiction}:
-                key = parse_key(text)
+                key = self._spelling.admit(text)
                 _check_names(cell, jurisdiction)
                 return record_form(await place(self._store, key, cell, jurisdiction, self._clock()))
         raise ValueError("the body is no object with the texts `jurisdiction` and, if need be, `cell`")
@@ -47,7 +53,8 @@ class TruthAnswers:
                 record = record_of(home)
             case _:
                 raise ValueError("the body is no object with `home` and `expected_epoch`")
-        if record.key != parse_key(text):
+        record.key = self._spelling.admit(record.key)
+        if record.key != self._spelling.admit(text):
             raise ValueError("the home's key is not the one in the path")
         _check_names(record.cell, record.jurisdiction)
         await self._store.compare_and_set(record, NO_EPOCH if expected is None else expected)
@@ -61,7 +68,7 @@ class TruthAnswers:
             case _:
                 raise ValueError(f"the body is no object with a list `homes` of at most {MAX_BATCH_KEYS}")
         for record in records:
-            parse_key(record.key)
+            record.key = self._spelling.admit(record.key)
             _check_names(record.cell, record.jurisdiction)
         return {"written": await self._store.load(records)}
 

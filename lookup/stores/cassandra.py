@@ -18,6 +18,7 @@ from lookup.assignment import NO_EPOCH, Alias, Assignment, check_epoch
 from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
 from lookup.flags import Flag, FlagRecord
+from lookup.key_mark import NO_CELL
 from lookup.outbox import Intent, Publisher
 from lookup.ports import EpochConflictError, StoreUnavailableError
 from lookup.stores.cassandra_aliases import Aliases, insist_on_home
@@ -139,7 +140,8 @@ class CassandraStore:
 
     async def count_by_cell(self) -> Mapping[str, int]:
         """ports.Store.count_by_cell; reads the whole table."""
-        return await self._homes.count_by_cell()
+        counts = await self._homes.count_by_cell()
+        return {cell: users for cell, users in counts.items() if cell != NO_CELL}
 
     async def flags(self) -> Mapping[str, FlagRecord]:
         """ports.Store.flags."""

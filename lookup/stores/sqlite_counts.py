@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from lookup.key_mark import NO_CELL
 from lookup.stores.sqlite_file import writing
 
 _TABLE: Final = "home_count"
@@ -27,7 +28,8 @@ def keep_counts(connection: sqlite3.Connection) -> None:
 
 def count_by_cell(connection: sqlite3.Connection) -> dict[str, int]:
     """How many keys each cell is home to."""
-    return dict(connection.execute(f"SELECT cell, users FROM {_TABLE} WHERE users > 0"))
+    rows = connection.execute(f"SELECT cell, users FROM {_TABLE} WHERE users > 0 AND cell <> ?", (NO_CELL,))
+    return dict(rows)
 
 
 def arrived(connection: sqlite3.Connection, cell: str, users: int) -> None:

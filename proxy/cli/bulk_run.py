@@ -32,7 +32,7 @@ from proxy.cli.move_options import MoveChoices
 from proxy.cli.moving import holder
 from proxy.cli.store import with_database
 from proxy.cli.user_move import find_cell
-from proxy.wiring import placement_plan
+from proxy.wiring import key_spelling, placement_plan
 
 if TYPE_CHECKING:
     from lookup.database import Database
@@ -96,7 +96,7 @@ class _Run:
         plan = placement_plan(self._settings)
         targets = Targets(plan, self._bulk.targets or None, errand.leaving, users_of, closed)
         if self._bulk.dry_run:
-            found = await preview(store, store, targets, order, errand.wishes(store))
+            found = await preview(store, store, targets, order, self._wishes(store))
             return Foresight(order.operation, found)
         await self._tell_what_begins(store, order)
         total = min(errand.count(users_of), errand.most or sys.maxsize)
@@ -141,7 +141,7 @@ class _Run:
 
     async def _until_over(self, mover: BulkMover, store: Database) -> tuple[Outcome, int]:
         """What came of it, and how many moves were left open by a second Ctrl-C."""
-        running = asyncio.ensure_future(mover.run(self._errand.wishes(store)))
+        running = asyncio.ensure_future(mover.run(self._wishes(store)))
 
         def interrupted() -> None:
             if mover.is_stopping:
@@ -156,6 +156,11 @@ class _Run:
                 return await running, 0
             except asyncio.CancelledError:
                 return Outcome(Stop.ASKED), len(await mover.left_open())
+
+    async def _wishes(self, store: Database) -> AsyncIterator[Wish]:
+        spelling = key_spelling(self._settings)
+        async for wish in self._errand.wishes(store):
+            yield Wish(spelling.admit(wish.key), wish.target)
 
     def _order(self, operation: str) -> BulkOrder:
         choices, bulk = self._choices, self._bulk

@@ -65,11 +65,13 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     if not path.startswith("/"):
         raise UsageMistakeError(f"{path!r} is no path", "write e.g. --path /orders")
     from proxy.cli.explanation import Question
-    from proxy.cli.store import with_store
+    from proxy.cli.store import as_stored, with_store
 
     text = sys.stdin.read().strip() if token == "-" else token
     if not text.isascii():
         raise UsageMistakeError("the token is not ASCII text", "give the token as the client sends it")
+    if named:
+        as_stored(settings, named)
     question = Question(named, text, method.upper(), path)
     told = with_store(settings, lambda store: _walk(settings, store, question))
     if told.key and named and told.key != named:
@@ -89,14 +91,14 @@ async def _walk(settings: Settings, store: FeedingStore, question: Question) -> 
 
 
 def _named_key(key: str, token: str) -> str:
-    from lookup.keys import InvalidKeyError, parse_key
+    from lookup.keys import InvalidKeyError, is_hash, parse_key
 
     if not key and not token:
         raise UsageMistakeError("whose requests?", "name a user, e.g. user:42, or give --token")
     if key.isalnum():
         raise UsageMistakeError(f"{key!r} has no kind", f"did you mean `user:{key}`?")
     try:
-        return parse_key(key) if key else ""
+        return key if not key or is_hash(key) else parse_key(key)
     except InvalidKeyError as error:
         raise UsageMistakeError(str(error), "e.g. homecell explain user:42") from error
 

@@ -97,6 +97,7 @@ class Walk:
         self._store = store
         self._question = question
         self._now_s = now_s
+        self._spelling = wiring.key_spelling(settings)
         self._safe = question.method.encode() in SAFE_METHODS
 
     async def explain(self) -> Explanation:
@@ -105,8 +106,8 @@ class Walk:
         found = self._identify() if route is not None else None
         if route is None or found is None:
             return self.told
-        key, hint = found
-        self.told.key = key
+        self.told.key, hint = found
+        key = self._stored_key()
         resolution = await self._resolve(key, hint)
         if not self._claim_suffices(resolution):
             resolution = await self._resolve(key, None)
@@ -147,6 +148,13 @@ class Walk:
         self.told.passes("identify", answer.key, f"{SOURCE_LABELS[answer.source]} token, {until}")
         return answer.key, answer.hint
 
+    def _stored_key(self) -> str:
+        """From here on the key is what the store has."""
+        key = self._spelling.admit(self.told.key)
+        if key != self.told.key:
+            self.told.passes("key", f"kept as {key}", "lookup.key_hash")
+        return key
+
     async def _resolve(self, key: str, hint: Hint | None) -> Resolution:
         """By the resolver of the proxy, fed by the change feed as in a worker that just started."""
         settings = wiring.lookup_settings(self._settings)
@@ -185,7 +193,7 @@ class Walk:
         if resolution.outcome == Outcome.UNAVAILABLE:
             self.told.ends("lookup", "no tier answered in time", "lookup", errors.LOOKUP_UNAVAILABLE)
             return None
-        if resolution.key != self.told.key:
+        if resolution.key != self._spelling.admit(self.told.key):
             says = f"{self.told.key} names {resolution.key}, and is at home where that is"
             self.told.passes("alias", says, "homecell users alias")
         record = (await self._store.read([resolution.key])).get(resolution.key)

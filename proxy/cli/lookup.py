@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,15 +76,18 @@ def command(config_file: Path | None) -> None:
 
 
 async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
+    from lookup.key_mark import insist_on_spelling
     from lookup.service.run import running
     from proxy.tiers import open_tiers
-    from proxy.wiring import lookup_settings, placement_plan
+    from proxy.wiring import key_spelling, lookup_settings, placement_plan
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     tiers = open_tiers(settings)
     try:
+        spelling = key_spelling(settings)
+        await insist_on_spelling(tiers.store, spelling, time.time())
         await tiers.store.flags()  # a store that can't be used is told of now, not by each answer
         service = running(
             tiers.store,
@@ -94,6 +98,7 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
             plan=placement_plan(settings),
             shared=tiers.shared,
             relay=tiers.relay,
+            spelling=spelling,
         )
         async with service as port:
             click.echo(f"The lookup service listens on http://{listen.host}:{port}", err=True)

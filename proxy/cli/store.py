@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lookup.key_mark import insist_on_spelling
+from lookup.keys import InvalidKeyError
 from lookup.ports import StoreUnavailableError, StoreUnusableError
 from proxy.cli.answers import UnreachableError, UsageMistakeError
 
@@ -17,13 +20,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def as_stored(settings: Settings, key: str) -> str:
+    """The key as the config's store spells it; ends the command when it is a hash and the store has none."""
+    from proxy.wiring import key_spelling
+
+    try:
+        return key_spelling(settings).admit(key)
+    except InvalidKeyError as error:
+        raise UsageMistakeError(str(error), "e.g. user:42") from error
+    except StoreUnavailableError as error:
+        raise unreachable(error) from error
+
+
 def with_store(settings: Settings, work: Callable[[FeedingStore], Awaitable[T]]) -> T:
     """What `work` makes of the store, of whatever kind it is."""
     from proxy.tiers import open_tiers
+    from proxy.wiring import key_spelling
 
     async def run() -> T:
         tiers = open_tiers(settings)
         try:
+            await insist_on_spelling(tiers.store, key_spelling(settings), time.time())
             return await work(tiers.store)
         finally:
             await tiers.close()
@@ -34,6 +51,7 @@ def with_store(settings: Settings, work: Callable[[FeedingStore], Awaitable[T]])
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """What `work` makes of the database; a lookup service is none, which ends the command."""
     from proxy.tiers import open_tiers
+    from proxy.wiring import key_spelling
 
     insist_on_database(settings)
 
@@ -41,6 +59,7 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
         tiers = open_tiers(settings)
         try:
             assert tiers.database is not None, "the config names one"
+            await insist_on_spelling(tiers.database, key_spelling(settings), time.time())
             return await work(tiers.database)
         finally:
             await tiers.close()

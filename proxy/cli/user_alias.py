@@ -39,19 +39,20 @@ def alias_user(config_file: Path | None, key: str, home: str | None, remove: boo
       3  the store cannot be reached; asking again tells
     """
     from lookup.aliases import AliasRefusedError, name_home
-    from proxy.cli.store import with_database
+    from proxy.cli.store import as_stored, with_database
 
     if remove is (home is not None):
         raise UsageMistakeError("whom shall the key name?", "give HOME, e.g. user:42, or --remove")
     settings = load_settings(config_file)
+    named, named_home = as_stored(settings, key), as_stored(settings, home) if home else ""
     try:
-        alias = with_database(settings, lambda store: name_home(store, key, home or "", time.time()))
+        alias = with_database(settings, lambda store: name_home(store, named, named_home, time.time()))
     except AliasRefusedError as refusal:
         click.echo(str(refusal), err=True)
         end(NO)
     if as_json:
         say_json(asdict(alias))
     elif alias.home:
-        click.echo(f"{key} names {alias.home} (epoch {alias.epoch})")
+        click.echo(f"{key} names {home} (epoch {alias.epoch})")
     else:
         click.echo(f"{key} names nobody any more (epoch {alias.epoch})")

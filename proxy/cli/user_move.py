@@ -27,15 +27,15 @@ _OPERATION_BYTES: Final = 8
 
 
 class UserKey(click.ParamType[str, str]):
-    """A routing key, as `user:42`."""
+    """A routing key, as `user:42`, or the hash of one; `as_stored` makes of it what the store has."""
 
     name = "user"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from lookup.keys import InvalidKeyError, parse_key
+        from lookup.keys import InvalidKeyError, is_hash, parse_key
 
         try:
-            return parse_key(str(value))
+            return str(value) if is_hash(str(value)) else parse_key(str(value))
         except InvalidKeyError as error:
             self.fail(str(error), param, ctx)
 
@@ -74,9 +74,12 @@ def move_user(
       2  wrong usage, nothing was begun
       3  the store cannot be reached; the move stays open
     """
+    from proxy.cli.store import as_stored
+
     choices.insist_on_clear_copying()
     settings = load_settings(config_file)
     cell = find_cell(settings, target)
+    user = as_stored(settings, user)
     order = _order(operation or secrets.token_hex(_OPERATION_BYTES), user, target, choices)
     _insist_on_welcome(settings, order, cell)
     move = drive(settings, choices.waits, as_json, lambda mover: _begin_and_drive(mover, order))

@@ -70,15 +70,18 @@ def place_user(
       2  wrong usage
       3  the store cannot be reached; placing the user again tells
     """
+    from proxy.cli.store import as_stored
+
     settings = load_settings(config_file)
+    key = as_stored(settings, user)
     if cell_name:
-        record = _place_there(settings, user, cell_name, jurisdiction, tenant)
+        record = _place_there(settings, key, cell_name, jurisdiction, tenant)
     else:
-        record = _place_anywhere(settings, user, jurisdiction, tenant)
+        record = _place_anywhere(settings, key, jurisdiction, tenant)
     if as_json:
         say_json({**asdict(record), "state": record.state.name.lower()})
     else:
-        named = user if record.key == user else f"{user} names {record.key}, which"
+        named = user if record.key == key else f"{user} names {record.key}, which"
         click.echo(f"{named} is at home in {record.cell} (epoch {record.epoch})")
     end(OK if cell_name in ("", record.cell) else NO)
 

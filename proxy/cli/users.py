@@ -61,10 +61,11 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
       1  the user has no home
       3  the store cannot be reached
     """
-    from proxy.cli.store import with_database
+    from proxy.cli.store import as_stored, with_database
 
     settings = load_settings(config_file)
-    record, moves = with_database(settings, lambda store: _read(store, user))
+    key = as_stored(settings, user)
+    record, moves = with_database(settings, lambda store: _read(store, key))
     move = next((move for move in moves if not move.is_over), None)
     if record is None:
         click.echo(f"{user} has no home", err=True)
@@ -72,13 +73,16 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
     if as_json:
         say_json({**_facts(record), "move": document(move) if move else None})
         return
-    if record.key != user:
+    if key != user:
+        click.echo(f"{user} is kept as {key}")
+    if record.key != key:
         click.echo(f"{user} names {record.key}")
+    name = user if record.key == key else record.key
     click.echo(
-        f"{record.key} is at home in {record.cell}, under the law of {record.jurisdiction}, "
+        f"{name} is at home in {record.cell}, under the law of {record.jurisdiction}, "
         f"epoch {record.epoch} since {moment(record.updated_at_s)}"
     )
-    names = [alias.key for alias in record.aliases if alias.key != user]
+    names = [alias.key for alias in record.aliases if alias.key != key]
     if names:
         click.echo(f"named by {', '.join(sorted(names))}")
     if move is not None:
@@ -110,12 +114,13 @@ def show_history(config_file: Path | None, user: str, as_json: bool) -> None:
       1  the user has no home
       3  the store cannot be reached
     """
-    from proxy.cli.store import with_database
+    from proxy.cli.store import as_stored, with_database
 
     settings = load_settings(config_file)
+    key = as_stored(settings, user)
 
     async def read(store: Database) -> tuple[list[Assignment], list[Move]]:
-        return list(await store.past(user)), list(await store.moves_of(user))
+        return list(await store.past(key)), list(await store.moves_of(key))
 
     past, moves = with_database(settings, read)
     if as_json:

@@ -42,6 +42,15 @@ class Store(Section):
         return self.url or str(self.path)
 
 
+class KeyHash(Section):
+    """Keys (`user:42`) leave this program as keyed hashes: to store, caches, feed, snapshots, backups."""
+
+    secret_file: FilePath = Field(
+        description="File with the secret, the same for every edge and service of a store. Make one: "
+        "`openssl rand -hex 32 > FILE`, and keep a copy: without it nobody can be found any more."
+    )
+
+
 class Lookup(Section):
     """How the home of a key is found and how long an answer is kept."""
 
@@ -73,6 +82,11 @@ class Lookup(Section):
     unknown_ttl_s: Seconds = Field(
         default=5,
         description="How long an unknown key stays unknown. Default: short, because a new user is waiting.",
+    )
+    key_hash: KeyHash | None = Field(
+        default=None,
+        description="Hash keys before they leave this program. Only for a store that is begun so. Default: "
+        "keys stay as they are.",
     )
     watch_keys: int = Field(
         default=5,

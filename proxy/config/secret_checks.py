@@ -27,6 +27,8 @@ def check_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: lis
     mistakes += _duplicate_ids(config, ("routing_cookie", "keys"))
     for path in config.keys(("routing_cookie", "keys")):
         _check_secret(config, (*path, "secret_file"), mistakes, warnings)
+    if config.get(("lookup", "key_hash")) is not None:
+        _check_secret(config, ("lookup", "key_hash", "secret_file"), mistakes, warnings)
     _check_jwks(config, mistakes, warnings)
     _check_names(config, mistakes)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lookup.assignment import NO_EPOCH
-from lookup.keys import InvalidKeyError, user_key
+from lookup.keys import AS_THEY_ARE, InvalidKeyError, KeySpelling, user_key
 from lookup.resolution import Hint
 from proxy.rooms.faults import Fault
 
@@ -21,6 +21,7 @@ class ClaimRules:
 
     issuer, audience  exact text of `iss`, and of `aud` or one of its items
     leeway_s          by how much the issuer's clock may differ from ours
+    spelling          of the user's key from here on
     """
 
     issuer: str
@@ -29,6 +30,7 @@ class ClaimRules:
     user: str = "sub"
     cell: str = "home_cell"
     epoch: str = "home_epoch"
+    spelling: KeySpelling = AS_THEY_ARE
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ def read_claims(payload: dict[str, object], rules: ClaimRules, now_s: float) -> 
     if key is None:
         return Fault.TOKEN_USER
     hint = _hint(payload.get(rules.cell), payload.get(rules.epoch, NO_EPOCH), issued_at_s)
+    key = rules.spelling.stored(key)
     return Claims(key, hint, max(not_before_s, issued_at_s) - rules.leeway_s, expires_at_s + rules.leeway_s)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from lookup.keys import AS_THEY_ARE, KeySpelling, is_hash
 from lookup.resolution import Hint
 from proxy.rooms.canonical import decode_base64url, encode_base64url
 from proxy.rooms.faults import Fault
@@ -64,10 +65,17 @@ class RoutingCookies:
     """Issues and checks routing cookies. The first key signs, every key verifies.
 
     To rotate: add the new key last everywhere, then move it first, and drop the old one a lifetime later.
-    `secure` is set where clients reach this edge by https.
+    `secure` is set where clients reach this edge by https. `spelling` is that of the keys in the cookies.
     """
 
-    def __init__(self, name: str, keys: tuple[CookieKey, ...], lifetime_s: int, secure: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        keys: tuple[CookieKey, ...],
+        lifetime_s: int,
+        secure: bool,
+        spelling: KeySpelling = AS_THEY_ARE,
+    ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} cannot be a cookie's name (RFC 6265, section 4.1.1)")
         if len({key.id for key in keys}) != len(keys) or not keys:
@@ -76,6 +84,7 @@ class RoutingCookies:
         self._signer = keys[0]
         self._secrets = {key.id.encode(): key.secret for key in keys}
         self._lifetime_s = lifetime_s
+        self._spelling = spelling
         only_https = "; Secure" if secure else ""
         self._attributes = f"; Max-Age={lifetime_s}; Path=/; HttpOnly; SameSite=Lax{only_https}".encode()
 
@@ -100,8 +109,10 @@ class RoutingCookies:
         if not hmac.compare_digest(_signature(secret, value[: value.rindex(b".")]), parts[3]):
             return Fault.COOKIE_SIGNATURE
         claim = _read_body(parts[2])
-        if claim is None:
+        if claim is None or (is_hash(claim.key) and not self._spelling.is_hashed):
             return Fault.COOKIE_FORM
+        if self._spelling.is_hashed:  # one that was issued before keys were hashed has the key as it is
+            claim = RoutingClaim(self._spelling.stored(claim.key), claim.hint, claim.expires_at_s)
         return claim if now_s < claim.expires_at_s else Fault.COOKIE_EXPIRED
 
 
