@@ -133,6 +133,7 @@ class RunningEdge:
 
     def _chores(self) -> None:
         edge = self._edge
+        edge.meters.publish()
         if self._ticks % _LOG_FLUSH_TICKS == 0:
             edge.access_log.flush()
             if self._follower.fresh_as_of_s > 0.0:
@@ -198,6 +199,7 @@ class RunningEdge:
             link.pool.close_idle()
         await self._tiers.close()
         self._edge.access_log.close()
+        self._edge.meters.publish()
 
     async def _end_lease(self) -> None:
         if self._keeper is not None:

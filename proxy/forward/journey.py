@@ -27,6 +27,9 @@ from proxy.wire.request_head import RequestHead
 
 _NO_LINES: Final[list[bytes]] = []
 _NO_TIER: Final = -1
+_FOUND: Final = Outcome.FOUND
+_UNKNOWN: Final = Outcome.UNKNOWN
+_MOVING: Final = State.MOVING
 _NO_COOKIE_TIERS: Final = (Tier.CLAIM, Tier.STALE)
 
 
@@ -119,8 +122,8 @@ class Journey(RequestFlow):
 
     def _permit(self, resolution: Resolution) -> None:
         self.resolution = resolution
-        if resolution.outcome != Outcome.FOUND:
-            if resolution.outcome == Outcome.UNKNOWN:
+        if resolution.outcome is not _FOUND:
+            if resolution.outcome is _UNKNOWN:
                 self.withheld = False
                 self.refuse(errors.UNKNOWN_HOME, "")
             else:
@@ -140,7 +143,7 @@ class Journey(RequestFlow):
         link.meter.enter()
         if link.name in snapshot.down:
             self.degrade(errors.CELL_DOWN, "")
-        elif resolution.state == State.MOVING and not self.head.safe:
+        elif resolution.state is _MOVING and not self.head.safe:
             self.refuse(errors.MOVING, "")
         else:
             self.depart(link, False)

@@ -1,21 +1,25 @@
-"""A worker counts here: plain integer additions in its own row of shared memory (HOT: on every request).
+"""A worker counts here: plain integer additions in a list (HOT: on every request), published now and then.
 
-Only the owner of a row writes to it, so no lock is needed; who reads may see counters a few additions apart.
-No call raises for a value it does not know: such a status or slug is counted as "other".
+Published means copied to the worker's own row of shared memory; adding there would take twice the time. Only
+the owner of a row writes to it, so no lock is needed. No call raises for a value it does not know: such a
+status or slug is counted as "other".
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from typing import Final
 
 from lookup.resolution import OUTCOME_LABELS
 from proxy.observe.layout import (
     ATTEMPT_FAILURES,
+    CELL_WIDTH,
     COMPARED,
     CONNECTIONS,
     FALLBACKS,
     FEED_SEEN_MS,
+    FIXED_WIDTH,
     FLAG,
     HEDGES,
     IN_FLIGHT,
@@ -49,44 +53,52 @@ _UNKNOWN: Final = 3
 class CellMeter:
     """The counters of one cell."""
 
-    __slots__ = ("_in_flight", "_row", "_start")
+    __slots__ = ("_counts", "_in_flight", "_start", "changed")
 
-    def __init__(self, row: memoryview, start: int) -> None:
-        self._row: memoryview = row
+    def __init__(self, counts: list[int], start: int) -> None:
+        self._counts = counts
         self._start: int = start
         self._in_flight: int = start + IN_FLIGHT
+        self.changed = False
 
     def enter(self) -> None:
         """A request for this cell begins; exactly one `leave` follows."""
-        self._row[self._in_flight] += 1
+        self._counts[self._in_flight] += 1
+        self.changed = True
 
     def leave(self) -> None:
         """The request ended, however it ended."""
-        self._row[self._in_flight] -= 1
+        self._counts[self._in_flight] -= 1
+        self.changed = True
 
     def reply(self, status: int, seconds: float) -> None:
         """The client was answered with `status`, `seconds` after its request began."""
-        row = self._row
+        counts = self._counts
         start = self._start
-        row[start + (REPLY_PLACES[status] if 0 <= status < 600 else REPLY_OTHER)] += 1
-        row[start + REQUEST_BUCKETS + bisect_left(REQUEST_BOUNDS_S, seconds)] += 1
-        row[start + REQUEST_NS] += int(seconds * _NS_PER_S)
+        counts[start + (REPLY_PLACES[status] if 0 <= status < 600 else REPLY_OTHER)] += 1
+        counts[start + REQUEST_BUCKETS + bisect_left(REQUEST_BOUNDS_S, seconds)] += 1
+        counts[start + REQUEST_NS] += int(seconds * _NS_PER_S)
+        self.changed = True
 
     def fallback(self, reason: str) -> None:
         """A degraded answer was given in place of this cell's; `reason` is a Problem.slug."""
-        self._row[self._start + FALLBACKS + SLUG_INDEX.get(reason, SLUG_OTHER)] += 1
+        self._counts[self._start + FALLBACKS + SLUG_INDEX.get(reason, SLUG_OTHER)] += 1
+        self.changed = True
 
     def attempt_failed(self) -> None:
         """An exchange with the cell failed (whether or not it is tried again)."""
-        self._row[self._start + ATTEMPT_FAILURES] += 1
+        self._counts[self._start + ATTEMPT_FAILURES] += 1
+        self.changed = True
 
     def retry(self) -> None:
         """A request is sent to the cell once more."""
-        self._row[self._start + RETRIES] += 1
+        self._counts[self._start + RETRIES] += 1
+        self.changed = True
 
     def flag(self, down: bool, unknown: bool = False) -> None:
         """The flag that this worker now applies to the cell; of an unknown one that it is unknown."""
-        self._row[self._start + FLAG] = _UNKNOWN if unknown else _DOWN if down else _SERVING
+        self._counts[self._start + FLAG] = _UNKNOWN if unknown else _DOWN if down else _SERVING
+        self.changed = True
 
 
 class Meters:
@@ -95,53 +107,68 @@ class Meters:
     `row` is a writable memoryview of format "q" with `layout.row_length(cells)` items; raises ValueError when
     its length fits no inventory.
 
+    What is counted stands in the row after the next `publish`, which the worker calls ten times a second and
+    at its end; one that is killed takes the last tenth of a second with it.
+
     cells  one CellMeter per cell, by `Cell.index`
     none   for requests that never got a cell (label cell="none")
     """
 
-    __slots__ = ("_row", "cells", "none")
+    __slots__ = ("_counts", "_row", "cells", "none")
 
     def __init__(self, row: memoryview) -> None:
         count = cells_in(len(row))
         self._row: memoryview = row
-        self.cells: list[CellMeter] = [CellMeter(row, cell_start(index)) for index in range(count)]
-        self.none: CellMeter = CellMeter(row, cell_start(count))
+        self._counts: list[int] = row.tolist()
+        self.cells: list[CellMeter] = [CellMeter(self._counts, cell_start(index)) for index in range(count)]
+        self.none: CellMeter = CellMeter(self._counts, cell_start(count))
+
+    def publish(self) -> None:
+        """Copy what has changed to the row."""
+        row, counts = self._row, self._counts
+        row[:FIXED_WIDTH] = memoryview(array("q", counts[:FIXED_WIDTH]))
+        for index in range(len(self.cells) + 1):
+            meter = self.cells[index] if index < len(self.cells) else self.none
+            if meter.changed:
+                meter.changed = False
+                start = cell_start(index)
+                row[start : start + CELL_WIDTH] = memoryview(array("q", counts[start : start + CELL_WIDTH]))
 
     def lookup(self, tier: int, outcome: int, seconds: float) -> None:
         """The resolver answered from `tier` (a Tier) with `outcome` (an Outcome) within `seconds`."""
-        row = self._row
-        row[LOOKUPS + tier * _OUTCOME_COUNT + outcome] += 1
-        row[LOOKUP_BUCKETS + tier * LOOKUP_BUCKET_COUNT + bisect_left(LOOKUP_BOUNDS_S, seconds)] += 1
-        row[LOOKUP_NS + tier] += int(seconds * _NS_PER_S)
+        counts = self._counts
+        counts[LOOKUPS + tier * _OUTCOME_COUNT + outcome] += 1
+        counts[LOOKUP_BUCKETS + tier * LOOKUP_BUCKET_COUNT + bisect_left(LOOKUP_BOUNDS_S, seconds)] += 1
+        counts[LOOKUP_NS + tier] += int(seconds * _NS_PER_S)
 
     def hedged(self, tier: int) -> None:
         """A reading of `tier` was late and raced by the next tier."""
-        self._row[HEDGES + tier] += 1
+        self._counts[HEDGES + tier] += 1
 
     def compared(self, tier: int) -> None:
         """An answer that `tier` would give was compared with the store."""
-        self._row[COMPARED + tier] += 1
+        self._counts[COMPARED + tier] += 1
 
     def misrouted(self, tier: int) -> None:
         """It was another one than the store's for longer than allowed."""
-        self._row[MISROUTES + tier] += 1
+        self._counts[MISROUTES + tier] += 1
 
     def refused(self, slug: str) -> None:
         """A request was refused with the problem of this slug."""
-        self._row[REFUSALS + SLUG_INDEX.get(slug, SLUG_OTHER)] += 1
+        self._counts[REFUSALS + SLUG_INDEX.get(slug, SLUG_OTHER)] += 1
 
     def connected(self) -> None:
         """A client connected; exactly one `disconnected` follows."""
-        self._row[CONNECTIONS] += 1
+        self._counts[CONNECTIONS] += 1
 
     def disconnected(self) -> None:
         """A client's connection ended."""
-        self._row[CONNECTIONS] -= 1
+        self._counts[CONNECTIONS] -= 1
 
     def log_dropped(self, lines: int) -> None:
         """`lines` lines of the access log could not be written and are lost."""
-        self._row[LOG_DROPPED] += lines
+        self._counts[LOG_DROPPED] += lines
 
     def feed_seen(self, now_s: float) -> None:
         """Flags and moved keys are known as of `now_s` (Unix seconds): the feed gave a sign of life."""
-        self._row[FEED_SEEN_MS] = int(now_s * 1000.0)
+        self._counts[FEED_SEEN_MS] = int(now_s * 1000.0)

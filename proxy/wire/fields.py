@@ -68,8 +68,9 @@ class FieldKinds(dict[bytes, int]):
 
 
 def without_line(block: bytes, name: bytes, value: bytes) -> bytes:
-    """A block of field lines (with a CRLF before the first and after each) without this line of it."""
-    return block.replace(b"\r\n%b:%b\r\n" % (name, value), b"\r\n", 1)
+    """A block of field lines (a CRLF before the first and after each) without the last such line of it."""
+    before, _, after = block.rpartition(b"".join((b"\r\n", name, b":", value, b"\r\n")))
+    return b"\r\n".join((before, after))
 
 
 def without_lines_named(block: bytes, name: bytes) -> bytes:

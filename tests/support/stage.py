@@ -243,6 +243,7 @@ class Stage:
     def counted(self, counter: int, cell: str) -> int:
         """One of the counters in a cell's block of the row; "" is the block of requests that got no cell."""
         index = list(self.cells).index(cell) if cell else len(self.cells)
+        self.edge.meters.publish()
         return self.row[layout.cell_start(index) + counter]
 
     def log(self) -> list[LogLine]:

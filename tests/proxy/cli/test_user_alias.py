@@ -51,7 +51,9 @@ def test_what_can_not_be_named_is_refused_with_the_reason(homecell: Homecell) ->
     assert homecell("users", "alias", MAIL, "user:1", "--remove").exit_code == 2
 
 
-def test_placing_and_moving_a_name_is_placing_and_moving_the_user_behind_it(homecell: Homecell, site: Site) -> None:
+def test_placing_and_moving_a_name_is_placing_and_moving_the_user_behind_it(
+    homecell: Homecell, site: Site
+) -> None:
     site.spoil(EU_2)
     homecell("users", "alias", MAIL, "user:1")
     placed = homecell("users", "place", MAIL, "--cell", "eu-1")

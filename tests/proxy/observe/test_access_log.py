@@ -184,9 +184,11 @@ def test_a_pipe_that_nobody_reads_costs_whole_lines_and_never_waits(tmp_path: Pa
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    log = AccessLog(str(pipe), "edge", 0, Meters(row))
+    meters = Meters(row)
+    log = AccessLog(str(pipe), "edge", 0, meters)
     for number in range(100 * BATCH):
         log.note(record(request_id=b"%d" % number))
+    meters.publish()
     dropped = row[layout.LOG_DROPPED]
     assert 0 < dropped < 100 * BATCH
     assert _ids(_read_all(reader)) == list(range(100 * BATCH - dropped))

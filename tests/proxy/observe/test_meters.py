@@ -49,6 +49,7 @@ def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
     meters.connected()
     meters.log_dropped(1)
     meters.feed_seen(1.0)
+    meters.publish()
     places = len([value for value in row.counters if value])
     by_cell = 8  # in flight, code, bucket, sum, fallback, failure, retry, flag
     assert places == 3 * by_cell + 5 * 3 + 5 + 5 + len(layout.SLUGS) + 3
@@ -59,6 +60,7 @@ def test_a_reply_is_counted_by_cell_and_status(row: Row) -> None:
     meters.cells[1].reply(200, 0.02)
     meters.cells[1].reply(200, 0.02)
     meters.none.reply(401, 0.0)
+    meters.publish()
     seen = scrape(row.counters.tolist())
     assert seen.value("homecell_requests_total", cell="us-1", code="200") == 2
     assert seen.value("homecell_requests_total", cell="none", code="401") == 1
@@ -81,14 +83,17 @@ def test_a_reply_is_counted_by_cell_and_status(row: Row) -> None:
 def test_a_status_that_is_not_counted_exactly_is_counted_by_its_class(
     row: Row, status: int, code: str
 ) -> None:
-    Meters(row.counters).cells[0].reply(status, 0.0)
+    meters = Meters(row.counters)
+    meters.cells[0].reply(status, 0.0)
+    meters.publish()
     assert scrape(row.counters.tolist()).value("homecell_requests_total", cell="eu-1", code=code) == 1
 
 
 def test_a_duration_falls_into_the_first_bucket_that_is_not_below_it(row: Row) -> None:
-    meter = Meters(row.counters).cells[0]
+    meters = Meters(row.counters)
     for seconds in (0.001, 0.0010001, 1000.0):
-        meter.reply(200, seconds)
+        meters.cells[0].reply(200, seconds)
+    meters.publish()
     seen = scrape(row.counters.tolist())
     assert seen.value("homecell_request_seconds_bucket", cell="eu-1", le="0.0005") == 0
     assert seen.value("homecell_request_seconds_bucket", cell="eu-1", le="0.001") == 1
@@ -103,6 +108,7 @@ def test_lookups_are_counted_by_tier_and_result(row: Row) -> None:
     meters = Meters(row.counters)
     meters.lookup(1, 0, 0.000001)
     meters.lookup(3, 1, 0.004)
+    meters.publish()
     seen = scrape(row.counters.tolist())
     assert seen.value("homecell_lookups_total", tier="memory", result="found") == 1
     assert seen.value("homecell_lookups_total", tier="store", result="unknown") == 1
@@ -115,6 +121,7 @@ def test_an_unknown_slug_is_counted_as_other(row: Row) -> None:
     meters = Meters(row.counters)
     meters.refused("no-such-problem")
     meters.cells[0].fallback("no-such-problem")
+    meters.publish()
     seen = scrape(row.counters.tolist())
     assert seen.value("homecell_refusals_total", reason="other") == 1
     assert seen.value("homecell_fallbacks_total", cell="eu-1", reason="other") == 1
@@ -130,6 +137,7 @@ def test_the_flag_that_workers_apply_is_exported_for_each_cell(row: Row) -> None
     meters = Meters(row.counters)
     meters.cells[0].flag(down=False)
     meters.cells[1].flag(down=True)
+    meters.publish()
     assert (row.flag(0), row.flag(1)) == ("serving", "down")
     seen = scrape(row.counters.tolist(), (frozenset({"serving"}), frozenset({"down"})))
     assert seen.value("homecell_cell_flag", cell="eu-1", flag="serving") == 1
@@ -137,6 +145,7 @@ def test_the_flag_that_workers_apply_is_exported_for_each_cell(row: Row) -> None
     assert seen.value("homecell_cell_flag", cell="us-1", flag="down") == 1
     assert seen.value("homecell_cell_flag", cell="us-1", flag="unknown") == 0
     meters.cells[0].flag(down=True, unknown=True)
+    meters.publish()
     assert row.flag(0) == "unknown"
 
 
@@ -144,8 +153,10 @@ def test_metrics_are_the_sum_over_the_workers() -> None:
     bank = RowBank(len(CELLS))
     rows = [bank.open_row(), bank.open_row()]
     for row in rows:
-        Meters(row.counters).cells[0].reply(200, 0.5)
-        Meters(row.counters).connected()
+        meters = Meters(row.counters)
+        meters.cells[0].reply(200, 0.5)
+        meters.connected()
+        meters.publish()
     seen = scrape(bank.totals())
     assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 2
     assert seen.value("homecell_request_seconds_sum", cell="eu-1") == 1.0
@@ -163,6 +174,7 @@ def test_what_a_dead_worker_counted_is_kept_and_its_levels_are_dropped() -> None
         meters.none.enter()
         meters.connected()
         meters.cells[0].reply(200, 0.5)
+        meters.publish()
     bank.retire(dead)
     seen = scrape(bank.totals())
     assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 2
@@ -176,12 +188,26 @@ def test_what_a_dead_worker_counted_is_kept_and_its_levels_are_dropped() -> None
 def test_a_row_is_shared_with_the_process_that_inherits_it(row: Row) -> None:
     program = (
         "import sys; from proxy.observe.meters import Meters; from proxy.observe.rows import Row\n"
-        "Meters(Row(int(sys.argv[1])).counters).cells[1].reply(204, 0.25)"
+        "meters = Meters(Row(int(sys.argv[1])).counters); meters.cells[1].reply(204, 0.25); meters.publish()"
     )
     subprocess.run(
         [sys.executable, "-c", program, str(row.descriptor)], pass_fds=[row.descriptor], check=True
     )
     assert scrape(row.counters.tolist()).value("homecell_requests_total", cell="us-1", code="204") == 1
+
+
+def test_what_is_counted_is_seen_when_it_is_published_and_goes_on_from_what_the_row_held(row: Row) -> None:
+    before = Meters(row.counters)
+    before.cells[1].reply(200, 0.5)
+    assert not any(row.counters)
+    before.publish()
+    after = Meters(row.counters)
+    after.cells[0].reply(200, 0.5)
+    after.cells[1].reply(200, 0.5)
+    after.publish()
+    seen = scrape(row.counters.tolist())
+    assert seen.value("homecell_requests_total", cell="us-1", code="200") == 2
+    assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 1
 
 
 def test_memory_of_another_length_is_no_row() -> None:
