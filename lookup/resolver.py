@@ -14,6 +14,7 @@ from typing import Final
 from lookup.aliases import ALWAYS_HOME, FREED, NAMES
 from lookup.assignment import NO_EPOCH, Alias, Assignment
 from lookup.flights import Flights
+from lookup.leases import LEASE_S
 from lookup.memory import RESTORED, Entry, Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT, LookupObserver
@@ -96,6 +97,17 @@ class Resolver:
             found = flight.answer or self._last_resort(key, hint, now_s, safe)
         self._observer.lookup(found.tier, found.outcome, self._loop.time() - begun_s)
         return found
+
+    def true_as_of_s(self, answer: Resolution, asked_s: float) -> float:
+        """Until when the truth surely was as answered to who asked at `asked_s` (both Unix seconds): what a
+        new credential may say. -inf: nobody knows, e.g. of an entry from before a gap in the feed."""
+        if answer.tier == _STORE:
+            return asked_s
+        if asked_s >= self._moved.fresh_until_s:
+            return -inf
+        if isinstance(answer, Entry) and answer.generation != self._memory.generation:
+            return -inf
+        return asked_s - LEASE_S  # as old may be what the feed said last
 
     def learn_change(self, record: Assignment, left_cell: str, now_s: float) -> None:
         """The feed says that the key's record is this now. A first placement overrules no claim."""
@@ -186,7 +198,7 @@ class Resolver:
         """No tier answered: what is known from before, to safe methods; the newer of memory and claim."""
         if not safe:
             return Resolution(_UNAVAILABLE, key, _STORE)
-        entry = self._known.find(key) or self._memory.home_named(key)
+        entry = self._known.find(key) or self._memory.home_named(key, now_s - self._hard_stale_s)
         if entry is not None and now_s - entry.loaded_at_s >= self._hard_stale_s:
             entry = None
         epoch = NO_EPOCH - 1 if entry is None else entry.epoch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
+from math import inf
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, State
@@ -188,7 +189,11 @@ class Journey(RequestFlow):
             return _NO_LINES
         if resolution.state == State.MOVING:  # a cell that is fenced at this epoch would let it pass
             return _NO_LINES
-        cookie = self.edge.cookies.set_cookie(resolution.key, resolution.cell, resolution.epoch, time.time())
+        asked_s = time.time() - (time.perf_counter() - self.started_s)
+        as_of_s = self.edge.resolver.true_as_of_s(resolution, asked_s)
+        if as_of_s == -inf:
+            return _NO_LINES
+        cookie = self.edge.cookies.set_cookie(resolution.key, resolution.cell, resolution.epoch, as_of_s)
         return [b"Set-Cookie: " + cookie]
 
     def refuse(self, problem: Problem, detail: str) -> None:

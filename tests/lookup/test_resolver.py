@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from random import Random
 
 import pytest
@@ -168,6 +169,21 @@ async def test_what_goes_into_the_shared_cache_says_when_it_was_asked_for() -> N
     await lookup.resolve("user:1", None, NOW_S + 7, safe=True)
     await settle()
     assert [record.read_at_s for record in shared.fills[0]] == [NOW_S + 7]
+
+
+@asynchronous
+async def test_a_credential_may_say_what_was_read_just_now_or_what_the_feed_vouches_for() -> None:
+    store = FakeStore(home("user:1"))
+    lookup = resolver(store)
+    read = await lookup.resolve("user:1", None, NOW_S, safe=True)
+    assert lookup.true_as_of_s(read, NOW_S) == NOW_S
+    remembered = await lookup.resolve("user:1", None, NOW_S, safe=True)
+    assert lookup.true_as_of_s(remembered, NOW_S) == -inf, "no feed"
+    lookup.believe_claims_until(NOW_S + 3)
+    assert lookup.true_as_of_s(remembered, NOW_S) == NOW_S - 3
+    lookup.lose_continuity()
+    lookup.believe_claims_until(NOW_S + 3)
+    assert lookup.true_as_of_s(remembered, NOW_S) == -inf, "remembered from before the gap"
 
 
 @asynchronous

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from math import inf
 from random import Random
 from typing import Final, Protocol, cast
 
@@ -151,7 +152,7 @@ class Worker:
         self._world.cells.cut_off(request, min(now_s, self.fence.lease_until_s) + LINGER_S)
 
     async def _read(self, key: str, hint: Hint | None) -> None:
-        told = self.tap.told.get(key, NO_EPOCH)
+        asked_s, told = self.unix_s(), self.tap.told.get(key, NO_EPOCH)
         is_fresh = self.follower.position is not None
         found = await self._resolve(key, hint, safe=True)
         if found.outcome is Outcome.FOUND:
@@ -163,12 +164,12 @@ class Worker:
                 newer = found.epoch >= told or found.epoch == NO_EPOCH
                 assert newer, f"{self.name} was told epoch {told} and says {found}"
                 assert found.cell in cells, f"{self.name} was told epoch {told} and says {found}"
-        self._issue(found)
+        self._issue(found, asked_s)
 
     async def _write(self, key: str, hint: Hint | None) -> None:
         world = self._world
         self.fence.enter(key)
-        begun_at_s, known = world.now_s, world.records.epoch(key)
+        asked_s, begun_at_s, known = self.unix_s(), world.now_s, world.records.epoch(key)
         leased = begun_at_s < self.fence.lease_until_s
         try:
             if leased:
@@ -189,7 +190,7 @@ class Worker:
             await self._check_home(request, found)
         else:
             assert found.epoch >= known, f"{key} was confirmed as {found}, but had epoch {known} already"
-        self._issue(found)
+        self._issue(found, asked_s)
 
     async def _check_home(self, request: Request, found: Resolution) -> None:
         """Let through by what is remembered: the user lives there, and nobody copies it away."""
@@ -202,10 +203,12 @@ class Worker:
         found = self.resolver.recall(key, hint, self.unix_s(), safe)
         return found or await self.resolver.resolve(key, hint, self.unix_s(), safe)
 
-    def _issue(self, found: Resolution) -> None:
+    def _issue(self, found: Resolution, asked_s: float) -> None:
         is_placed = found.outcome is Outcome.FOUND and found.state is State.PLACED
         if is_placed and found.tier in _COOKIE_TIERS:
-            self.cookies.append((found.key, Hint(found.cell, found.epoch, self.unix_s())))
+            as_of_s = self.resolver.true_as_of_s(found, asked_s)
+            if as_of_s > -inf:
+                self.cookies.append((found.key, Hint(found.cell, found.epoch, as_of_s)))
 
 
 class _WatchedStore:
