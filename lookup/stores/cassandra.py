@@ -87,12 +87,12 @@ class CassandraStore:
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.read, at LOCAL_QUORUM."""
         self._check_keys(keys)
-        return await self._aliases.follow(keys, self._homes.read)
+        return await self._aliases.follow(keys, self._homes.read, surely=False)
 
     async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.confirm: each key's record as the datacentre that decides its writes has it."""
         self._check_keys(keys)
-        return await self._aliases.follow(keys, self._homes.confirm_all)
+        return await self._aliases.follow(keys, self._homes.confirm_all, surely=True)
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """ports.Store.compare_and_set.

@@ -17,7 +17,7 @@ from lookup.assignment import Alias, Assignment
 from lookup.feed_event import FeedEvent
 from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import READ, confirming, deciding_again
-from lookup.stores.cassandra_session import CassandraSession
+from lookup.stores.cassandra_session import CassandraSession, gather_all
 from lookup.stores.cassandra_settings import CassandraSettings
 
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Assignment]]]
@@ -56,11 +56,15 @@ class Aliases:
             "IF epoch = ? AND operation = ?"
         )
 
-    async def follow(self, keys: Sequence[str], read: Read) -> Mapping[str, Assignment]:
-        """What `read` says of the keys, and of those that name a home what it says of that."""
+    async def follow(self, keys: Sequence[str], read: Read, *, surely: bool) -> Mapping[str, Assignment]:
+        """What `read` says of the keys, and of those that name a home what it says of that.
+
+        surely   whether they name it is confirmed too, each key by a request of its own
+        """
         found = dict(await read(keys))
         others = [key for key in keys if key not in found and may_be_alias(key)]
-        named = [alias for alias in await self._named(others) if alias.home]
+        aliases = await (self._confirm_all(others) if surely else self._named(others))
+        named = [alias for alias in aliases if alias.home]
         if named:
             homes = await read(list({alias.home for alias in named}))
             for alias in named:
@@ -113,6 +117,10 @@ class Aliases:
         if surely and not await self.fence(noted.key, held):
             raise StoreUnavailableError("an alias is being changed just now")
         return None
+
+    async def _confirm_all(self, keys: Sequence[str]) -> list[Alias]:
+        rows = await gather_all(self.confirm(key) for key in keys)
+        return [row.alias for row in rows if row is not None]
 
     async def _named(self, keys: Sequence[str]) -> list[Alias]:
         aliases: list[Alias] = []
