@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -174,6 +176,38 @@ def test_ctrl_c_ends_what_is_under_way_and_says_how_to_go_on(homecell: Homecell,
     operation = last.split("--operation ")[1].split()[0]
     assert homecell(*some, "--operation", operation).exit_code == 0
     assert set(homes(site).values()) == {("eu-2", 3)}
+
+
+@pytest.mark.slow
+def test_ctrl_c_pressed_twice_leaves_open_what_is_under_way_and_says_so(
+    homecell: Homecell, site: Site
+) -> None:
+    began = site.folder / "began"
+    command = ("moves", "bulk", "-", "--to", "eu-2", "--copy-command", f"sh -c 'touch {began}; sleep 60'")
+    running = subprocess.Popen(
+        (Path(sys.executable).with_name("homecell"), *command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdin is not None
+    assert running.stderr is not None
+    running.stdin.write(b"user:e1\n")
+    running.stdin.close()
+    running.stdin = None
+    while not began.exists():
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    while not running.stderr.readline().startswith(b"stopping: 1 under way"):
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    said, _ = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert b"1 user left between cells: their writes wait\n" in said
+    assert said.splitlines()[-1].startswith(b"stopped as asked; the same command with --operation list-")
+    (move,) = json.loads(homecell("moves", "list", "--json").stdout)
+    assert (move["step"], move["holder"], move["detail"]) == ("copying", "", "its driver was stopped")
 
 
 @pytest.mark.parametrize(
