@@ -13,11 +13,11 @@ from tests.lookup.model.sqlite_stage import sqlite_stage
 
 
 def test_no_interleaving_loses_a_write_or_lets_one_reach_the_wrong_cell() -> None:
-    crowd(sqlite_stage, examples=10, moments=80)
-    explore(sqlite_stage, examples=5, steps=10)
+    crowd(sqlite_stage, examples=6, moments=60)
+    explore(sqlite_stage, examples=4, steps=8)
 
 
 @pytest.mark.slow
 def test_no_interleaving_of_many_does_either() -> None:
-    crowd(sqlite_stage, examples=120, moments=150)
-    explore(sqlite_stage, examples=60, steps=30)
+    crowd(sqlite_stage, examples=60, moments=150)
+    explore(sqlite_stage, examples=30, steps=20)
