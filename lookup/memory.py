@@ -209,10 +209,10 @@ class Memory:
         self.unknown.drop(key)
         self.aliases.put(Entry(_FOUND, key, alias.home, "", alias.epoch, _PLACED, loaded_at_s, generation))
 
-    def home_named(self, key: str) -> Entry | None:
-        """What is known of the home that the key names, however old; None when that is not known."""
+    def home_named(self, key: str, since_s: float) -> Entry | None:
+        """What is known of the home that the key names, if that name was read after `since_s`."""
         alias = self.aliases.find(key)
-        return None if alias is None else self.known.find(alias.cell)
+        return None if alias is None or alias.loaded_at_s <= since_s else self.known.find(alias.cell)
 
     def restore(self, record: Assignment, read_at_s: float) -> None:
         """Remember a record that was read before this process began, unless a newer one is known."""
@@ -222,6 +222,14 @@ class Memory:
             return
         cell, jurisdiction = intern(record.cell), intern(record.jurisdiction)
         self.known.put(Entry(_FOUND, key, cell, jurisdiction, epoch, record.state, read_at_s, RESTORED))
+
+    def restore_alias(self, alias: Alias, read_at_s: float) -> None:
+        """Remember a name that was read before this process began, unless a newer one is known."""
+        former = self.aliases.find(alias.key)
+        if former is None or (former.epoch, former.loaded_at_s) < (alias.epoch, read_at_s):
+            self.aliases.put(
+                Entry(_FOUND, alias.key, alias.home, "", alias.epoch, _PLACED, read_at_s, RESTORED)
+            )
 
     def learn_unknown(self, key: str, now_s: float, generation: int) -> None:
         """Remember that the truth has no such key."""

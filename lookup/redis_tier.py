@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from random import Random
 from typing import Any, Final, TypeVar
@@ -15,7 +16,8 @@ from redis.asyncio import Redis
 from redis.exceptions import MaxConnectionsError
 
 from lookup import redis_value
-from lookup.assignment import Assignment
+from lookup.aliases import as_record
+from lookup.assignment import Alias, Assignment
 from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisClient, RedisSettings, open_client, port_errors
 from lookup.redis_slots import Grouping, NodeNames
@@ -99,6 +101,17 @@ class RedisTier:
             task.exception()  # its caller may have left
 
     async def _read(self, keys: Sequence[str]) -> dict[str, Assignment]:
+        """In a second step the homes of those keys that name another one."""
+        found, named = await self._read_values(keys)
+        missing = {alias.home for alias in named} - found.keys()
+        homes = found | (await self._read_values(list(missing)))[0] if missing else found
+        for alias in named:
+            record = homes.get(alias.home)
+            if record is not None:
+                found[alias.key] = replace(record, aliases=(alias,))
+        return found
+
+    async def _read_values(self, keys: Sequence[str]) -> tuple[dict[str, Assignment], list[Alias]]:
         names = [self._prefix + key for key in keys]
         client = self._open_client()
         with port_errors():
@@ -107,21 +120,25 @@ class RedisTier:
         if len(answers) < len(nodes):
             self.partial_reads += 1
         values = {name: value for answer in answers for name, value in answer.items()}
-        found = {}
+        found: dict[str, Assignment] = {}
+        named: list[Alias] = []
         for key, name in zip(keys, names, strict=True):
             value = values.get(name)
             if value is not None:
-                record = redis_value.decode(value, key)
-                if record is None:
+                held = redis_value.decode(value, key)
+                if held is None:
                     self.wrong_values += 1
+                elif isinstance(held, Alias):
+                    named.append(held)
                 else:
-                    found[key] = record
-        return found
+                    found[key] = held
+        return found, named
 
     async def _fill(self, records: Sequence[Assignment]) -> None:
+        names = [as_record(alias) for record in records for alias in record.aliases]
         spelled: Spelled = {
             self._prefix + record.key: (record.epoch, redis_value.encode(record), self._ttl_ms())
-            for record in sorted(records, key=attrgetter("epoch"))
+            for record in sorted([*records, *names], key=attrgetter("epoch"))
         }
         client = self._open_client()
         with port_errors():

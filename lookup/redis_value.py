@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from lookup.assignment import Assignment, State
+from lookup.aliases import alias_in
+from lookup.assignment import Alias, Assignment, State
 
 _VERSION: Final = "2"
 _FIELDS: Final = 9
@@ -36,8 +37,9 @@ def encode(record: Assignment) -> bytes:
     return text.encode()
 
 
-def decode(value: bytes, key: str) -> Assignment | None:
-    """The key's record; None when the value is another key's, of another version, or malformed."""
+def decode(value: bytes, key: str) -> Assignment | Alias | None:
+    """The key's record, or whom it names (aliases.as_record spells that); None when the value is another
+    key's, of another version, or malformed."""
     try:
         version, epoch, named, cell, jurisdiction, state, moved_to, *times = value.decode().split("\n")
         if version != _VERSION or named != key:
@@ -55,4 +57,9 @@ def decode(value: bytes, key: str) -> Assignment | None:
         )
     except ValueError:
         return None
-    return record if record.epoch > 0 and record.cell else None
+    if record.epoch <= 0:
+        return None
+    alias = alias_in(record)
+    if alias is None:
+        return record
+    return alias if alias.home else None

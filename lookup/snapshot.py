@@ -35,6 +35,15 @@ class KnownHome(NamedTuple):
     read_at_s: float
 
 
+class KnownAlias(NamedTuple):
+    """A remembered name of a home; `read_at_s` (Unix seconds) says when it was read from a tier."""
+
+    key: str
+    home: str
+    epoch: int
+    read_at_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """as_of_s         Unix seconds of the feed's last event: moves and flags are complete up to then
@@ -48,6 +57,7 @@ class Knowledge:
     moves: Sequence[KeyMove]
     left_at_s: Mapping[str, float]
     flags: Sequence[FlagRecord]
+    aliases: Sequence[KnownAlias] = ()
 
 
 class Reason(StrEnum):
@@ -78,6 +88,11 @@ def encode_feed(origin: str, as_of_s: float, covers_since_s: float, left_at_s: M
 def encode_homes(homes: Sequence[KnownHome]) -> bytes:
     """Lines of the body."""
     return _lines("homes", homes)
+
+
+def encode_aliases(aliases: Sequence[KnownAlias]) -> bytes:
+    """Lines of the body; none when there are no aliases, so that programs without them can read it."""
+    return _lines("aliases", aliases)
 
 
 def encode_moves(moves: Sequence[KeyMove]) -> bytes:
@@ -135,6 +150,7 @@ def _decode(body: bytes, origin: str) -> Knowledge | Ignored:
     homes: list[KnownHome] = []
     moves: list[KeyMove] = []
     flags: list[FlagRecord] = []
+    aliases: list[KnownAlias] = []
     for line in lines[1:]:
         kind, rows = json.loads(line)
         if kind == "homes":
@@ -143,10 +159,15 @@ def _decode(body: bytes, origin: str) -> Knowledge | Ignored:
             moves += [
                 KeyMove(str(key), int(epoch), float(at_s), str(left)) for key, epoch, at_s, left in rows
             ]
+        elif kind == "aliases":
+            aliases += [
+                KnownAlias(str(key), str(home), int(epoch), float(read_at_s))
+                for key, home, epoch, read_at_s in rows
+            ]
         else:
             flags += [flag_read(cell, flag, *rest) for cell, flag, *rest in rows]
     left_at_s = {cell: float(at_s) for cell, at_s in left_at.items()}
-    return Knowledge(as_of_s, covers_since_s, homes, moves, left_at_s, flags)
+    return Knowledge(as_of_s, covers_since_s, homes, moves, left_at_s, flags, tuple(aliases))
 
 
 def _homes(rows: list[tuple[str, str, str, int, int, float]]) -> Iterator[KnownHome]:

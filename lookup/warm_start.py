@@ -13,16 +13,18 @@ from heapq import nlargest
 from math import inf
 from typing import Final
 
-from lookup.assignment import Assignment
+from lookup.assignment import Alias, Assignment
 from lookup.flags import FlagRecord
-from lookup.memory import Entry, Memory
+from lookup.memory import Entry, Memory, SecondChance
 from lookup.moved import MovedSet
 from lookup.ports import KeyMove
 from lookup.snapshot import (
     Ignored,
     Knowledge,
+    KnownAlias,
     KnownHome,
     Reason,
+    encode_aliases,
     encode_feed,
     encode_flags,
     encode_homes,
@@ -73,6 +75,7 @@ class WarmStart:
         restore_moves(self._moved, latest, now_s)
         for knowledge in found:
             restore_homes(self._memory, self._moved, knowledge.homes, now_s)
+            restore_aliases(self._memory, self._moved, knowledge.aliases, now_s)
         self._written_as_of_s = latest.as_of_s
         return latest
 
@@ -106,12 +109,8 @@ class WarmStart:
             encode_flags(flags),
         ]
         parts.append(await asyncio.to_thread(encode_moves, moves))
-        known = self._memory.known
-        share = max(1, self._entries // known.parts)
-        for number in range(known.parts):
-            entries = known.part(number)
-            if entries:
-                parts.append(await asyncio.to_thread(_encode_hot, entries, share))
+        parts += await self._encode_all(self._memory.known, _encode_homes)
+        parts += await self._encode_all(self._memory.aliases, _encode_aliases)
         try:
             await asyncio.to_thread(lambda: self._files.write(seal(b"".join(parts))))
         except OSError as error:
@@ -120,6 +119,18 @@ class WarmStart:
         self._failure = ""
         self._written_as_of_s = as_of_s
         return True
+
+    async def _encode_all(
+        self, cache: SecondChance, encode: Callable[[Iterable[Entry]], bytes]
+    ) -> list[bytes]:
+        """The hot ones of each part of the cache."""
+        most = max(1, self._entries // cache.parts)
+        parts: list[bytes] = []
+        for number in range(cache.parts):
+            entries = cache.part(number)
+            if entries:
+                parts.append(await asyncio.to_thread(_encode_hot, entries, most, encode))
+        return parts
 
     def _failed(self, error: OSError) -> None:
         failure = error.strerror or str(error)
@@ -146,13 +157,28 @@ def restore_homes(memory: Memory, moved: MovedSet, homes: Iterable[KnownHome], n
             memory.restore(Assignment(key, cell, jurisdiction, epoch, state), min(read_at_s, now_s))
 
 
-def _encode_hot(entries: list[Entry], most: int) -> bytes:
-    hot = entries
-    if len(entries) > most:
-        hot = nlargest(most, entries, key=lambda entry: (entry.referenced, entry.loaded_at_s))
+def restore_aliases(memory: Memory, moved: MovedSet, aliases: Iterable[KnownAlias], now_s: float) -> None:
+    """The names that may still be used some time, as `restore_homes`."""
+    oldest_s = now_s - memory.lifetimes.hard_stale_s
+    for key, home, epoch, read_at_s in aliases:
+        if read_at_s > oldest_s and epoch >= moved.epoch_of(key):
+            memory.restore_alias(Alias(key, home, epoch), min(read_at_s, now_s))
+
+
+def _encode_hot(entries: list[Entry], most: int, encode: Callable[[Iterable[Entry]], bytes]) -> bytes:
+    if len(entries) <= most:
+        return encode(entries)
+    return encode(nlargest(most, entries, key=lambda entry: (entry.referenced, entry.loaded_at_s)))
+
+
+def _encode_homes(entries: Iterable[Entry]) -> bytes:
     return encode_homes(
-        [KnownHome(e.key, e.cell, e.jurisdiction, e.epoch, e.state, e.loaded_at_s) for e in hot]
+        [KnownHome(e.key, e.cell, e.jurisdiction, e.epoch, e.state, e.loaded_at_s) for e in entries]
     )
+
+
+def _encode_aliases(entries: Iterable[Entry]) -> bytes:
+    return encode_aliases([KnownAlias(e.key, e.cell, e.epoch, e.loaded_at_s) for e in entries])
 
 
 def _told(ignored: Ignored) -> str:

@@ -29,7 +29,7 @@ RECORDS = st.builds(
 @given(RECORDS)
 def test_a_record_comes_back_as_it_was(record: Assignment) -> None:
     found = redis_value.decode(redis_value.encode(record), record.key)
-    assert found is not None
+    assert isinstance(found, Assignment)
     assert found == record
     assert found.read_at_s == record.read_at_s
 
@@ -53,6 +53,7 @@ def test_a_value_cut_short_is_no_answer_or_differs_in_time_only(
     cut = data.draw(st.integers(0, len(value) - 1))
     found = redis_value.decode(value[:cut], record.key)
     if found is not None:
+        assert isinstance(found, Assignment)
         assert (found.cell, found.epoch, found.state) == (record.cell, record.epoch, record.state)
 
 

@@ -14,8 +14,10 @@ from lookup.ports import KeyMove
 from lookup.snapshot import (
     Ignored,
     Knowledge,
+    KnownAlias,
     KnownHome,
     Reason,
+    encode_aliases,
     encode_feed,
     encode_flags,
     encode_homes,
@@ -39,6 +41,7 @@ KNOWLEDGE = Knowledge(
         FlagRecord("cell-a", Flag.DOWN, 3, 'a "fire"\n', "ann", NOW_S, None),
         FlagRecord("cell-b", Flag.SERVING, 1, "", "bob", NOW_S, NOW_S + 9),
     ],
+    aliases=(KnownAlias("email:ö@x", "user:1", 2, NOW_S), KnownAlias("apikey:k", "user:2", 1, NOW_S)),
 )
 
 
@@ -48,6 +51,7 @@ def sealed(knowledge: Knowledge = KNOWLEDGE, origin: str = ORIGIN) -> bytes:
         + encode_homes(knowledge.homes)
         + encode_moves(knowledge.moves)
         + encode_flags(knowledge.flags)
+        + encode_aliases(knowledge.aliases)
     )
 
 

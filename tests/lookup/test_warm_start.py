@@ -10,7 +10,8 @@ from random import Random
 
 import pytest
 
-from lookup.assignment import State
+from lookup.aliases import FREED
+from lookup.assignment import Alias, State
 from lookup.flags import Flag, FlagRecord
 from lookup.memory import Memory
 from lookup.moved import MovedSet
@@ -235,3 +236,34 @@ async def test_it_is_written_soon_after_the_start_and_then_regularly(tmp_path: P
     known = read_snapshot(life.files.own, ORIGIN)
     assert isinstance(known, Knowledge)
     assert known.as_of_s == NOW_S + 125
+
+
+@asynchronous
+async def test_a_name_of_a_known_user_is_served_as_the_user_is(tmp_path: Path) -> None:
+    former = Life(tmp_path)
+    former.learn("user:1", "cell-b", 3)
+    for key, epoch in (("email:a@x", 1), ("email:b@x", 1)):
+        former.memory.learn_alias(Alias(key, "user:1", epoch), NOW_S, 0)
+    former.moved.restart(NOW_S - 100)
+    former.moved.note("email:b@x", 2, NOW_S, FREED)
+    assert await former.warm.write(NOW_S, [])
+    later = Life(tmp_path)
+    await later.restored()
+    found = await later.resolver.resolve("email:a@x", None, LATER_S, True)
+    assert (found.tier, found.key, found.cell) == (Tier.STALE, "user:1", "cell-b")
+    assert await later.tier_of("email:a@x", safe=False) is Outcome.UNAVAILABLE
+    assert await later.tier_of("email:b@x") is Outcome.UNAVAILABLE
+
+
+@asynchronous
+async def test_a_name_that_was_learned_since_is_not_replaced_by_an_older_one(tmp_path: Path) -> None:
+    former = Life(tmp_path)
+    former.learn("user:1")
+    former.memory.learn_alias(Alias("email:a@x", "user:1", 1), NOW_S, 0)
+    assert await former.warm.write(NOW_S, [])
+    later = Life(tmp_path)
+    later.memory.learn_alias(Alias("email:a@x", "user:2", 2), NOW_S, 0)
+    await later.restored()
+    entry = later.memory.aliases.find("email:a@x")
+    assert entry is not None
+    assert entry.cell == "user:2"
