@@ -10,7 +10,7 @@ from typing import Final
 
 from cassandra.policies import ConstantSpeculativeExecutionPolicy, SpeculativeExecutionPolicy
 
-_MEDIANS: Final = 4.0
+_MEDIANS: Final = 2.0
 _STEP: Final = 1.05
 """By so much each answer moves the estimate: a ring that is suddenly ten times slower is known after 50."""
 

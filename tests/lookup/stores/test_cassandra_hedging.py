@@ -22,7 +22,7 @@ def test_a_healthy_ring_is_hedged_after_the_least_delay() -> None:
 
 
 def test_a_ring_that_is_slow_as_a_whole_is_hedged_later() -> None:
-    assert paced(0.03, 0.04, 0.05).delay_s == pytest.approx(4 * 0.04, rel=0.2)
+    assert paced(0.03, 0.04, 0.05).delay_s == pytest.approx(2 * 0.04, rel=0.2)
     assert paced(1.0, 2.0).delay_s == LONGEST_S
 
 
@@ -32,7 +32,7 @@ def test_one_frozen_node_of_three_delays_no_hedge() -> None:
 
 def test_a_ring_that_is_quick_again_is_hedged_early_again() -> None:
     pace = paced(0.1)
-    assert pace.delay_s > 0.3
+    assert pace.delay_s > 0.15
     for _ in range(100):
         pace.answered(0.002)
     assert pace.delay_s == LEAST_S
@@ -41,4 +41,4 @@ def test_a_ring_that_is_quick_again_is_hedged_early_again() -> None:
 def test_the_driver_is_told_the_delay_twice_and_then_to_stop() -> None:
     plan = PacedHedging(paced(0.05)).new_plan("homecell", None)
     next_execution = plan.next_execution  # type: ignore[attr-defined]  # of the driver, which has no types
-    assert [next_execution(None) for _ in range(3)] == [pytest.approx(0.2, rel=0.2)] * 2 + [-1]
+    assert [next_execution(None) for _ in range(3)] == [pytest.approx(0.1, rel=0.2)] * 2 + [-1]
