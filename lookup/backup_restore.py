@@ -11,8 +11,10 @@ from typing import Final
 from lookup.aliases import AliasRefusedError
 from lookup.assignment import NO_EPOCH, Alias, Assignment, State
 from lookup.backup import BackupStore, Progress
+from lookup.backup_format import BackupError
 from lookup.backup_reader import BackupReader
 from lookup.flags import FlagRecord
+from lookup.keys import MARK
 from lookup.ports import EpochConflictError
 from lookup.scan import FIRST
 
@@ -39,7 +41,8 @@ class Plan:
     moving      new or newer ones that are between two cells: they are brought back to where they came from
     aliases     aliases that the store lacks, or has older
     flags       flags that the store lacks, or has older
-    was_empty   the store had no record at all
+    was_empty   the store had no record at all, but for its mark
+    spelling    fingerprint of the secret that the backup's keys are hashed with, "" when they are not
     """
 
     new: int = 0
@@ -49,6 +52,7 @@ class Plan:
     moving: int = 0
     aliases: int = 0
     was_empty: bool = False
+    spelling: str = ""
     first_backward: list[Pair] = field(default_factory=list)
     flags: list[FlagRecord] = field(default_factory=list)
 
@@ -71,8 +75,11 @@ async def plan_restore(store: BackupStore, reader: BackupReader, progress: Progr
 
     Raises BackupError when the file is not sound, StoreUnavailableError.
     """
-    plan = Plan(was_empty=not (await store.scan(FIRST, 1)).records)
+    first = (await store.scan(FIRST, 2)).records
+    plan = Plan(was_empty=all(record.key == MARK for record in first))
     for block in reader.blocks():
+        marks = [record.jurisdiction for record in block.records if record.key == MARK]
+        plan.spelling = marks[0] if marks else plan.spelling
         _note(plan, await _compare(store, block.records, plan.was_empty))
         plan.aliases += len(await _lacking_aliases(store, block.aliases))
         progress(plan.records)
@@ -150,6 +157,17 @@ def is_restored(record: Assignment, held: Assignment) -> bool:
     if record.state is State.MOVING and held.state is State.PLACED:
         return (held.key, held.cell, held.epoch) == (record.key, record.cell, record.epoch + 1)
     return _facts(held) == _facts(record)
+
+
+async def insist_on_same_spelling(store: BackupStore, plan: Plan) -> None:
+    """Raises BackupError when the backup's keys are not spelled like the store's: nobody would find them."""
+    mark = (await store.read([MARK])).get(MARK)
+    if plan.records and ("" if mark is None else mark.jurisdiction) != plan.spelling:
+        kind = "hashed with another secret than" if plan.spelling and mark else "not hashed like"
+        raise BackupError(
+            f"the backup's keys are {kind} those of the store; "
+            "give the config the `lookup.key_hash` that the backup's store had"
+        )
 
 
 def _note(plan: Plan, found: _Sorted) -> None:

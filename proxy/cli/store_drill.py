@@ -12,7 +12,7 @@ import click
 
 from proxy.cli.answers import config_option, json_option, load_settings, say_json
 from proxy.cli.key_progress import key_progress
-from proxy.cli.store_backup import BACKUP_FILE, backup_errors
+from proxy.cli.store_backup import BACKUP_FILE, backup_errors, quick_total
 from proxy.cli.tables import show_table, span
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def drill(config_file: Path | None, file: Path, scratch: Path | None, as_json: b
         async def compare(live: Database) -> Lost:
             store = await SqliteStore.open(Path(folder) / "scratch.sqlite")
             try:
-                return await _compare(live, store, as_json)
+                return await _compare(live, store, await quick_total(settings, live), as_json)
             finally:
                 await store.close()
 
@@ -107,10 +107,9 @@ async def _restore(store: SqliteStore, file: Path, quiet: bool) -> Drill:
     return Drill(plan.records, verified_s - begun_s, time.monotonic() - verified_s, age_s)
 
 
-async def _compare(live: Database, scratch: SqliteStore, quiet: bool) -> Lost:
+async def _compare(live: Database, scratch: SqliteStore, total: int | None, quiet: bool) -> Lost:
     from lookup.backup_drill import what_is_lost
 
-    total = sum((await live.count_by_cell()).values())
     with key_progress("compare", total, quiet) as progress:
         return await what_is_lost(live, scratch, progress)
 

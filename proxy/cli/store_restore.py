@@ -69,7 +69,7 @@ def _restore(
 ) -> tuple[Plan, int]:
     """What there is to restore, and how many records were written."""
     from lookup.backup_reader import BackupReader
-    from lookup.backup_restore import plan_restore
+    from lookup.backup_restore import insist_on_same_spelling, plan_restore
     from lookup.backup_restore import restore as put_back
     from proxy.cli.store import with_database
 
@@ -77,6 +77,7 @@ def _restore(
         with BackupReader(file) as reader:
             with key_progress("compare", None, quiet) as progress:
                 plan = await plan_restore(store, reader, progress)
+            await insist_on_same_spelling(store, plan)
             if dry_run or (plan.backward and not keep_newer):
                 return plan, 0
             with key_progress("restore", plan.records, quiet) as progress:

@@ -127,6 +127,35 @@ def test_a_store_that_knows_newer_homes_is_left_alone_unless_told_to_keep_them(
     assert (found["user:1"].epoch, found["user:2"].cell) == (9, "us-1")
 
 
+HASHING = ("lookup:\n", "lookup:\n  key_hash: {secret_file: hash.secret}\n")
+
+
+def test_a_store_of_hashed_keys_takes_only_backups_of_such_keys(
+    homecell: Homecell, backup: Path, site: Site
+) -> None:
+    secret = site.folder / "hash.secret"
+    secret.write_text("Zq7n0Vb4LxK2mR9sTfWc6Yd1HgPj8AuE3oIkN5yQ")
+    secret.chmod(0o600)
+    site.spoil(HASHING)
+    start_empty(site, homecell)
+    refused = homecell("store", "restore", str(backup))
+    assert refused.exit_code == 1
+    assert "the backup's keys are not hashed like those of the store" in refused.stderr
+    assert on_store(site, lambda store: store.count_by_cell()) == {}
+    homecell("users", "place", "user:7", "--cell", "eu-1")
+    assert homecell("store", "backup", "hashed.backup").exit_code == 0
+    assert homecell("store", "drill", "hashed.backup").exit_code == 0
+    start_empty(site, homecell)
+    done = homecell("store", "restore", "hashed.backup")
+    assert done.exit_code == 0, done.output
+    assert homecell("users", "show", "user:7").exit_code == 0
+    secret.write_text("b8Xw1Ue6RjM4kPz0GvLs9TnCq3YfHd7AoKi2E5xN")
+    start_empty(site, homecell)
+    other = homecell("store", "restore", "hashed.backup")
+    assert other.exit_code == 1
+    assert "hashed with another secret" in other.stderr
+
+
 def test_a_drill_tells_how_long_it_takes_and_what_would_be_lost(
     homecell: Homecell, backup: Path, site: Site
 ) -> None:
