@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class RedisPublisher:
         self._keeping = keeping or FeedKeeping()
         self._generation = ""
         self._begun = ""
+        self._places = asyncio.Semaphore(settings.connections)  # who finds no connection free, waits for one
 
     async def publish(self, events: Sequence[FeedEvent]) -> None:
         """Append in this order what was not appended before. Raises FeedLostError, StoreUnavailableError."""
@@ -71,7 +73,8 @@ class RedisPublisher:
 
     async def position(self) -> Position:
         """Where the feed stands. Raises FeedLostError, also while a new generation is not complete."""
-        found = await read_position(self._client, self._names)
+        async with self._places:
+            found = await read_position(self._client, self._names)
         if not found.is_complete:
             raise FeedLostError("the feed's new generation is not complete")
         return Position(found.generation, found.sequence)
@@ -103,6 +106,10 @@ class RedisPublisher:
     async def _change(
         self, script: str, kinds: Sequence[str], arguments: list[str], *, renew: bool = True
     ) -> None:
+        async with self._places:
+            await self._change_now(script, kinds, arguments, renew)
+
+    async def _change_now(self, script: str, kinds: Sequence[str], arguments: list[str], renew: bool) -> None:
         for attempt in range(2):
             if not self._generation:
                 self._generation = (await read_position(self._client, self._names)).generation
