@@ -61,8 +61,9 @@ class Identify:
     def identify(self, authorization: bytes, cookie: bytes, now_s: float) -> Identity | Refusal:
         """Who the request is from. b"" is an absent field; several Cookie fields come joined by "; "."""
         if self._bearer_first:
-            entry = self._tokens.find(authorization)
+            entry = self._tokens.by_proof.get(authorization)
             if entry is not None and entry.not_before_s <= now_s < entry.expires_at_s:
+                entry.in_use = True
                 return self._with_routing_cookie(entry.identity, cookie, now_s) if cookie else entry.identity
         return self._by_order(authorization, cookie, now_s)
 

@@ -39,12 +39,15 @@ class Verified:
 
 
 class VerifiedCredentials:
-    """A bounded map from a credential's bytes to what it proved."""
+    """A bounded map from a credential's bytes to what it proved.
+
+    by_proof    for `find` where a call is too dear: whoever uses an entry sets its `in_use`
+    """
 
     def __init__(self, capacity_bytes: int) -> None:
         self.held_bytes = 0
         self._capacity_bytes = capacity_bytes
-        self._by_proof: dict[bytes, Verified] = {}
+        self.by_proof: dict[bytes, Verified] = {}
         self._queue: deque[Verified] = deque()
 
     def __len__(self) -> int:
@@ -52,7 +55,7 @@ class VerifiedCredentials:
 
     def find(self, proof: bytes) -> Verified | None:
         """The entry of a credential, expired or not: the caller compares its dates."""
-        entry = self._by_proof.get(proof)
+        entry = self.by_proof.get(proof)
         if entry is not None:
             entry.in_use = True
         return entry
@@ -62,14 +65,14 @@ class VerifiedCredentials:
         cost_bytes = len(entry.proof) + ENTRY_BYTES
         while self._queue and self.held_bytes + cost_bytes > self._capacity_bytes:
             self._evict()
-        self._by_proof[entry.proof] = entry
+        self.by_proof[entry.proof] = entry
         self._queue.append(entry)
         self.held_bytes += cost_bytes
 
     def drop_unless(self, marks: frozenset[KeyMark]) -> None:
         """Forgets what was verified by a key that is not among `marks`."""
         self._queue = deque(entry for entry in self._queue if entry.mark in marks)
-        self._by_proof = {entry.proof: entry for entry in self._queue}
+        self.by_proof = {entry.proof: entry for entry in self._queue}
         self.held_bytes = sum(len(entry.proof) + ENTRY_BYTES for entry in self._queue)
 
     def _evict(self) -> None:
@@ -81,5 +84,5 @@ class VerifiedCredentials:
             queue[0].in_use = False
             queue.rotate(-1)
         evicted = queue.popleft()
-        del self._by_proof[evicted.proof]
+        del self.by_proof[evicted.proof]
         self.held_bytes -= len(evicted.proof) + ENTRY_BYTES

@@ -65,11 +65,11 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     answers_head    whether the request was a HEAD, so that no body follows whatever the fields say
     Returns the meaning, or what is broken; after that the connection must not be used again.
     """
-    fields: list[tuple[bytes, bytes]] = f.FIELDS.findall(head)
+    end = head.find(b"\r\n")
+    fields: list[tuple[bytes, bytes]] = f.FIELDS.findall(head, end)
     count = len(fields)
     if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
         return f.TOO_MANY_FIELDS
-    end = head.find(b"\r\n")
     line = head[:end]
     status_line = _STATUS_LINES.get(line) or _learn_status_line(line)
     if status_line is None:

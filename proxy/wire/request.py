@@ -25,13 +25,14 @@ def parse_request_head(head: bytes) -> RequestHead | Refusal:
     head    ends with CRLF CRLF and has no such sequence before
     Returns the meaning, or a Refusal with the status that the sender has earned.
     """
-    fields: list[tuple[bytes, bytes]] = f.FIELDS.findall(head)
-    count = len(fields)
-    if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
-        return Refusal(HEAD_TOO_LARGE, f.TOO_MANY_FIELDS)
     start = START_LINE.match(head)
     if start is None:
         return diagnose_start(head[: head.find(b"\r\n")])
+    block_begin = start.end() - 2
+    fields: list[tuple[bytes, bytes]] = f.FIELDS.findall(head, block_begin)
+    count = len(fields)
+    if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
+        return Refusal(HEAD_TOO_LARGE, f.TOO_MANY_FIELDS)
     if head.translate(None, f.TEXT) != f.LINE_ENDS[count + 2]:
         problem = f.malformed(head)
         return Refusal(HEAD_TOO_LARGE if problem == f.TOO_MANY_FIELDS else BAD_REQUEST, problem)
@@ -40,7 +41,7 @@ def parse_request_head(head: bytes) -> RequestHead | Refusal:
         return Refusal(METHOD_NOT_IMPLEMENTED, "CONNECT and TRACE are not offered")
     if len(target) > f.MAX_TARGET_BYTES:
         return Refusal(TARGET_TOO_LONG, f"the target has more than {f.MAX_TARGET_BYTES} bytes")
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, head[start.end() - 2 : -2])
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, head[block_begin:-2])
     return _read_fields(request, fields) or request
 
 

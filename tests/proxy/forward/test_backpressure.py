@@ -30,9 +30,9 @@ class Scales:
         """The weight now."""
         weight = 0
         for connection in self._stage.edge.connections:
-            weight += connection._kept_bytes()
-            if connection._transport is not None:
-                weight += connection._transport.get_write_buffer_size()
+            weight += connection.kept_bytes()
+            if connection.transport is not None:
+                weight += connection.transport.get_write_buffer_size()
             journey = connection._journey
             if journey is not None:
                 weight += len(journey.pending)

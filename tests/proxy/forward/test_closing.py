@@ -58,7 +58,7 @@ async def test_what_the_kernel_holds_is_delivered_after_the_proxy_has_closed(sta
     cell.send(answer(bytes(200_000)))
     await stage.settled()
     (connection,) = stage.edge.connections
-    transport = connection._transport
+    transport = connection.transport
     assert transport is not None
     await until(lambda: transport.get_write_buffer_size() == 0, "all is in the kernel's hands")
     stage.pass_time(2)

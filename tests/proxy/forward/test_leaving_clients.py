@@ -161,7 +161,7 @@ async def test_while_the_body_is_held_back(stage: Stage) -> None:
     cell = await stage.cell.connection()
     await cell.take_head()
     cell.stop_reading()
-    while not any(connection._holds for connection in stage.edge.connections):
+    while not any(connection.holds for connection in stage.edge.connections):
         client.send(bytes(1 << 20))
         await asyncio.sleep(0.001)
     client.break_off()

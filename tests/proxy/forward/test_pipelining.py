@@ -170,7 +170,7 @@ async def test_a_client_far_ahead_is_read_no_further(stage: Stage) -> None:
         await asyncio.sleep(0)
     assert sent > 0
     for connection in stage.edge.connections:
-        assert connection._kept_bytes() <= 65536 + 256_000  # the look-ahead and one read beyond it
+        assert connection.kept_bytes() <= 65536 + 256_000  # the look-ahead and one read beyond it
     cell.send(answer(b"1"))
     for _ in range(sent):
         await cell.expect(asked(b"GET /2 HTTP/1.1", b"X-Padding: " + b"x" * 8000))
@@ -258,7 +258,7 @@ async def test_a_refusal_does_not_end_what_a_half_closing_client_sent_ahead(stag
     (connection,) = stage.edge.connections
     cell = await stage.cell.connection()
     await cell.expect(got(b"/1"))
-    await until(lambda: connection._ended, "the proxy knows that no more will come")
+    await until(lambda: connection.ended, "the proxy knows that no more will come")
     cell.send(answer(b"one"))
     await client.expect(answered(b"one"))
     head = await client.take_head()

@@ -29,7 +29,7 @@ class Congested(NamedTuple):
 
     def untaken(self) -> int:
         """Bytes that have not reached the client's kernel."""
-        transport = self.connection._transport
+        transport = self.connection.transport
         assert transport is not None
         return transport.get_write_buffer_size() + unacknowledged_bytes(transport.get_extra_info("socket"))
 

@@ -161,7 +161,7 @@ async def test_a_reply_that_stalls_is_broken_off(stage: Stage) -> None:
 async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> None:
     client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: %d" % (64 << 20)))
     cell.stop_reading()
-    while not any(connection._holds for connection in stage.edge.connections):
+    while not any(connection.holds for connection in stage.edge.connections):
         client.send(bytes(1 << 20))
         await asyncio.sleep(0.001)
     stage.pass_time(BODY_S)
@@ -197,14 +197,14 @@ async def test_the_time_that_a_cell_reads_nothing_is_not_the_clients(stage: Stag
     (connection,) = stage.edge.connections
     block = bytes(100_000)
     sent = 0
-    while not connection._holds:
+    while not connection.holds:
         client.send(chunk(block))
         sent += len(block)
         await asyncio.sleep(0.001)
     stage.pass_time(BODY_S - 2)
     cell.go_on_reading()
     await until(lambda: len(cell.received) > sent, "the cell has read what there was")
-    await until(lambda: not connection._holds, "the proxy goes on")
+    await until(lambda: not connection.holds, "the proxy goes on")
     stage.pass_time(BODY_S - 2)
     client.send(b"0\r\n\r\n")
     await cell.take_to(b"0\r\n\r\n")
