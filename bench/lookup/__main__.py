@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import sys
 import sysconfig
@@ -34,7 +35,8 @@ def main() -> None:
     """Measure, print, keep."""
     asked = _arguments()
     if asked.what == "kills":
-        kills.main(asked.out, _surroundings())
+        load = f"load average {os.getloadavg()[0]:.1f} at the start"
+        kills.main(asked.out, {**_surroundings(), "load": load})
         return
     figures = size.measure(asked.entries, min(asked.entries, 200_000))
     figures += asyncio.run(_with_store(asked.users))

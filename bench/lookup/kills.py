@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,9 @@ from lookup.stores.cassandra_settings import CassandraSettings
 from lookup.writer import spread
 
 _HOMES: Final = tuple((f"eu-west-1-cell-{number:02}", "eu") for number in range(1, 5))
+_PHASES: Final = ("before", "away", "starting", "after")
+""""Starting" is none where a frozen server goes on. Cassandra takes a core or two meanwhile."""
+
 _PHASE_S: Final = 10.0
 _RECOVERY_S: Final = 60.0
 _SEED_TIMEOUT_S: Final = 30.0
@@ -128,7 +132,7 @@ async def _seed(settings: CassandraSettings, copies: int) -> None:
 
 
 async def _through(outage: Outage, cassandra: CassandraSettings, redis: RedisSettings) -> list[Row]:
-    """Before, during and after; the edge is never restarted."""
+    """One phase after the other; the edge is never restarted."""
     async with loaded(cassandra, redis) as (edge, load):
         await asyncio.sleep(_PHASE_S / 2)  # caches warm
         marks = [time.monotonic()]
@@ -136,6 +140,7 @@ async def _through(outage: Outage, cassandra: CassandraSettings, redis: RedisSet
         marks.append(time.monotonic())
         await asyncio.to_thread(outage.begin)
         await asyncio.sleep(_PHASE_S)
+        marks.append(time.monotonic())
         await asyncio.to_thread(outage.end)
         marks.append(time.monotonic())
         while not (edge.is_whole and _is_calm(load, marks[-1])):
@@ -146,13 +151,13 @@ async def _through(outage: Outage, cassandra: CassandraSettings, redis: RedisSet
         marks.append(time.monotonic())
         await load.drain()
         samples = load.samples
-    rows = [
-        row_of(outage.what, phase, [sample for sample in samples if first <= sample.begun_s < last])
-        for phase, first, last in zip(("before", "during", "after"), marks, marks[1:], strict=False)
+    parts = [
+        (phase, [sample for sample in samples if first <= sample.begun_s < last])
+        for phase, (first, last) in zip(_PHASES, pairwise(marks), strict=True)
     ]
-    failed = [s.begun_s + s.took_ms / 1e3 for s in samples if _is_error(s) and s.begun_s >= marks[2]]
-    recovered_s = max(failed, default=marks[2]) - marks[2]
-    return [*rows[:2], Row(**{**asdict(rows[2]), "recovered_s": recovered_s})]
+    rows = [row_of(outage.what, phase, part) for phase, part in parts if part]
+    failed = [s.begun_s + s.took_ms / 1e3 for s in samples if _is_error(s) and s.begun_s >= marks[3]]
+    return [*rows[:-1], replace(rows[-1], recovered_s=max(failed, default=marks[3]) - marks[3])]
 
 
 def _is_error(sample: Sample) -> bool:
