@@ -33,7 +33,7 @@ from lookup.writer import spread
 
 _HOMES: Final = tuple((f"eu-west-1-cell-{number:02}", "eu") for number in range(1, 5))
 _PHASES: Final = ("before", "away", "starting", "after")
-""""Starting" is none where a frozen server goes on. Cassandra takes a core or two meanwhile."""
+"""A frozen server goes on at once, without the third. Cassandra takes a core or two while it starts."""
 
 _PHASE_S: Final = 10.0
 _RECOVERY_S: Final = 60.0
