@@ -15,6 +15,7 @@ class Flight:
     deadline_s     loop time at which waiting ends
     generation     of the memory when the reading at the current tier began
     floor          an answer below this epoch is outdated, whichever tier gives it: the feed knows better
+    alias_floor    the same, of the key as an alias
     claimed_epoch  a verified credential names this epoch: a cache below it is outdated, the truth is not
     tier           where it is being read now
     is_raced       the shared cache, asked before the store, may still answer first
@@ -23,6 +24,7 @@ class Flight:
     """
 
     __slots__ = (
+        "alias_floor",
         "answer",
         "claimed_epoch",
         "deadline_s",
@@ -43,6 +45,7 @@ class Flight:
         self.deadline_s = deadline_s
         self.generation = 0
         self.floor = NO_EPOCH
+        self.alias_floor = NO_EPOCH
         self.claimed_epoch = NO_EPOCH
         self.tier = Tier.STORE
         self.readings = 0

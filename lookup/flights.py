@@ -76,6 +76,12 @@ class Flights(FlightDeck):
         if flight is not None and epoch > flight.floor:
             flight.floor = epoch
 
+    def raise_alias_floor(self, key: str, epoch: int) -> None:
+        """The same of the key as an alias."""
+        flight = self._flights.get(key)
+        if flight is not None and epoch > flight.alias_floor:
+            flight.alias_floor = epoch
+
     async def close(self) -> None:
         """End every flight without an answer, and the readings."""
         if self._timer is not None:
@@ -165,16 +171,16 @@ class Flights(FlightDeck):
         if flight.generation != self._memory.generation:
             return True
         if record is None:
-            return self._known_epoch(flight.key, flight.floor) > NO_EPOCH and not self._moved.is_freed(
-                flight.key
-            )
+            named_epoch = max(flight.alias_floor, self._moved.alias_epoch_of(flight.key))
+            is_named = named_epoch > NO_EPOCH and not self._moved.is_freed(flight.key)
+            return is_named or self._known_epoch(flight.key, flight.floor) > NO_EPOCH
         if tier is Tier.SHARED and (record.epoch < flight.claimed_epoch or self._outlived_feed(record)):
             return True
         if record.key == flight.key:
             return record.epoch < self._known_epoch(flight.key, flight.floor)
         named = [alias for alias in record.aliases if alias.key == flight.key]
         return record.epoch < self._known_epoch(record.key, NO_EPOCH) or any(
-            alias.epoch < flight.floor or not self._is_current(alias) for alias in named
+            alias.epoch < flight.alias_floor or not self._is_current(alias) for alias in named
         )
 
     def _outlived_feed(self, record: Assignment) -> bool:
@@ -195,7 +201,7 @@ class Flights(FlightDeck):
         """As far as the feed and memory can tell."""
         known = self._memory.aliases.find(alias.key)
         known_epoch = NO_EPOCH if known is None else known.epoch
-        return alias.epoch >= max(known_epoch, self._moved.epoch_of(alias.key))
+        return alias.epoch >= max(known_epoch, self._moved.alias_epoch_of(alias.key))
 
     def _found(self, flight: Flight, record: Assignment, tier: Tier) -> None:
         self._memory.learn(record, flight.now_s, flight.generation)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
-from lookup.aliases import FREED
+from lookup.aliases import FREED, NAMES
 from lookup.resolution import Hint
 
 _NO_EPOCH: Final = -1
 _FREED: Final = FREED
+_MARKS: Final = (NAMES, FREED)
+_AS_ALIAS: Final = "@"
+"""Stands before keys whose change is that of an alias: its epochs are not those of a home."""
 _SPILL_PARTS: Final = 16
 """Of a full set, this part is spilled at once: its oldest moves."""
 
@@ -111,11 +114,19 @@ class MovedSet:
 
     def is_freed(self, key: str) -> bool:
         """Whether the last known change is that of an alias which names no key any more."""
-        move = self._moves.get(key)
+        move = self._moves.get(_AS_ALIAS + key)
         return move is not None and move.left_cell == _FREED
 
+    def alias_epoch_of(self, key: str) -> int:
+        """The highest known epoch of the key as an alias: it may have a home of its own later, or had one."""
+        move = self._moves.get(_AS_ALIAS + key)
+        return _NO_EPOCH if move is None else move.epoch
+
     def note(self, key: str, epoch: int, moved_at_s: float, left_cell: str) -> None:
-        """Keep a change unless a newer one of the key is known. `left_cell` "" = can't be told."""
+        """Keep a change unless a newer one of the key is known. `left_cell` "" = can't be told; of aliases
+        see ports.KeyMove."""
+        if left_cell in _MARKS and not key.startswith(_AS_ALIAS):
+            key = _AS_ALIAS + key
         former = self._moves.get(key)
         if former is not None:
             if former.epoch >= epoch:

@@ -125,7 +125,7 @@ class Resolver:
         key, epoch = alias.key, alias.epoch
         if epoch > 1:
             self._moved.note(key, epoch, alias.updated_at_s, NAMES if alias.home else FREED)
-        self._flights.raise_floor(key, epoch)
+        self._flights.raise_alias_floor(key, epoch)
         self._memory.unknown.drop(key)
         entry = self._memory.aliases.find(key)
         if entry is None or entry.epoch >= epoch:

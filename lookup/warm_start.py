@@ -161,7 +161,7 @@ def restore_aliases(memory: Memory, moved: MovedSet, aliases: Iterable[KnownAlia
     """The names that may still be used some time, as `restore_homes`."""
     oldest_s = now_s - memory.lifetimes.hard_stale_s
     for key, home, epoch, read_at_s in aliases:
-        if read_at_s > oldest_s and epoch >= moved.epoch_of(key):
+        if read_at_s > oldest_s and epoch >= moved.alias_epoch_of(key):
             memory.restore_alias(Alias(key, home, epoch), min(read_at_s, now_s))
 
 

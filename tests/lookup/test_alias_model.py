@@ -175,4 +175,4 @@ class AliasMachine(RuleBasedStateMachine):
 
 
 TestAliasMachine = AliasMachine.TestCase
-TestAliasMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAliasMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

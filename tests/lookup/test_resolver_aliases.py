@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from random import Random
 
 from lookup.assignment import Alias, Assignment
@@ -9,7 +10,7 @@ from lookup.ports import History, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.resolver import Resolver, build_resolver
 from lookup.settings import LookupSettings
-from tests.lookup.asynchronous import asynchronous, settle
+from tests.lookup.asynchronous import asynchronous, settle, until
 from tests.lookup.fakes import NOW_S, FakeStore, home
 
 SETTINGS = LookupSettings(deadline_s=10.0)
@@ -189,3 +190,27 @@ async def test_a_record_that_answers_another_question_is_never_used() -> None:
     store.records["email:b@x"] = aliased()
     lookup = build(store)
     assert (await lookup.resolve("email:b@x", None, NOW_S, True)).outcome is Outcome.UNAVAILABLE
+
+
+@asynchronous
+async def test_a_key_that_was_an_alias_may_get_a_home_of_its_own() -> None:
+    store = FakeStore(home("tenant:t", "cell-b"))
+    lookup = build(store)
+    lookup.learn_alias(Alias("tenant:t", "user:1", 6, NOW_S), NOW_S)
+    lookup.learn_alias(Alias("tenant:t", "", 7, NOW_S), NOW_S)
+    assert told(await lookup.resolve("tenant:t", None, NOW_S, True))[:3] == ("tenant:t", "cell-b", 1)
+    lookup.learn_change(home("tenant:t", "cell-c", 2), "cell-b", NOW_S)
+    assert told(lookup.recall("tenant:t", None, NOW_S, False))[1:3] == ("cell-c", 2)
+
+
+@asynchronous
+async def test_an_alias_that_is_named_while_it_is_being_read_is_not_unknown() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    lookup = build(store)
+    caller = asyncio.create_task(lookup.resolve(MAIL.key, None, NOW_S, True))
+    await until(lambda: store.running == 1)
+    put(store, aliased())
+    lookup.learn_alias(MAIL, NOW_S)
+    store.gate.set()
+    assert (await caller).cell == "cell-a"
