@@ -41,6 +41,7 @@ SELDOM: Final = (
     *(happenings.late_step_lands, happenings.late_step_lands, happenings.changes_are_told),
     *(happenings.feed_is_harmed, scenes.somebody_joins_as_a_move_goes_on),
     *(scenes.a_write_waits_at_the_old_home, scenes.everybody_moves),
+    scenes.a_moves_first_write_comes_too_late,
 )
 MOMENTS: Final[tuple[Happening, ...]] = (*OFTEN * 3, *SELDOM)
 

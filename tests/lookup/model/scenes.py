@@ -100,6 +100,19 @@ def everybody_moves(world: World, dice: Random) -> None:
     _play(world, dice, *steps)
 
 
+def a_moves_first_write_comes_too_late(world: World, dice: Random) -> None:
+    """The move is given up while its first change of the record is on its way."""
+    key = world.keys[0]
+    _end_moves(world)
+    _order(world, key, cell_of(dice))
+    for move in world.open_moves():
+        late = dice.choice((Fate.LATE, Fate.STRAYED))
+        world.stage.fates.coming = [*[Fate.DONE] * dice.randint(0, 4), late]
+        world.run(world.operators.drive(move.order.operation, "ann", 1, patient=True))
+    _end_moves(world)
+    _play(world, dice, *[partial(_step, world, key)] * 2, partial(_everything_lands, world))
+
+
 def _time_passes_for_all(world: World) -> None:
     """More than clocks differ; everybody keeps up."""
     for _ in range(4):
