@@ -37,9 +37,6 @@ SCAN: Final = "scan"
 SCHEMA: Final = "schema"
 
 DECIDING: Final = "write "
-_SERIAL_HEDGE_S: Final = 0.25
-"""Serial readings of one record hinder each other: only a node that is surely in trouble is passed over."""
-
 _HEARTBEAT_S: Final = 5.0
 _HEARTBEAT_TIMEOUT_S: Final = 5.0
 """A frozen node keeps its connections. One that leaves a heartbeat unanswered is not asked any more."""
@@ -112,7 +109,8 @@ def profiles(settings: CassandraSettings, pace: HedgePace) -> dict[str, Executio
         "retry_policy": RetryPolicy(),
         "speculative_execution_policy": PacedHedging(pace),
     }
-    serial_hedging = ConstantSpeculativeExecutionPolicy(_SERIAL_HEDGE_S, 1)
+    # Serial readings of one record hinder each other: only a node that is surely in trouble is passed over.
+    serial_hedging = ConstantSpeculativeExecutionPolicy(settings.request_timeout_s / 2, 1)
     owners = settings.owners
     shared_by = near if owners is None else owners.placing
     shared_quorum = ConsistencyLevel.QUORUM if owners is None else quorum
