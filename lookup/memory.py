@@ -86,9 +86,11 @@ class SecondChance:
 
     Split into small dicts: a dict keeps insertion order, which is the queue, and no operation touches more
     than one small dict.
+
+    shards, mask    for `find` where a call is too dear: the entry is in shards[hash(key) & mask]
     """
 
-    __slots__ = ("_capacity", "_count", "_mask", "_shards")
+    __slots__ = ("_capacity", "_count", "mask", "shards")
 
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
@@ -98,8 +100,8 @@ class SecondChance:
             shards *= 2
         self._capacity = capacity
         self._count = 0
-        self._mask = shards - 1
-        self._shards: list[dict[str, Entry]] = [{} for _ in range(shards)]
+        self.mask = shards - 1
+        self.shards: list[dict[str, Entry]] = [{} for _ in range(shards)]
 
     def __len__(self) -> int:
         return self._count
@@ -107,20 +109,20 @@ class SecondChance:
     @property
     def parts(self) -> int:
         """Of how many parts it consists."""
-        return self._mask + 1
+        return self.mask + 1
 
     def part(self, number: int) -> list[Entry]:
         """The entries of one part, 0 to `parts` - 1: about a thousand, so that walking takes no long turn."""
-        return list(self._shards[number].values())
+        return list(self.shards[number].values())
 
     def find(self, key: str) -> Entry | None:
         """The entry, however old; doesn't mark it as used."""
-        return self._shards[hash(key) & self._mask].get(key)
+        return self.shards[hash(key) & self.mask].get(key)
 
     def put(self, entry: Entry) -> None:
         """Keep the entry in place of the key's former one, or of the one whose turn it is to go."""
         key = entry.key
-        shard = self._shards[hash(key) & self._mask]
+        shard = self.shards[hash(key) & self.mask]
         former = shard.get(key)
         if former is not None:
             entry.referenced = former.referenced
@@ -132,7 +134,7 @@ class SecondChance:
 
     def drop(self, key: str) -> None:
         """Forget the key, if it is known."""
-        if self._shards[hash(key) & self._mask].pop(key, None) is not None:
+        if self.shards[hash(key) & self.mask].pop(key, None) is not None:
             self._count -= 1
 
     def _evict(self, shard: dict[str, Entry]) -> None:
@@ -149,7 +151,7 @@ class SecondChance:
         """A shard with something to evict: of a full cache nearly every one, so that the first will do."""
         while True:
             start += 1
-            shard = self._shards[start & self._mask]
+            shard = self.shards[start & self.mask]
             if shard:
                 return shard
 

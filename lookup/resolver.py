@@ -61,7 +61,8 @@ class Resolver:
         `now_s` is Unix seconds; `safe` says that the request's method is safe (RFC 9110, 9.2.1). The caller
         counts what this returns; `resolve` counts itself.
         """
-        entry = self._known.find(key)
+        known = self._known
+        entry = known.shards[hash(key) & known.mask].get(key)
         if (
             hint is not None
             # one epoch has one home: a record that says otherwise than the claim, and isn't older, rules

@@ -42,6 +42,7 @@ class Exchange:
     cookie_due      the reply shall carry a routing cookie
     reply_by_s      when the reply is due, on the wheel's clock, however often the cell is asked; 0.0 before
                     a fresh connection was needed
+    began_at_s      when its head was complete, in Unix seconds; started_s the same by perf_counter
     attempts        how often the request was given to a connection
     status          of the reply that the client got or is getting, 0 before
     withheld        whose law the path is under is not known, or is not this edge's: the log keeps no path
@@ -49,6 +50,7 @@ class Exchange:
 
     __slots__ = (
         "attempts",
+        "began_at_s",
         "body",
         "cookie_due",
         "down",
@@ -78,6 +80,7 @@ class Exchange:
         self.edge = edge
         self.down = down
         self.head = head
+        self.began_at_s = time.time()
         self.started_s = time.perf_counter()
         self.state = ROOMS
         self.body: RequestBody | None = None

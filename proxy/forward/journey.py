@@ -60,7 +60,7 @@ class Journey(RequestFlow):
     # Room 3: who asks?
 
     def _identify(self, route: Route) -> None:
-        now_s = time.time()
+        now_s = self.began_at_s
         head = self.head
         identity = self.edge.identify.identify(head.authorization, head.cookie, now_s)
         if isinstance(identity, Refusal):
@@ -163,7 +163,7 @@ class Journey(RequestFlow):
         if resolution.jurisdiction or not link.permitted or identity is None:
             self._wrong_edge(resolution.jurisdiction or link.jurisdiction)
         elif self.state == ROOMS and resolution.tier == Tier.CLAIM:
-            self._find_home(identity, None, time.time())
+            self._find_home(identity, None, self.began_at_s)
         else:
             self.refuse(errors.LOOKUP_UNAVAILABLE, "")
 
@@ -189,8 +189,7 @@ class Journey(RequestFlow):
             return _NO_LINES
         if resolution.state == State.MOVING:  # a cell that is fenced at this epoch would let it pass
             return _NO_LINES
-        asked_s = time.time() - (time.perf_counter() - self.started_s)
-        as_of_s = self.edge.resolver.true_as_of_s(resolution, asked_s)
+        as_of_s = self.edge.resolver.true_as_of_s(resolution, self.began_at_s)
         if as_of_s == -inf:
             return _NO_LINES
         cookie = self.edge.cookies.set_cookie(resolution.key, resolution.cell, resolution.epoch, as_of_s)
@@ -262,7 +261,7 @@ class Journey(RequestFlow):
             edge.meters.none.reply(self.status, elapsed_s)
         edge.access_log.note(
             (
-                time.time(),
+                self.began_at_s + elapsed_s,
                 self.down.peer.address,
                 head.method,
                 b"" if self.withheld else head.target,
