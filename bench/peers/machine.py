@@ -40,7 +40,7 @@ def describe(builds: Sequence[PythonBuild]) -> Surroundings:
     programs = {name: _version(*how) for name, how in asked.items()}
     return Surroundings(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=_commit(),
+        commit=commit(),
         processor=processor(Path("/proc/cpuinfo").read_text()),
         cores=os.cpu_count() or 1,
         kernel=platform.release(),
@@ -70,7 +70,8 @@ def _version(find: object, option: str) -> str:
     return found[0] if found else "unknown"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out, marked when files differ from it."""
     asked = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     ran = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT, check=False)
     return ran.stdout.strip() or "unknown"

@@ -69,7 +69,7 @@ def _requests(plan: Plan, rows: Sequence[Row], launcher: Launcher, found: Result
     stage = Stage(launcher, make_world(tuple(free_port() for _ in CELL_NAMES)))
     if "table" not in plan.sections:
         rows = _for_tail(rows)
-    rows = _start(stage, rows, found.missing, tell)
+    rows = start_rows(stage, rows, found.missing, tell)
     if "table" in plan.sections:
         found.table = table.measure(
             launcher, rows, stage.running, stage.requests, plan.rounds, plan.duration_s, tell
@@ -98,7 +98,7 @@ def _for_tail(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _start(stage: Stage, rows: Sequence[Row], missing: dict[str, str], tell: Tell) -> list[Row]:
+def start_rows(stage: Stage, rows: Sequence[Row], missing: dict[str, str], tell: Tell) -> list[Row]:
     """Start the origin and every row's server, check each row; returns the rows that run."""
     nginx.start_origin(stage.launcher, stage.world.cells)
     started = []

@@ -7,6 +7,7 @@ memory once it was read). One worker; the supervisor beside it is measured with 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,20 +23,29 @@ from lookup.stores.sqlite import SqliteStore
 BODY_LIMIT_BYTES: Final = 2 << 30
 
 
-def start(launcher: Launcher, world: World, build: PythonBuild) -> Running:
-    """Home Cell with one worker, run by that Python."""
+def start(
+    launcher: Launcher, world: World, build: PythonBuild, servers: Mapping[str, object] | None = None
+) -> Running:
+    """Home Cell with one worker, run by that Python.
+
+    servers   the config's sections of a store elsewhere that has `records(world)`; None: an embedded one
+    """
     command = build.executable.parent / "homecell"
     if not command.exists():
         raise MissingError(f"{build.executable} -m pip install -e .")
-    folder = launcher.folder / f"homecell-{build.name}"
+    name = f"homecell-{build.name}{'' if servers is None else '-servers'}"
+    folder = launcher.folder / name
     (folder / "keys").mkdir(parents=True)
-    asyncio.run(_seed(world, folder / "home.sqlite"))
+    if servers is None:
+        asyncio.run(_seed(world, folder / "home.sqlite"))
+        servers = {"store": {"kind": "sqlite", "path": "home.sqlite"}}
     port, admin_port = free_port(), free_port()
     (folder / "cells.yaml").write_text(yaml.safe_dump(_cells(world), sort_keys=False))
     config = folder / "edge.yaml"
-    config.write_text(yaml.safe_dump(_settings(world, folder, port, admin_port), sort_keys=False))
+    settings = {**_settings(world, folder, port, admin_port), **servers}
+    config.write_text(yaml.safe_dump(settings, sort_keys=False))
     pid = launcher.start(
-        f"homecell-{build.name}",
+        name,
         [command, "proxy", "--config", config],
         launcher.proxy_core,
         [port, admin_port],
@@ -44,13 +54,17 @@ def start(launcher: Launcher, world: World, build: PythonBuild) -> Running:
     return Running(port, pid)
 
 
+def records(world: World) -> Iterator[Assignment]:
+    """Every user's home."""
+    for user, home in enumerate(world.homes):
+        cell = world.cells[home]
+        yield Assignment(f"user:{user}", cell.name, cell.jurisdiction, 1)
+
+
 async def _seed(world: World, path: Path) -> None:
     store = await SqliteStore.open(path, create=True)
     try:
-        await store.load(
-            Assignment(f"user:{user}", cell.name, cell.jurisdiction, 1)
-            for user, cell in enumerate(world.cells[home] for home in world.homes)
-        )
+        await store.load(records(world))
     finally:
         await store.close()
 
@@ -89,7 +103,6 @@ def _settings(world: World, folder: Path, port: int, admin_port: int) -> dict[st
             "workers": 1,
         },
         "cells_file": "cells.yaml",
-        "store": {"kind": "sqlite", "path": "home.sqlite"},
         "residency": {
             "eu": {"allow": ["eu"], "edge_url": url},
             "us": {"allow": ["us", "eu"], "edge_url": url},

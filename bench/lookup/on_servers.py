@@ -1,0 +1,180 @@
+"""Rows on the real Redis and Cassandra: shared-cache hits, store misses, a cold start, a stampede."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Final
+
+from bench.lookup.counted import CountedStore
+from bench.lookup.figures import Figure
+from bench.lookup.openloop import drive, saturate
+from bench.lookup.stage import Stage, homes, run
+from bench.peers.openloop import arrivals
+from lookup.redis_clients import RedisSettings
+from lookup.redis_tier import RedisTier
+from lookup.resolver import Resolver, build_resolver
+from lookup.settings import LookupSettings
+from lookup.stores.cassandra_settings import CassandraSettings
+
+SWITCH_INTERVAL_S: Final = 0.0002
+"""That of the proxy's workers: the driver's thread shares the interpreter with the loop."""
+
+P99_MS: Final = 5.0
+CACHED_USERS: Final = 50_000
+CACHE_TARGET_PER_S: Final = 100_000
+CALLERS: Final = 512
+MISSES_PER_S: Final = 1000
+COLD_USERS: Final = 50_000
+COLD_PER_S: Final = 5000
+STAMPEDE: Final = 10_000
+
+_FORGETFUL: Final = LookupSettings(memory_entries=1000)
+"""Remembers so few that each key is read again."""
+
+_WARM_UP_KEYS: Final = 5_000
+_PASSES: Final = 5
+_SUSTAINED: Final = 0.7
+"""Part of the measured capacity that an open loop gets when the target's rate is beyond it."""
+
+
+def redis_hits(stage: Stage) -> list[Figure]:
+    """Each lookup is answered by Redis: capacity in a closed loop, times in an open one."""
+    keys = _users("cached", CACHED_USERS)
+    redis = stage.redis(homes(keys))
+    store = stage.cassandra(homes(keys))
+    stage.tell("Redis hits")
+    return run(_redis_hits(redis, store, keys, stage.asked.seconds))
+
+
+async def _redis_hits(
+    redis: RedisSettings, cassandra: CassandraSettings, keys: Sequence[str], seconds: int
+) -> list[Figure]:
+    async with _tiers(cassandra, redis, _FORGETFUL) as (lookup, store):
+        await saturate(lookup, keys[:_WARM_UP_KEYS], CALLERS)
+        full = await saturate(lookup, list(keys) * _PASSES, CALLERS)
+        per_s = min(CACHE_TARGET_PER_S, _SUSTAINED * full.rate_per_s)
+        intended_s = arrivals(per_s, seconds, 1)
+        asked = [keys[number % len(keys)] for number in range(len(intended_s))]
+        steady = await drive(lookup, asked, intended_s)
+    return [
+        Figure("keys", full.rate_per_s, "keys/s", CACHE_TARGET_PER_S, f"{CALLERS} callers, closed loop"),
+        Figure("CPU of the process, a key", full.cpu_s / len(full.latencies_s) * 1e6, "µs"),
+        *full.tail(f"{CALLERS} callers", P99_MS),
+        *steady.tail(f"open loop at {per_s:,.0f}/s", P99_MS),
+        Figure("not answered", full.errors + steady.errors, "lookups", 0, steady.said_by()),
+        Figure("keys that the store was asked for", store.keys, "keys", note="hedged readings"),
+    ]
+
+
+def store_misses(stage: Stage) -> list[Figure]:
+    """Keys that only Cassandra knows, each once, 1,000 a second; without a cache before it, and with."""
+    count = MISSES_PER_S * stage.asked.seconds * 5 // 4  # Poisson: some more may come
+    alone, behind = _users("alone", count), _users("behind", count)
+    records = homes([*alone, *behind, *_users("warm", _WARM_UP_KEYS)])
+    cassandra, redis = stage.cassandra(records), stage.redis()
+    stage.tell("store misses")
+    figures = run(_store_misses(cassandra, None, alone, stage.asked.seconds))
+    return figures + run(_store_misses(cassandra, redis, behind, stage.asked.seconds))
+
+
+async def _store_misses(
+    cassandra: CassandraSettings, redis: RedisSettings | None, keys: Sequence[str], seconds: int
+) -> list[Figure]:
+    what = "Cassandra alone" if redis is None else "Redis asked first"
+    async with _tiers(cassandra, redis, LookupSettings()) as (lookup, store):
+        warm = _users("warm", _WARM_UP_KEYS)
+        await drive(lookup, warm, arrivals(MISSES_PER_S, 4, 2)[: len(warm)])
+        requests, asked, begun = store.requests.begun, store.keys, store.readings.begun
+        tally = await drive(lookup, keys, arrivals(MISSES_PER_S, seconds, 1)[: len(keys)])
+        readings, read = store.readings.begun - begun, store.keys - asked
+        requests = store.requests.begun - requests
+    return [
+        Figure(f"{what}: rate", tally.rate_per_s, "lookups/s", note=f"{tally.errors} without an answer"),
+        *tally.tail(what, P99_MS),
+        Figure(f"{what}: CPU of the process, a miss", tally.cpu_s / len(tally.latencies_s) * 1e6, "µs"),
+        Figure(f"{what}: keys in a request", read / requests, "keys", note=f"{readings:,} readings"),
+    ]
+
+
+def cold_start(stage: Stage) -> list[Figure]:
+    """A platform's users come back all at once, and neither memory nor Redis knows any of them."""
+    keys = _users("cold", COLD_USERS)
+    cassandra, redis = stage.cassandra(homes([*keys, *_users("warm", 1000)])), stage.redis()
+    stage.tell("cold start")
+    return run(_cold_start(cassandra, redis, keys))
+
+
+async def _cold_start(
+    cassandra: CassandraSettings, redis: RedisSettings, keys: Sequence[str]
+) -> list[Figure]:
+    async with _tiers(cassandra, redis, LookupSettings()) as (lookup, store):
+        await drive(lookup, _users("warm", 1000), arrivals(MISSES_PER_S, 2, 2)[:1000])
+        begun, asked = store.requests.begun, store.keys
+        store.requests.most = store.readings.most = 0
+        intended_s = arrivals(COLD_PER_S, 2 * COLD_USERS / COLD_PER_S, 1)[:COLD_USERS]
+        tally = await drive(lookup, keys, intended_s)
+        requests, read = store.requests.begun - begun, store.keys - asked
+    limit = LookupSettings().readings
+    return [
+        Figure("rate", tally.rate_per_s, "lookups/s", note=f"{COLD_USERS:,} users, each once"),
+        Figure("not answered", tally.errors, "lookups", 0, tally.said_by()),
+        Figure("readings in flight, at most", store.readings.most, "readings", limit),
+        Figure("requests in flight at Cassandra, at most", store.requests.most, "requests"),
+        Figure("requests at Cassandra a second", requests / tally.elapsed_s, "1/s"),
+        Figure("keys read, a user", read / COLD_USERS, "keys", 1.05, f"{read / requests:.1f} in a request"),
+        *tally.tail("callers", None),
+    ]
+
+
+def stampede(stage: Stage) -> list[Figure]:
+    """Everybody asks for one key that neither memory nor Redis has."""
+    cassandra, redis = stage.cassandra(homes(["user:famous", *_users("warm", 1000)])), stage.redis()
+    stage.tell("stampede")
+    return run(_stampede(cassandra, redis))
+
+
+async def _stampede(cassandra: CassandraSettings, redis: RedisSettings) -> list[Figure]:
+    async with _tiers(cassandra, redis, LookupSettings()) as (lookup, store):
+        await drive(lookup, _users("warm", 1000), arrivals(MISSES_PER_S, 2, 2)[:1000])
+        begun, requests = store.readings.begun, store.requests.begun
+        tally = await saturate(lookup, ["user:famous"] * STAMPEDE, STAMPEDE)
+        readings, requests = store.readings.begun - begun, store.requests.begun - requests
+    return [
+        Figure("readings of the store", readings, "readings", 1),
+        Figure("requests at Cassandra", requests, "requests", 1),
+        Figure("not answered", tally.errors, "lookups", 0, f"of {STAMPEDE:,}"),
+        Figure("all answered within", tally.elapsed_s * 1e3, "ms"),
+        Figure("CPU of the process, a caller", tally.cpu_s / STAMPEDE * 1e6, "µs"),
+    ]
+
+
+@asynccontextmanager
+async def _tiers(
+    cassandra: CassandraSettings, redis: RedisSettings | None, settings: LookupSettings
+) -> AsyncIterator[tuple[Resolver, CountedStore]]:
+    """As a worker of the proxy has them, with nothing in memory."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    store = await CountedStore.over(cassandra)
+    cache = None if redis is None else RedisTier(redis, Random(1))
+    lookup = build_resolver(store, settings, Random(1), cache)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield lookup, store
+    finally:
+        gc.unfreeze()
+        await lookup.close()
+        if cache is not None:
+            await cache.close()
+        await store.close()
+
+
+def _users(kind: str, count: int) -> list[str]:
+    """In an order that says nothing of where they are stored."""
+    keys = [f"user:{kind}-{number}" for number in range(count)]
+    Random(3).shuffle(keys)
+    return keys

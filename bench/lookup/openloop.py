@@ -1,0 +1,126 @@
+"""Open-loop callers inside the resolver's process: lookups start at Poisson times, whatever became of others.
+
+A latency counts from the moment a lookup was meant to start, so that a loop that is behind shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter, process_time, time
+from typing import Final, Self
+
+from bench.lookup.figures import Figure
+from bench.peers.arithmetic import percentile
+from lookup.resolution import OUTCOME_LABELS, TIER_LABELS, Outcome, Resolution
+from lookup.resolver import Resolver
+
+TICK_S: Final = 0.001
+"""The loop's timers have this resolution: what becomes due within a tick starts together."""
+
+_FOUND: Final = Outcome.FOUND
+
+
+@dataclass(slots=True)
+class Tally:
+    """What lookups gave. Several processes' tallies can be added.
+
+    latencies_s  of all, the unanswered included
+    answers      by tier's label, or by outcome's where no home was found
+    elapsed_s    from the first intended start to the last answer, the longest of the processes
+    cpu_s        of the processes that asked, resolvers and drivers included
+    """
+
+    latencies_s: array[float] = field(default_factory=lambda: array("d"))
+    answers: Counter[str] = field(default_factory=Counter)
+    elapsed_s: float = 0.0
+    cpu_s: float = 0.0
+
+    def __add__(self, other: Self) -> Tally:
+        return Tally(
+            self.latencies_s + other.latencies_s,
+            self.answers + other.answers,
+            max(self.elapsed_s, other.elapsed_s),
+            self.cpu_s + other.cpu_s,
+        )
+
+    @property
+    def rate_per_s(self) -> float:
+        """Lookups that ended, by the clock."""
+        return len(self.latencies_s) / self.elapsed_s
+
+    @property
+    def errors(self) -> int:
+        """Lookups without a home."""
+        return sum(self.answers[label] for label in OUTCOME_LABELS)
+
+    def note(self, found: Resolution) -> None:
+        """One answer."""
+        label = TIER_LABELS[found.tier] if found.outcome is _FOUND else OUTCOME_LABELS[found.outcome]
+        self.answers[label] += 1
+
+    def said_by(self) -> str:
+        """Which tiers answered, largest share first."""
+        total = sum(self.answers.values())
+        return ", ".join(f"{label} {count / total:.2%}" for label, count in self.answers.most_common())
+
+    def tail(self, what: str, target_ms: float | None) -> list[Figure]:
+        """The percentiles in milliseconds; the target is that of the 99th."""
+        ordered = sorted(self.latencies_s)
+        shares = (("p50", 0.5, None), ("p99", 0.99, target_ms), ("p99.9", 0.999, None))
+        return [
+            Figure(f"{what}, {name}", percentile(ordered, share) * 1e3, "ms", target)
+            for name, share, target in shares
+        ]
+
+
+async def drive(lookup: Resolver, keys: Sequence[str], intended_s: array[float]) -> Tally:
+    """Look up one key at each intended time (seconds from now), as a proxy does: `recall`, else `resolve`."""
+    tally = Tally(array("d", bytes(8 * len(intended_s))))
+    latencies_s = tally.latencies_s
+    under_way: set[asyncio.Task[None]] = set()
+    loop, recall = asyncio.get_running_loop(), lookup.recall
+    begun_s, cpu_begun_s = perf_counter(), process_time()
+
+    async def wait(number: int, now_s: float) -> None:
+        tally.note(await lookup.resolve(keys[number], None, now_s, True))
+        latencies_s[number] = perf_counter() - begun_s - intended_s[number]
+
+    number, count = 0, len(intended_s)
+    while number < count:
+        now_s, unix_s = perf_counter() - begun_s, time()
+        while number < count and intended_s[number] <= now_s:
+            found = recall(keys[number], None, unix_s, True)
+            if found is None:
+                task = loop.create_task(wait(number, unix_s))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+            else:
+                tally.note(found)
+                latencies_s[number] = perf_counter() - begun_s - intended_s[number]
+            number += 1
+        await asyncio.sleep(TICK_S)
+    if under_way:
+        await asyncio.wait(under_way)
+    tally.elapsed_s, tally.cpu_s = perf_counter() - begun_s, process_time() - cpu_begun_s
+    return tally
+
+
+async def saturate(lookup: Resolver, keys: Sequence[str], callers: int) -> Tally:
+    """Closed loop: each of so many callers asks for the next key when it has its answer."""
+    tally = Tally()
+    waiting = iter(keys)
+    begun_s, cpu_begun_s = perf_counter(), process_time()
+
+    async def call() -> None:
+        for key in waiting:
+            asked_s = perf_counter()
+            tally.note(await lookup.resolve(key, None, time(), True))
+            tally.latencies_s.append(perf_counter() - asked_s)
+
+    await asyncio.gather(*(call() for _ in range(callers)))
+    tally.elapsed_s, tally.cpu_s = perf_counter() - begun_s, process_time() - cpu_begun_s
+    return tally
