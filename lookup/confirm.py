@@ -1,4 +1,5 @@
-"""Asks the truth itself for a home, past every cache: for unsafe methods in a worker without a lease.
+"""Asks the truth itself for a home, past every cache: for unsafe methods in a worker without a lease, and
+when a cell says that it is not the home.
 
 Readings are batched and bounded like the resolver's; each answer is of one that began after the question.
 """
@@ -15,6 +16,16 @@ from lookup.settings import LookupSettings
 from lookup.tier_reader import Read, TierReader
 
 
+class _Question(Flight):
+    """A flight that also keeps the record that answered it."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, key: str, now_s: float, deadline_s: float) -> None:
+        super().__init__(key, now_s, deadline_s)
+        self.record: Assignment | None = None
+
+
 class Confirmations(FlightDeck):
     """Built inside the running loop; only its thread uses it.
 
@@ -29,8 +40,13 @@ class Confirmations(FlightDeck):
 
     async def confirm(self, key: str, now_s: float) -> Resolution:
         """What the store says now (`now_s` in Unix seconds); UNAVAILABLE when it can't be asked in time."""
+        found, _ = await self.witness(key, now_s)
+        return found
+
+    async def witness(self, key: str, now_s: float) -> tuple[Resolution, Assignment | None]:
+        """Likewise, and the record that says so if one was FOUND."""
         begun_s = self._loop.time()
-        flight = Flight(key, now_s, begun_s + self._deadline_s)
+        flight = _Question(key, now_s, begun_s + self._deadline_s)
         flight.tier = Tier.STORE
         waiter: asyncio.Future[None] = self._loop.create_future()
         flight.waiters.append(waiter)
@@ -42,7 +58,7 @@ class Confirmations(FlightDeck):
             flight.land(None)
         found = flight.answer or Resolution(Outcome.UNAVAILABLE, key, Tier.STORE)
         self._observer.lookup(found.tier, found.outcome, self._loop.time() - begun_s)
-        return found
+        return found, flight.record
 
     async def close(self) -> None:
         """End the readings on their way; their callers get UNAVAILABLE."""
@@ -58,6 +74,8 @@ class Confirmations(FlightDeck):
         if record is None:
             flight.land(Resolution(Outcome.UNKNOWN, flight.key, tier))
         else:
+            if isinstance(flight, _Question):
+                flight.record = record
             flight.land(
                 Resolution(
                     Outcome.FOUND,

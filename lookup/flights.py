@@ -203,13 +203,17 @@ class Flights(FlightDeck):
         known_epoch = NO_EPOCH if known is None else known.epoch
         return alias.epoch >= max(known_epoch, self._moved.alias_epoch_of(alias.key))
 
-    def _found(self, flight: Flight, record: Assignment, tier: Tier) -> None:
-        self._memory.learn(record, flight.now_s, flight.generation)
+    def learn(self, record: Assignment, asked_s: float, generation: int, tier: Tier) -> None:
+        """Remember what the tier said to who asked at `asked_s`; share what the store said."""
+        self._memory.learn(record, asked_s, generation)
         for alias in record.aliases:
             if self._is_current(alias):
-                self._memory.learn_alias(alias, flight.now_s, flight.generation)
+                self._memory.learn_alias(alias, asked_s, generation)
         if tier is Tier.STORE and self._fill is not None:
-            self._fill.offer(replace(record, read_at_s=flight.now_s))
+            self._fill.offer(replace(record, read_at_s=asked_s))
+
+    def _found(self, flight: Flight, record: Assignment, tier: Tier) -> None:
+        self.learn(record, flight.now_s, flight.generation, tier)
         if not flight.landed:
             answer = Resolution(
                 Outcome.FOUND,

@@ -136,6 +136,24 @@ class Resolver:
         else:
             self._memory.aliases.drop(key)
 
+    @property
+    def generation(self) -> int:
+        """For `learn_truth`: what is known counts until continuity is lost, as of this moment."""
+        return self._memory.generation
+
+    def learn_truth(self, record: Assignment, left_cell: str, asked_s: float, generation: int) -> None:
+        """The truth itself said so, to who asked at `asked_s` (Unix seconds) past every cache, because it was
+        doubted that the home is `left_cell`. `generation` is of the moment before that."""
+        self.learn_change(record, left_cell, asked_s)
+        key = record.key
+        if record.epoch >= max(self._moved.epoch_of(key), self._memory.epoch_of(key)):
+            self._flights.learn(record, asked_s, generation, _STORE)
+
+    def forget(self, key: str) -> None:
+        """The truth has no such key."""
+        self._memory.known.drop(key)
+        self._memory.aliases.drop(key)
+
     def lose_continuity(self) -> None:
         """Changes may have been missed: memory must be read again, claims must be confirmed."""
         self._memory.mark_all_due()

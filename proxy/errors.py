@@ -77,6 +77,22 @@ LOOKUP_UNAVAILABLE: Final = Problem(
 HOME_NOT_LISTED: Final = Problem(
     "home-not-listed", 503, "The home cell is not in this edge's inventory", Fault.EDGE, 30
 )
+HOME_CHANGED: Final = Problem(
+    "home-changed", 409, "The user's home has changed; the request was not carried out", Fault.EDGE, 1
+)
+SEND_AGAIN: Final = Problem(
+    "send-again", 307, "The user's home has changed; send the request again", Fault.EDGE
+)
+HOME_DISPUTED: Final = Problem(
+    "home-disputed",
+    503,
+    "The user's home cell refuses the user; the request was not carried out",
+    Fault.CELL,
+    5,
+)
+NOT_MINE_TWICE: Final = Problem(
+    "not-mine-twice", 503, "The user's home is changing; the request was not carried out", Fault.EDGE, 2
+)
 STOPPING: Final = Problem("stopping", 503, "This edge is stopping", Fault.EDGE, 1, closes=True)
 OUT_OF_RESOURCES: Final = Problem(
     "out-of-resources", 503, "This edge is out of resources", Fault.EDGE, 1, closes=True

@@ -177,6 +177,7 @@ def routes(settings: Settings) -> Routes:
                 if route.fallback == "static" and route.static is not None
                 else None,
                 body_limit_bytes=route.body_limit_bytes,
+                redirects=route.home_changed == "redirect",
             )
             for route in settings.routes
         ]

@@ -190,6 +190,13 @@ class Route(Section):
         description="Largest request body; a larger one gets 413. Default: 100 MiB; bodies are streamed, "
         "so it costs no memory.",
     )
+    home_changed: Literal["problem", "redirect"] = Field(
+        default="problem",
+        description="What a client gets when a cell says that the user is not at home there, the store names "
+        "another cell, and the request can't be sent there because its body (over 64 KiB) was not kept: "
+        "`problem`, 409 `home-changed`, or `redirect`, 307 to the same URL. Default: problem, because "
+        "programs that send large bodies seldom send them again by themselves.",
+    )
 
 
 class Limits(Section):

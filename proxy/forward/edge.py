@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from lookup.confirm import Confirmations
@@ -45,6 +46,7 @@ class Edge:
     in_flight       requests under way
     retrying        those among them that are being sent again
     fence           which unsafe requests are under way, and until when they need no confirming
+    disputes_told_s when the log was last told that a cell and the truth disagree, on the wheel's clock
     stopping        no further request is read from a connection; replies say Connection: close
     """
 
@@ -54,6 +56,7 @@ class Edge:
         "connection_limit",
         "connections",
         "cookies",
+        "disputes_told_s",
         "fence",
         "identify",
         "ids",
@@ -110,6 +113,7 @@ class Edge:
         self.in_flight = 0
         self.retrying = 0
         self.turn = 0
+        self.disputes_told_s: float = -inf
         self.stopping = False
 
     def may_retry(self) -> bool:

@@ -19,13 +19,14 @@ from proxy.forward.request_body import RequestBody
 from proxy.forward.upstream import Upstream
 from proxy.rooms.identity import Identity
 from proxy.rooms.routes import Route
-from proxy.wire.reply import ReplyHead
+from proxy.wire.reply import NotMineHead, ReplyHead
 from proxy.wire.request_head import RequestHead
 
 if TYPE_CHECKING:
     from proxy.forward.downstream import Downstream
 
-# States, in order. Only CONNECT may follow a later one, SENT, when a request is sent again.
+# States, in order. Only SENT may be followed by earlier ones: CONNECT, when a request is sent again, and
+# LOOKUP, when a cell says that it is not the user's home.
 ROOMS: Final = 0
 LOOKUP: Final = 1
 CONNECT: Final = 2
@@ -39,6 +40,7 @@ class Exchange:
 
     pending         bytes of the request's body, coded for the cell, that no connection took yet
     epoch           what the cell is told; NO_EPOCH while it isn't known
+    bounced         a cell said already that it is not the user's home
     cookie_due      the reply shall carry a routing cookie
     reply_by_s      when the reply is due, on the wheel's clock, however often the cell is asked; 0.0 before
                     a fresh connection was needed
@@ -52,6 +54,7 @@ class Exchange:
         "attempts",
         "began_at_s",
         "body",
+        "bounced",
         "cookie_due",
         "down",
         "edge",
@@ -95,6 +98,7 @@ class Exchange:
         self.reply_bytes = 0
         self.reply_chunked = False
         self.retrying = False
+        self.bounced = False
         self.keep_alive = head.keep_alive
         self.epoch = NO_EPOCH
         self.cookie_due = False
@@ -107,6 +111,18 @@ class Exchange:
 
     def cookie_lines(self, reply: ReplyHead) -> list[bytes]:
         """The Set-Cookie line of the reply's head, asked for when `cookie_due`."""
+        raise NotImplementedError(type(self))
+
+    def on_not_mine(self, reply: NotMineHead, done: bool) -> None:
+        """The cell says that it is not the user's home; `done` if that was its whole reply."""
+        raise NotImplementedError(type(self))
+
+    def permit(self, resolution: Resolution) -> None:
+        """Go on to the home that was found, if the request may go there."""
+        raise NotImplementedError(type(self))
+
+    def send_again(self) -> None:
+        """Tell the client to send the request again, to the same URL; nothing of a reply was sent yet."""
         raise NotImplementedError(type(self))
 
     def attempt_failed(self, problem: Problem, wait: bool) -> None:

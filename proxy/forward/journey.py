@@ -13,8 +13,8 @@ from proxy import errors
 from proxy.errors import Problem, Refusal
 from proxy.forward.exchange import DONE, LOOKUP, ROOMS
 from proxy.forward.link import CellLink
+from proxy.forward.not_mine import Bounce
 from proxy.forward.request_body import RequestBody
-from proxy.forward.request_flow import RequestFlow
 from proxy.forward.wheel import NEVER_S
 from proxy.model import Source
 from proxy.rooms.faults import challenge
@@ -22,7 +22,7 @@ from proxy.rooms.identity import Identity
 from proxy.rooms.routes import Route
 from proxy.wire.framing import NO_BODY
 from proxy.wire.ids import REQUEST_ID_DIGITS
-from proxy.wire.own_reply import OwnReply, plain_reply, problem_reply
+from proxy.wire.own_reply import OwnReply, plain_reply, problem_reply, same_url
 from proxy.wire.reply import ReplyHead, shared_caches_may_keep
 from proxy.wire.request_head import RequestHead
 
@@ -34,7 +34,7 @@ _MOVING: Final = State.MOVING
 _NO_COOKIE_TIERS: Final = (Tier.CLAIM, Tier.STALE)
 
 
-class Journey(RequestFlow):
+class Journey(Bounce):
     """The decisions about one request, in the order of the rooms."""
 
     __slots__ = ()
@@ -98,7 +98,7 @@ class Journey(RequestFlow):
             self._wait_for(self._look_up(identity, hint, now_s))
         else:
             self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - self.started_s)
-            self._permit(resolution)
+            self.permit(resolution)
 
     def _wait_for(self, lookup: Coroutine[None, None, None]) -> None:
         if self.state != ROOMS:
@@ -111,17 +111,17 @@ class Journey(RequestFlow):
     async def _look_up(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
         resolution = await self.edge.resolver.resolve(identity.key, hint, now_s, self.head.safe)
         if self.state == LOOKUP:
-            self._permit(resolution)
+            self.permit(resolution)
 
     async def _confirm(self, identity: Identity, now_s: float) -> None:
         """No move waits for a worker without a lease: only the truth can tell where a write may go."""
         resolution = await self.edge.confirmations.confirm(identity.key, now_s)
         if self.state == LOOKUP:
-            self._permit(resolution)
+            self.permit(resolution)
 
     # Rooms 5 and 6: may it go there, and is the cell in service?
 
-    def _permit(self, resolution: Resolution) -> None:
+    def permit(self, resolution: Resolution) -> None:
         self.resolution = resolution
         if resolution.outcome is not _FOUND:
             if resolution.outcome is _UNKNOWN:
@@ -202,6 +202,11 @@ class Journey(RequestFlow):
         if problem.status == 401:
             own.fields.append(b"WWW-Authenticate: " + challenge(Refusal(problem, detail)))
         self._say(problem, problem_reply(problem, detail, own))
+
+    def send_again(self) -> None:
+        own = self._own()
+        own.fields.append(b"Location: " + same_url(self.head.target))
+        self._say(errors.SEND_AGAIN, problem_reply(errors.SEND_AGAIN, "", own))
 
     def degrade(self, problem: Problem, detail: str) -> None:
         own = self._own()

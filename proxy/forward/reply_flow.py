@@ -9,11 +9,12 @@ from proxy.forward.exchange import CONNECT, DONE, LOOKUP, REPLY, SENT, Exchange
 from proxy.forward.upstream import Upstream
 from proxy.wire.chunked import encode_chunk, encode_end
 from proxy.wire.framing import CHUNKED, UNTIL_CLOSE
-from proxy.wire.reply import ReplyHead
+from proxy.wire.reply import NotMineHead, ReplyHead
 from proxy.wire.rewrite import head_for_client
 
 _NO_LINES: Final[list[bytes]] = []
 CLIENT_CLOSED: Final = 499
+_MISDIRECTED: Final = 421
 
 
 class ReplyFlow(Exchange):
@@ -51,6 +52,9 @@ class ReplyFlow(Exchange):
         """The final head came, with the beginning of its body or (`done`) all of it."""
         if self.state != SENT:
             raise self.illegal(REPLY)
+        if reply.status == _MISDIRECTED and isinstance(reply, NotMineHead):
+            self.on_not_mine(reply, done)
+            return
         self.state = REPLY
         head = self.head
         self.status = reply.status
@@ -78,6 +82,8 @@ class ReplyFlow(Exchange):
         if done:
             self._complete()
         else:
+            if self.body is not None:
+                self.body.forget()  # no other cell will need it
             self._await_more()
 
     def on_reply_body(self, data: bytes, done: bool, trailers: list[bytes]) -> None:

@@ -32,6 +32,8 @@ from proxy.observe.layout import (
     LOOKUP_NS,
     LOOKUPS,
     MISROUTES,
+    NOT_MINE,
+    NOT_MINE_RESULTS,
     REFUSALS,
     REPLIES,
     REQUEST_BOUNDS_S,
@@ -123,6 +125,11 @@ class _Families(Collector):
         failures = CounterMetricFamily(
             "homecell_attempt_failures", "Exchanges with the cell that failed.", labels=["cell"]
         )
+        not_mine = CounterMetricFamily(
+            "homecell_not_mine",
+            "Requests that the cell refused because the user is not at home there, by what became of them.",
+            labels=["cell", "result"],
+        )
         flag = GaugeMetricFamily(
             "homecell_cell_flag",
             "1 for the flag in force; unknown: a word that this version does not know, taken for down.",
@@ -133,9 +140,11 @@ class _Families(Collector):
                 fallbacks.add_metric([name, slug], count)
             retries.add_metric([name], self._totals[start + RETRIES])
             failures.add_metric([name], self._totals[start + ATTEMPT_FAILURES])
+            for result, count in self._seen(NOT_MINE_RESULTS, start + NOT_MINE):
+                not_mine.add_metric([name, result], count)
             for label in FLAGS:
                 flag.add_metric([name, label], float(label in self._reading.flags[index]))
-        yield from (fallbacks, retries, failures, flag)
+        yield from (fallbacks, retries, failures, not_mine, flag)
 
     def _lookups(self) -> Iterator[Metric]:
         lookups = CounterMetricFamily(

@@ -30,6 +30,7 @@ from proxy.observe.layout import (
     LOOKUP_NS,
     LOOKUPS,
     MISROUTES,
+    NOT_MINE,
     REFUSALS,
     REPLY_OTHER,
     REPLY_PLACES,
@@ -93,6 +94,11 @@ class CellMeter:
     def retry(self) -> None:
         """A request is sent to the cell once more."""
         self._counts[self._start + RETRIES] += 1
+        self.changed = True
+
+    def not_mine(self, result: int) -> None:
+        """This cell said that a user is not at home there; `result` indexes layout.NOT_MINE_RESULTS."""
+        self._counts[self._start + NOT_MINE + result] += 1
         self.changed = True
 
     def flag(self, down: bool, unknown: bool = False) -> None:

@@ -35,19 +35,26 @@ class Route:
     anonymous           requests without a credential go to any serving cell of the edge's jurisdiction
     static              given to safe requests while the home cell can't answer; None: a 503 problem
     body_limit_bytes    the largest request body
+    redirects           307 in place of 409 when the home has changed and the client must send it again
     guarded             the same rules with a credential needed
     """
 
-    __slots__ = ("anonymous", "body_limit_bytes", "guarded", "prefix", "static")
+    __slots__ = ("anonymous", "body_limit_bytes", "guarded", "prefix", "redirects", "static")
 
     def __init__(
-        self, prefix: bytes, anonymous: bool, static: StaticReply | None, body_limit_bytes: int
+        self,
+        prefix: bytes,
+        anonymous: bool,
+        static: StaticReply | None,
+        body_limit_bytes: int,
+        redirects: bool = False,
     ) -> None:
         self.prefix = prefix
         self.anonymous = anonymous
         self.static = static
         self.body_limit_bytes = body_limit_bytes
-        self.guarded: Route = Route(prefix, False, static, body_limit_bytes) if anonymous else self
+        self.redirects = redirects
+        self.guarded: Route = Route(prefix, False, static, body_limit_bytes, redirects) if anonymous else self
 
 
 class Routes:

@@ -92,6 +92,14 @@ def plain_reply(status: int, content_type: str, body: bytes, lines: list[bytes],
     return b"\r\n".join(head)
 
 
+def same_url(target: bytes) -> bytes:
+    """A Location that leads to the same URL (RFC 3986 section 4.2), given its target in origin form.
+
+    A target that begins with two slashes, or what browsers take for such, would name another host.
+    """
+    return b"/." + target if target[1:2] in (b"/", b"\\") else target
+
+
 def reason_phrase(status: int) -> bytes:
     """The standard reason phrase, b"" for a status that has none."""
     try:

@@ -8,7 +8,9 @@ from typing import Final
 from proxy.wire import fields as f
 from proxy.wire.fields import FieldKinds, list_members, without_line, without_lines_named
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
+from proxy.wire.not_mine import FIELD as NOT_MINE_FIELD
 
+_MISDIRECTED: Final = 421
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
 
 _KINDS: Final = FieldKinds(
@@ -58,6 +60,19 @@ class ReplyHead:
         return self.block.split(b"\r\n")[1:-1]
 
 
+class NotMineHead(ReplyHead):
+    """A 421 by which the cell says that the user is not at home there (without the field it is a ReplyHead).
+
+    says    values of the field, for proxy.wire.not_mine
+    """
+
+    __slots__ = ("says",)
+
+    def __init__(self, start: bytes, block: bytes, keep_alive: bool, says: list[bytes]) -> None:
+        super().__init__(_MISDIRECTED, start, block, keep_alive)
+        self.says = says
+
+
 def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     """Parse one reply head, from the status line to the end of the empty line.
 
@@ -77,7 +92,10 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     if head.translate(None, f.TEXT) != f.LINE_ENDS[count + 2]:
         return f.malformed(head)
     status, persistent_version, start = status_line
-    reply = ReplyHead(status, start, head[end:-2], persistent_version)
+    if status == _MISDIRECTED:
+        reply = _misdirected(start, head[end:-2], persistent_version, fields)
+    else:
+        reply = ReplyHead(status, start, head[end:-2], persistent_version)
     problem = _read_fields(reply, fields, persistent_version)
     if problem:
         return problem
@@ -86,6 +104,15 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     if reply.framing == UNTIL_CLOSE:
         reply.keep_alive = False
     return reply
+
+
+def _misdirected(
+    start: bytes, block: bytes, keep_alive: bool, fields: list[tuple[bytes, bytes]]
+) -> ReplyHead:
+    says = [value for name, value in fields if name.lower() == NOT_MINE_FIELD]
+    if says:
+        return NotMineHead(start, block, keep_alive, says)
+    return ReplyHead(_MISDIRECTED, start, block, keep_alive)
 
 
 def _learn_status_line(line: bytes) -> tuple[int, bool, bytes] | None:

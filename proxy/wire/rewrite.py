@@ -93,6 +93,13 @@ def head_for_cell(head: RequestHead, peer: Peer, cell_lines: bytes, epoch: int, 
     )
 
 
+def keep_request_id(head: RequestHead) -> None:
+    """Make the id that `head_for_cell` drew a part of the head, so that another cell gets the same one."""
+    names = [line.partition(b":")[0].lower() for line in head.fields]
+    if head.request_id and b"x-request-id" not in names:
+        head.block += b"X-Request-Id: " + head.request_id + b"\r\n"
+
+
 def head_for_client(
     reply: ReplyHead,
     request_id: bytes,

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.forward.request_body import RequestBody
+from proxy.forward.request_body import KEPT_BYTES, RequestBody
 from proxy.wire.framing import CHUNKED, LENGTH
 from tests.support.messages import chunk, unchunk
 
@@ -83,3 +83,26 @@ def test_chunks_keep_their_data_however_they_come(chunks: list[bytes], cuts: lis
         rest += over
     assert unchunk(passed) == b"".join(chunks)
     assert (rest, reader.done, reader.received_bytes) == (b"next", True, sum(map(len, chunks)))
+
+
+def test_a_short_body_is_kept_as_it_was_handed_out_until_it_is_taken() -> None:
+    body = RequestBody(CHUNKED, 0, 1 << 30)
+    coded = b"".join(body.feed(chunk(b"%d" % number))[0] for number in range(1000))
+    assert body.at_hand
+    assert body.take_kept() == coded
+    assert not body.at_hand
+
+
+def test_a_body_that_grows_too_long_is_not_kept_any_more() -> None:
+    body = RequestBody(CHUNKED, 0, 1 << 30)
+    body.feed(chunk(b"x" * (KEPT_BYTES - 100)))
+    assert body.at_hand
+    body.feed(chunk(b"x" * 100))
+    assert not body.at_hand
+
+
+def test_of_a_body_known_to_be_too_long_nothing_is_kept_but_before_it_begins_nothing_is_missing() -> None:
+    body = RequestBody(LENGTH, KEPT_BYTES + 1, 1 << 30)
+    assert (body.at_hand, body.take_kept()) == (True, b"")
+    body.feed(b"x")
+    assert not body.at_hand
