@@ -171,8 +171,8 @@ async def test_a_row_that_cannot_be_understood_breaks_the_feed_and_nothing_else(
         await anext(changes)
         await store.set_flag("cell-a", Flag.DOWN, reason="", author="ann", now_s=NOW_S)
         await next_change(changes)
-        await asyncio.to_thread(_flag_from_the_future, path)
-        with pytest.raises(StoreUnavailableError, match="quarantined"):
+        await asyncio.to_thread(_state_from_the_future, path)
+        with pytest.raises(StoreUnavailableError, match="99"):
             await next_change(changes)
     assert (await store.read(["user:1"]))["user:1"].cell == "cell-a"
     async with aclosing(store.follow()) as changes:
@@ -180,13 +180,13 @@ async def test_a_row_that_cannot_be_understood_breaks_the_feed_and_nothing_else(
     await store.close()
 
 
-def _flag_from_the_future(path: Path) -> None:
+def _state_from_the_future(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE feed_head SET last_sequence = last_sequence + 1")
         connection.execute(
-            "INSERT INTO feed (sequence, at_s, cell, version, flag, reason, author) "
-            "SELECT last_sequence, ?, 'cell-a', 2, 'quarantined', '', 'ann' FROM feed_head",
+            "INSERT INTO feed (sequence, at_s, cell, version, key, jurisdiction, state, moved_to, left_cell) "
+            "SELECT last_sequence, ?, 'cell-a', 2, 'user:1', 'eu', 99, '', '' FROM feed_head",
             (NOW_S,),
         )
         connection.execute("COMMIT")
