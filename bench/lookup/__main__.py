@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +40,7 @@ def main() -> None:
     if given.rows == [_KILLS]:
         kills.main(given.out, {name: str(value) for name, value in asdict(surroundings).items()})
         return
+    logging.getLogger("lookup").setLevel(logging.ERROR)  # that a feed begins is no news here
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     _introduce(console, surroundings)
     chosen = [row for row in ROWS if not given.rows or row.name in given.rows]
@@ -54,7 +56,9 @@ def main() -> None:
                 continue
             measured.append(found)
             show(console, found)
-    path = keep(measured, surroundings, given.out)
+            path = keep(measured, surroundings, given.out)
+    if not measured:
+        return
     console.print(f"kept in {path.name}", highlight=False)
     try:
         draw(measured, surroundings, path.with_suffix(".svg"))

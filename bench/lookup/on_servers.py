@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
+from time import perf_counter
 from typing import Final
 
 from bench.lookup.counted import CountedStore
@@ -31,11 +33,13 @@ MISSES_PER_S: Final = 1000
 COLD_USERS: Final = 50_000
 COLD_PER_S: Final = 5000
 STAMPEDE: Final = 10_000
+WARM_UP_S: Final = 10.0
 
 _FORGETFUL: Final = LookupSettings(memory_entries=1000)
 """Remembers so few that each key is read again."""
 
 _WARM_UP_KEYS: Final = 5_000
+_WARM_UP_AT_ONCE: Final = 8
 _PASSES: Final = 5
 _SUSTAINED: Final = 0.7
 """Part of the measured capacity that an open loop gets when the target's rate is beyond it."""
@@ -86,8 +90,7 @@ async def _store_misses(
 ) -> list[Figure]:
     what = "Cassandra alone" if redis is None else "Redis asked first"
     async with _tiers(cassandra, redis, LookupSettings()) as (lookup, store):
-        warm = _users("warm", _WARM_UP_KEYS)
-        await drive(lookup, warm, arrivals(MISSES_PER_S, 4, 2)[: len(warm)])
+        await warm_up(store, _users("warm", _WARM_UP_KEYS))
         requests, asked, begun = store.requests.begun, store.keys, store.readings.begun
         tally = await drive(lookup, keys, arrivals(MISSES_PER_S, seconds, 1)[: len(keys)])
         readings, read = store.readings.begun - begun, store.keys - asked
@@ -103,7 +106,7 @@ async def _store_misses(
 def cold_start(stage: Stage) -> list[Figure]:
     """A platform's users come back all at once, and neither memory nor Redis knows any of them."""
     keys = _users("cold", COLD_USERS)
-    cassandra, redis = stage.cassandra(homes([*keys, *_users("warm", 1000)])), stage.redis()
+    cassandra, redis = stage.cassandra(homes([*keys, *_users("warm", _WARM_UP_KEYS)])), stage.redis()
     stage.tell("cold start")
     return run(_cold_start(cassandra, redis, keys))
 
@@ -112,7 +115,7 @@ async def _cold_start(
     cassandra: CassandraSettings, redis: RedisSettings, keys: Sequence[str]
 ) -> list[Figure]:
     async with _tiers(cassandra, redis, LookupSettings()) as (lookup, store):
-        await drive(lookup, _users("warm", 1000), arrivals(MISSES_PER_S, 2, 2)[:1000])
+        await warm_up(store, _users("warm", _WARM_UP_KEYS))
         begun, asked = store.requests.begun, store.keys
         store.requests.most = store.readings.most = 0
         intended_s = arrivals(COLD_PER_S, 2 * COLD_USERS / COLD_PER_S, 1)[:COLD_USERS]
@@ -132,14 +135,14 @@ async def _cold_start(
 
 def stampede(stage: Stage) -> list[Figure]:
     """Everybody asks for one key that neither memory nor Redis has."""
-    cassandra, redis = stage.cassandra(homes(["user:famous", *_users("warm", 1000)])), stage.redis()
+    cassandra, redis = stage.cassandra(homes(["user:famous", *_users("warm", _WARM_UP_KEYS)])), stage.redis()
     stage.tell("stampede")
     return run(_stampede(cassandra, redis))
 
 
 async def _stampede(cassandra: CassandraSettings, redis: RedisSettings) -> list[Figure]:
     async with _tiers(cassandra, redis, LookupSettings()) as (lookup, store):
-        await drive(lookup, _users("warm", 1000), arrivals(MISSES_PER_S, 2, 2)[:1000])
+        await warm_up(store, _users("warm", _WARM_UP_KEYS))
         begun, requests = store.readings.begun, store.requests.begun
         tally = await saturate(lookup, ["user:famous"] * STAMPEDE, STAMPEDE)
         readings, requests = store.readings.begun - begun, store.requests.begun - requests
@@ -150,6 +153,18 @@ async def _stampede(cassandra: CassandraSettings, redis: RedisSettings) -> list[
         Figure("all answered within", tally.elapsed_s * 1e3, "ms"),
         Figure("CPU of the process, a caller", tally.cpu_s / STAMPEDE * 1e6, "µs"),
     ]
+
+
+async def warm_up(store: CountedStore, keys: Sequence[str]) -> None:
+    """A Java program that was just started is slow, and takes a core for compiling itself."""
+    chance = Random(4)
+    end_s = perf_counter() + WARM_UP_S
+
+    async def read() -> None:
+        while perf_counter() < end_s:
+            await store.read(chance.sample(keys, chance.randint(1, _WARM_UP_AT_ONCE)))
+
+    await asyncio.gather(*(read() for _ in range(LookupSettings().readings)))
 
 
 @asynccontextmanager

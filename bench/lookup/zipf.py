@@ -18,7 +18,7 @@ from typing import Final
 
 from bench.lookup.counted import CountedStore
 from bench.lookup.figures import Figure
-from bench.lookup.on_servers import P99_MS, SWITCH_INTERVAL_S
+from bench.lookup.on_servers import P99_MS, SWITCH_INTERVAL_S, warm_up
 from bench.lookup.openloop import Tally, drive
 from bench.lookup.stage import HOMES, Stage, homes, run
 from bench.peers.openloop import arrivals
@@ -161,6 +161,7 @@ async def _ask_on_loop(part: Part) -> Outcome:
     lookup = Resolver(memory, moved, store, cache, settings, hedges)
     unmeasured = sum(1 for at_s in intended if at_s < WARM_UP_S)
     _barrier.wait(_TOGETHER_S)
+    await warm_up(store, keys[:unmeasured])
     try:
         await drive(lookup, keys[:unmeasured], intended[:unmeasured])
         hedges.count = store.keys = 0
