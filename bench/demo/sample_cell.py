@@ -23,6 +23,7 @@ from proxy.config import load
 from proxy.model import Cell
 
 TALLY_PATH: Final = "/-/tally"
+NOT_MINE: Final = "X-Home-Cell-Not-Mine"
 
 
 @dataclass(slots=True)
@@ -56,15 +57,23 @@ class SampleCell:
             body_bytes += len(chunk)
         self._tally.requests += 1
         number = user_number(request)
-        wrong = self._what_is_wrong(request, number)
-        if wrong:
-            self._tally.wrong += 1
-            print(f"WRONG CELL: {wrong}", file=sys.stderr, flush=True)
-            return self._json({"cell": self._cell.name, "error": "wrong-cell", "detail": wrong}, 500)
+        meant_for = request.headers.get("X-Home-Cell", "")
+        if meant_for != self._cell.name:
+            said = f"the edge sent to {self._cell.name} what it meant for {meant_for or 'no cell'}"
+            return self._refuse("wrong-cell", said, 500)
+        if number is not None and not self._is_resident(number):
+            reply = self._refuse("not-mine", f"user:{number} does not live in {self._cell.name}", 421)
+            reply.headers[NOT_MINE] = self._whose(request, number)
+            return reply
         return self._json(self._reply(request, number, body_bytes), 200)
 
     async def tally(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"requests": self._tally.requests, "wrong": self._tally.wrong})
+
+    def _refuse(self, error: str, detail: str, status: int) -> web.StreamResponse:
+        self._tally.wrong += 1
+        print(f"WRONG CELL: {detail}", file=sys.stderr, flush=True)
+        return self._json({"cell": self._cell.name, "error": error, "detail": detail}, status)
 
     def _json(self, reply: dict[str, object], status: int) -> web.StreamResponse:
         return web.Response(
@@ -74,13 +83,12 @@ class SampleCell:
             headers={ANSWERED_BY: self._cell.name},
         )
 
-    def _what_is_wrong(self, request: web.Request, number: int | None) -> str:
-        meant_for = request.headers.get("X-Home-Cell", "")
-        if meant_for != self._cell.name:
-            return f"the edge sent to {self._cell.name} what it meant for {meant_for or 'no cell'}"
-        if number is not None and not self._is_resident(number):
-            return f"user:{number} does not live in {self._cell.name}"
-        return ""
+    def _whose(self, request: web.Request, number: int) -> str:
+        """The epoch that the edge went by, as this cell keeps none, and where the user lives."""
+        epoch = request.headers.get("X-Home-Cell-Epoch", "0")
+        if not 0 <= number < USERS:
+            return epoch
+        return f"{epoch}; cell={home_of(number, self._inventory).name}"
 
     def _is_resident(self, number: int) -> bool:
         return 0 <= number < USERS and home_of(number, self._inventory) == self._cell

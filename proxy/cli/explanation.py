@@ -208,7 +208,8 @@ class Walk:
                 self._tell_right_edge(resolution.jurisdiction, "that cell is not this edge's")
             return None
         disagrees = resolution.tier == Tier.CLAIM and (record is None or record.cell != resolution.cell)
-        self.told.passes("lookup", says, f"tier {tier}{', and the store disagrees' if disagrees else ''}")
+        doubt = ', and the store disagrees: it decides when that cell says "not mine"' if disagrees else ""
+        self.told.passes("lookup", says, f"tier {tier}{doubt}")
         return cell
 
     def _tell_claim(self, resolution: Resolution, hint: Hint) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from bench.demo.population import resident
+from bench.demo.population import UNKNOWN_USER, resident
 from bench.demo.replies import ANSWERED_BY
-from bench.demo.sample_cell import TALLY_PATH, application
+from bench.demo.sample_cell import NOT_MINE, TALLY_PATH, application
 from proxy.rooms.mint import SigningKey, mint_token
 from tests.bench.demo.test_population import CELLS
 
@@ -47,13 +47,28 @@ def test_a_resident_is_answered_with_a_record_that_this_cell_keeps() -> None:
     with_cell(scenario)
 
 
-def test_somebody_elses_user_is_a_loud_error_and_counted() -> None:
-    headers = {"X-Home-Cell": HERE.name, "Cookie": f"session={token(resident(ELSEWHERE, CELLS))}"}
+def test_somebody_elses_user_is_refused_so_that_the_edge_understands_and_counted() -> None:
+    headers = {
+        "X-Home-Cell": HERE.name,
+        "X-Home-Cell-Epoch": "7",
+        "Cookie": f"session={token(resident(ELSEWHERE, CELLS))}",
+    }
 
     async def scenario(client: Client) -> None:
         reply = await client.get("/me", headers=headers)
-        assert (reply.status, (await reply.json())["error"]) == (500, "wrong-cell")
+        assert (reply.status, (await reply.json())["error"]) == (421, "not-mine")
+        assert reply.headers[NOT_MINE] == f"7; cell={ELSEWHERE.name}"
         assert await (await client.get(TALLY_PATH)).json() == {"requests": 1, "wrong": 1}
+
+    with_cell(scenario)
+
+
+def test_a_user_whom_nobody_knows_is_refused_without_a_guess_where_he_lives() -> None:
+    headers = {"X-Home-Cell": HERE.name, "Authorization": f"Bearer {token(UNKNOWN_USER)}"}
+
+    async def scenario(client: Client) -> None:
+        reply = await client.get("/me", headers=headers)
+        assert (reply.status, reply.headers[NOT_MINE]) == (421, "0")
 
     with_cell(scenario)
 

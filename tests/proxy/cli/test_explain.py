@@ -118,7 +118,9 @@ def test_a_claim_that_the_store_contradicts_is_shown_with_the_record(homecell: H
     answer = told(homecell, "--token", token(homecell, "--user", "1", "--cell", "us-1", "--epoch", "1"))
     assert step(answer, "claim")["says"] == "us-1, epoch 1"
     assert "the store says eu-1, epoch 1" in step(answer, "lookup")["says"]
-    assert step(answer, "lookup")["rule"] == "tier claim, and the store disagrees"
+    assert step(answer, "lookup")["rule"] == (
+        'tier claim, and the store disagrees: it decides when that cell says "not mine"'
+    )
 
 
 def test_a_bad_token_gets_401_and_may_come_from_standard_input(homecell: Homecell) -> None:
