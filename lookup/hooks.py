@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shlex
 import signal
-import urllib.request
 from typing import Final, Protocol
-from urllib.error import URLError
+
+import aiohttp
 
 from lookup.moves import Move
 
@@ -40,13 +39,13 @@ class OperatorHooks:
         self._timeout_s = timeout_s
 
     async def run(self, hook: str, move: Move) -> None:
-        """Hooks.run; cancelled, a command is killed with all that it started."""
+        """Hooks.run; cancelled, a command is killed with all that it started, and a webhook is hung up on."""
         if not hook:
             return
         try:
             async with asyncio.timeout(self._timeout_s):
                 if hook.startswith(_WEB):
-                    await asyncio.to_thread(_call, hook, move, self._timeout_s)
+                    await _call(hook, move)
                 else:
                     await _execute(hook, move)
         except TimeoutError:
@@ -101,20 +100,21 @@ async def _last_words(process: asyncio.subprocess.Process) -> bytes:
     return said
 
 
-def _call(url: str, move: Move, timeout_s: float) -> None:
-    request = urllib.request.Request(
-        url,
-        json.dumps(facts(move)).encode(),
-        {
-            "Content-Type": "application/json",
-            "Idempotency-Key": f"{move.order.operation}/{move.step.value}",
-        },
-    )
+async def _call(url: str, move: Move) -> None:
+    """A redirect is no success: followed, it would become a GET of something else, which copies nothing."""
+    fields = {"Idempotency-Key": f"{move.order.operation}/{move.step.value}"}
+    unbounded = aiohttp.ClientTimeout(total=None)  # the caller's bound holds
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as reply:
-            reply.read(_TOLD_BYTES)
-    except (URLError, OSError, ValueError) as error:
+        async with (
+            aiohttp.ClientSession(timeout=unbounded, trust_env=True) as session,
+            session.post(url, json=facts(move), headers=fields, allow_redirects=False) as reply,
+        ):
+            said = b"" if reply.status < 300 else await reply.content.read(_TOLD_BYTES)
+            status = reply.status
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         raise HookFailedError(f"{url}: {error}") from error
+    if status >= 300:
+        raise HookFailedError(f"{url} answered with status {status}{_quoted(said)}")
 
 
 def _quoted(said: bytes) -> str:
