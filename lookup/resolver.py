@@ -183,7 +183,9 @@ class Resolver:
         if alias is None:
             return self._recall_unknown(key, now_s)
         entry = self._known.find(alias.cell)
-        if entry is None or not self._is_usable(alias, now_s - alias.loaded_at_s, now_s, safe):
+        if entry is None or alias.epoch < self._moved.alias_epoch_of(key):
+            return None
+        if not self._is_usable(alias, now_s - alias.loaded_at_s, now_s, safe):
             return None
         age_s = now_s - entry.loaded_at_s
         return entry if self._is_usable(entry, age_s, now_s, safe) else None
@@ -207,7 +209,7 @@ class Resolver:
         if not (is_current and self._earliest_age_s < age_s < self._refresh_s):
             if not -self._expiry_s < age_s < self._expiry_s:
                 return False
-            if not is_current and (not safe or entry.generation == RESTORED):
+            if not is_current and (not safe or entry.generation == RESTORED or self._has_left(entry)):
                 return False
             self._flights.refresh(entry.key, now_s)
         entry.referenced = True
@@ -218,7 +220,7 @@ class Resolver:
         if not safe:
             return Resolution(_UNAVAILABLE, key, _STORE)
         entry = self._known.find(key) or self._memory.home_named(key, now_s - self._hard_stale_s)
-        if entry is not None and now_s - entry.loaded_at_s >= self._hard_stale_s:
+        if entry is not None and (now_s - entry.loaded_at_s >= self._hard_stale_s or self._has_left(entry)):
             entry = None
         epoch = NO_EPOCH - 1 if entry is None else entry.epoch
         if hint is not None and hint.epoch > epoch and self._claim_outlives_feed(key, hint, now_s):
@@ -226,6 +228,11 @@ class Resolver:
         if entry is None:
             return Resolution(_UNAVAILABLE, key, _STORE)
         return Resolution(_FOUND, entry.key, _STALE, entry.cell, entry.jurisdiction, entry.epoch, entry.state)
+
+    def _has_left(self, entry: Entry) -> bool:
+        """Whether the home is known to have changed since the entry was read: in a gap of the feed, which the
+        history has told of meanwhile."""
+        return entry.epoch < self._moved.epoch_of(entry.key)
 
     def _claim_outlives_feed(self, key: str, hint: Hint, now_s: float) -> bool:
         """Whether the claim held when the feed was last alive, and that is not too long ago."""

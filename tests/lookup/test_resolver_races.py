@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
+from lookup.aliases import NAMES
+from lookup.assignment import Alias
 from lookup.observer import LATE, OPEN
-from lookup.ports import StoreUnavailableError
+from lookup.ports import History, KeyMove, StoreUnavailableError
 from lookup.resolution import Outcome, Tier
 from lookup.resolver import Resolver, build_resolver
 from lookup.settings import LookupSettings
@@ -207,3 +210,43 @@ async def test_closing_ends_every_lookup_without_an_answer() -> None:
     await lookup.close()
     assert (await caller).outcome is Outcome.UNAVAILABLE
     assert store.running == 0
+
+
+@asynchronous
+async def test_a_home_that_was_left_in_a_gap_of_the_feed_serves_no_read_once_the_history_tells() -> None:
+    store = FakeStore(home("user:1"))
+    lookup = resolver(store)
+    await lookup.resolve("user:1", None, NOW_S, True)
+    store.records["user:1"] = home("user:1", "cell-b", 3)
+    lookup.lose_continuity()
+    lookup.learn_history(History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S, "cell-a")]))
+    assert lookup.recall("user:1", None, NOW_S + 1, True) is None
+    assert (await lookup.resolve("user:1", None, NOW_S + 1, True)).cell == "cell-b"
+
+
+@asynchronous
+async def test_a_home_that_was_left_is_not_served_stale_either_while_no_tier_answers() -> None:
+    store = FakeStore(home("user:1"), home("user:2"))
+    lookup = resolver(store)
+    for key in ("user:1", "user:2"):
+        await lookup.resolve(key, None, NOW_S, True)
+    lookup.lose_continuity()
+    lookup.learn_history(History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S, "cell-a")]))
+    store.failure = StoreUnavailableError("away")
+    much_later_s = NOW_S + 1000
+    assert (await lookup.resolve("user:1", None, much_later_s, True)).outcome is Outcome.UNAVAILABLE
+    assert (await lookup.resolve("user:2", None, much_later_s, True)).tier is Tier.STALE
+
+
+@asynchronous
+async def test_an_alias_that_names_another_home_since_a_gap_of_the_feed_is_read_again() -> None:
+    key = "email:ann@example.org"
+    store = FakeStore(home("user:2"))
+    lookup = resolver(store)
+    store.records[key] = replace(home("user:1"), aliases=(Alias(key, "user:1", 1),))
+    await lookup.resolve(key, None, NOW_S, True)
+    store.records[key] = replace(home("user:2", "cell-b"), aliases=(Alias(key, "user:2", 2),))
+    lookup.lose_continuity()
+    lookup.learn_history(History(NOW_S - 100, [KeyMove(key, 2, NOW_S, NAMES)]))
+    assert lookup.recall(key, None, NOW_S + 1, True) is None
+    assert (await lookup.resolve(key, None, NOW_S + 1, True)).key == "user:2"
