@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -88,6 +88,7 @@ class MisrouteWatch:
             return
         async with asyncio.timeout(_PATIENCE_S):
             shared = await self._read_shared(keys)
+            asked_s = self._clock()
             truth = await self._store.read(keys)
         to_fill: list[Assignment] = []
         for key in keys:
@@ -98,7 +99,7 @@ class MisrouteWatch:
             if cached is not None and is_believed:
                 says = (cached.cell, cached.epoch)
                 if self._is_wrong(Tier.SHARED, key, says, record) and record is not None:
-                    to_fill.append(record)
+                    to_fill.append(replace(record, read_at_s=asked_s))
         for suspect in due:  # whatever became of them: gone, in time again, or counted
             self._suspects.pop(suspect, None)
         if to_fill and self._shared is not None:

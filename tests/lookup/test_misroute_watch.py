@@ -132,6 +132,8 @@ async def test_a_shared_cache_that_would_be_believed_is_watched_and_filled_anew(
     await site.turns(4)
     assert site.seen.misroutes == {Tier.SHARED: 1}
     assert shared.fills == [[home("user:1", "cell-b", 2)]]
+    read_at_s = shared.fills[0][0].read_at_s  # without it no reader would believe the copy
+    assert NOW_S < read_at_s <= site.now_s
 
 
 @asynchronous
