@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final
 
+from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
-from lookup.outbox import FeedLostError, GenerationPublisher, Outbox
+from lookup.outbox import FeedLostError, GenerationPublisher, Intent, Outbox
 from lookup.ports import StoreUnavailableError
 
 _log: Final = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ SETTLE_S: Final = 60.0
 
 _LONGEST_PAUSE_S: Final = 5.0
 _REBUILD_AT_ONCE: Final = 500
+_FINISHED_AT_ONCE: Final = 32
 
 
 class Relay:
@@ -89,15 +91,23 @@ class Relay:
             await self._rebuild()
 
     async def _finish_pending(self) -> None:
+        """Several at once: the feed does not beat before all are in it, and its outage leaves many. Where
+        two are of one key, followers keep the later epoch, whichever comes first."""
         now_s = self._clock()
-        for intent in await self._outbox.pending(now_s):
-            is_settled = now_s - intent.noted_at_s > SETTLE_S
-            event = await self._outbox.present(intent.event, surely=is_settled)
-            if event is not None:
-                await self._publisher.publish([event])
-            if event is not None or is_settled:
-                await self._outbox.finish(intent, event)
-                self.finished += 1
+        for together in chunks(await self._outbox.pending(now_s), _FINISHED_AT_ONCE):
+            finishing = (self._finish(intent, now_s) for intent in together)
+            for outcome in await asyncio.gather(*finishing, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+    async def _finish(self, intent: Intent, now_s: float) -> None:
+        is_settled = now_s - intent.noted_at_s > SETTLE_S
+        event = await self._outbox.present(intent.event, surely=is_settled)
+        if event is not None:
+            await self._publisher.publish([event])
+        if event is not None or is_settled:
+            await self._outbox.finish(intent, event)
+            self.finished += 1
 
     async def _rebuild(self) -> None:
         """Begin a new generation and tell it the moves that credentials may not know yet.

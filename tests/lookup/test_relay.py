@@ -13,7 +13,7 @@ from lookup.moves import Position
 from lookup.outbox import FeedLostError
 from lookup.ports import StoreUnavailableError
 from lookup.relay import SETTLE_S, Relay
-from tests.lookup.asynchronous import asynchronous
+from tests.lookup.asynchronous import asynchronous, settle
 from tests.lookup.fake_outbox import FakeOutbox, change
 from tests.lookup.fakes import NOW_S, home
 
@@ -207,3 +207,47 @@ async def test_a_relay_goes_on_after_any_failure_ever_more_rarely() -> None:
     with pytest.raises(asyncio.CancelledError):
         await relay.run()
     assert pauses[0] < 0.5 < 2.5 < pauses[-1] <= 5.0
+
+
+@asynchronous
+async def test_what_an_outage_of_the_feed_left_is_finished_many_at_once_before_the_feed_beats() -> None:
+    stage = Stage()
+    waiting, most = 0, 0
+
+    class SlowOutbox(FakeOutbox):
+        async def present(self, event: FeedEvent, *, surely: bool) -> FeedEvent | None:
+            nonlocal waiting, most
+            waiting += 1
+            most = max(most, waiting)
+            await settle()
+            waiting -= 1
+            return await super().present(event, surely=surely)
+
+    outbox = SlowOutbox()
+    relay = Relay(outbox, stage.publisher, lambda: stage.now_s, Random(1), keep_s=1000.0)
+    for number in range(100):
+        outbox.note(change(f"op-{number}", home(f"user:{number}")), NOW_S, committed=True)
+    await relay.turn()
+    assert 8 <= most <= 64
+    assert stage.publisher.said[-1] == "beat"
+    assert sorted(stage.publisher.said[:-1]) == sorted(f"op-{number}" for number in range(100))
+    assert relay.finished == 100
+
+
+@asynchronous
+async def test_one_write_that_can_not_be_finished_keeps_the_feed_from_beating_but_not_the_others() -> None:
+    stage = Stage()
+
+    class Outbox(FakeOutbox):
+        async def present(self, event: FeedEvent, *, surely: bool) -> FeedEvent | None:
+            if event.operation == "op-1":
+                raise StoreUnavailableError("one replica is away")
+            return await super().present(event, surely=surely)
+
+    outbox = Outbox()
+    relay = Relay(outbox, stage.publisher, lambda: stage.now_s, Random(1), keep_s=1000.0)
+    for number in range(3):
+        outbox.note(change(f"op-{number}", home(f"user:{number}")), NOW_S, committed=True)
+    with pytest.raises(StoreUnavailableError):
+        await relay.turn()
+    assert sorted(stage.publisher.said) == ["op-0", "op-2"]
