@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from heapq import nlargest
 from math import inf
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from lookup.assignment import Alias, Assignment
 from lookup.flags import FlagRecord
 from lookup.memory import Entry, Memory, SecondChance
-from lookup.moved import MovedSet
+from lookup.moved import Move, MovedSet
 from lookup.ports import KeyMove
 from lookup.snapshot import (
     Ignored,
@@ -103,12 +103,11 @@ class WarmStart:
         if as_of_s <= self._written_as_of_s:
             return False
         moved = self._moved
-        moves = [KeyMove(key, m.epoch, m.moved_at_s, m.left_cell) for key, m in moved.known().items()]
         parts = [
             encode_feed(self._origin, as_of_s, moved.covers_since_s, moved.left_at_s),
             encode_flags(flags),
         ]
-        parts.append(await asyncio.to_thread(encode_moves, moves))
+        parts.append(await asyncio.to_thread(_encode_moves, moved.known()))
         parts += await self._encode_all(self._memory.known, _encode_homes)
         parts += await self._encode_all(self._memory.aliases, _encode_aliases)
         try:
@@ -163,6 +162,10 @@ def restore_aliases(memory: Memory, moved: MovedSet, aliases: Iterable[KnownAlia
     for key, home, epoch, read_at_s in aliases:
         if read_at_s > oldest_s and epoch >= moved.alias_epoch_of(key):
             memory.restore_alias(Alias(key, home, epoch), min(read_at_s, now_s))
+
+
+def _encode_moves(known: Mapping[str, Move]) -> bytes:
+    return encode_moves([KeyMove(key, m.epoch, m.moved_at_s, m.left_cell) for key, m in known.items()])
 
 
 def _encode_hot(entries: list[Entry], most: int, encode: Callable[[Iterable[Entry]], bytes]) -> bytes:
