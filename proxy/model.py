@@ -22,6 +22,22 @@ class Source(IntEnum):
 SOURCE_LABELS = ("none", "bearer", "session-cookie", "routing-cookie")
 
 
+class NotMineResult(IntEnum):
+    """What became of a request that a cell did not take for its own."""
+
+    REPLAYED = 0  # sent to the cell that the truth names
+    TOLD = 1  # the client was told to send it again: its body was gone
+    DISPUTED = 2  # the truth names the cell that says it isn't
+    TWICE = 3  # the second cell says so, too
+    MALFORMED = 4  # the cell's word can't be read
+    UNAVAILABLE = 5  # the truth can't be had
+    REFUSED = 6  # the truth names no cell that this request may go to now
+    ABANDONED = 7  # the client left, or the time was over, before the truth answered
+
+
+NOT_MINE_LABELS = tuple(result.name.lower() for result in NotMineResult)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a cell listens: host is an IP literal or a DNS name, port 1..65535."""

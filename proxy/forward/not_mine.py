@@ -15,7 +15,7 @@ from proxy import errors
 from proxy.forward.exchange import DONE, LOOKUP, SENT
 from proxy.forward.link import CellLink
 from proxy.forward.request_flow import RequestFlow
-from proxy.observe import layout
+from proxy.model import NotMineResult
 from proxy.rooms.identity import Identity
 from proxy.wire.not_mine import NotMine, parse_not_mine
 from proxy.wire.reply import NotMineHead
@@ -39,15 +39,15 @@ class Bounce(RequestFlow):
             raise self.illegal(LOOKUP)
         said = parse_not_mine(reply.says)
         if said is None:
-            link.meter.not_mine(layout.MALFORMED)
+            link.meter.not_mine(NotMineResult.MALFORMED)
             self.on_broken_reply("its X-Home-Cell-Not-Mine field is malformed")
             return
         self._let_go(done)
         if self.bounced:
-            link.meter.not_mine(layout.TWICE)
+            link.meter.not_mine(NotMineResult.TWICE)
             self.degrade(errors.NOT_MINE_TWICE, "")
         elif identity is None:
-            link.meter.not_mine(layout.DISPUTED)
+            link.meter.not_mine(NotMineResult.DISPUTED)
             self.degrade(errors.HOME_DISPUTED, "the request has no user")
         else:
             self._go_back(identity, link, said)
@@ -91,34 +91,34 @@ class Bounce(RequestFlow):
             edge.resolver.learn_truth(record, link.name, asked_s, generation)
         elif resolution.outcome is Outcome.UNKNOWN:
             edge.resolver.forget(identity.key)
-        result = layout.ABANDONED
+        result = NotMineResult.ABANDONED
         if self.state == LOOKUP:
             result = self._go_by(resolution, link, said, is_whole)
         link.meter.not_mine(result)
 
-    def _go_by(self, resolution: Resolution, link: CellLink, said: NotMine, is_whole: bool) -> int:
+    def _go_by(self, resolution: Resolution, link: CellLink, said: NotMine, is_whole: bool) -> NotMineResult:
         """Go where the truth says, or say why not; returns the result for the meter."""
         home = self.edge.snapshot.links.get(resolution.cell)
         if resolution.outcome is Outcome.UNAVAILABLE:
             self.permit(resolution)
-            return layout.UNAVAILABLE
+            return NotMineResult.UNAVAILABLE
         if home is None or resolution.jurisdiction not in home.permitted:
             self.permit(resolution)
-            return layout.REFUSED
+            return NotMineResult.REFUSED
         if home is link and resolution.epoch <= self.epoch:
             self._tell_operators(resolution, said)
             self._settle_at(home, resolution)
             self.degrade(errors.HOME_DISPUTED, "")
-            return layout.DISPUTED
+            return NotMineResult.DISPUTED
         if not is_whole:
             self._settle_at(home, resolution)
             if self.route is not None and self.route.redirects and self.head.target != b"*":
                 self.send_again()
             else:
                 self.refuse(errors.HOME_CHANGED, "too much of its body had been sent on; send it again")
-            return layout.TOLD
+            return NotMineResult.TOLD
         self.permit(resolution)
-        return layout.REPLAYED if self.state != DONE else layout.REFUSED
+        return NotMineResult.REPLAYED if self.state != DONE else NotMineResult.REFUSED
 
     def _settle_at(self, home: CellLink, resolution: Resolution) -> None:
         """The request ends here, as one of that home."""

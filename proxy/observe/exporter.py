@@ -16,6 +16,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS, Tier
+from proxy.model import NOT_MINE_LABELS
 from proxy.observe.layout import (
     ATTEMPT_FAILURES,
     CODES,
@@ -33,7 +34,6 @@ from proxy.observe.layout import (
     LOOKUPS,
     MISROUTES,
     NOT_MINE,
-    NOT_MINE_RESULTS,
     REFUSALS,
     REPLIES,
     REQUEST_BOUNDS_S,
@@ -140,7 +140,7 @@ class _Families(Collector):
                 fallbacks.add_metric([name, slug], count)
             retries.add_metric([name], self._totals[start + RETRIES])
             failures.add_metric([name], self._totals[start + ATTEMPT_FAILURES])
-            for result, count in self._seen(NOT_MINE_RESULTS, start + NOT_MINE):
+            for result, count in self._seen(NOT_MINE_LABELS, start + NOT_MINE):
                 not_mine.add_metric([name, result], count)
             for label in FLAGS:
                 flag.add_metric([name, label], float(label in self._reading.flags[index]))

@@ -12,6 +12,7 @@ from typing import Final
 from lookup.flags import Flag
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
 from proxy import errors
+from proxy.model import NOT_MINE_LABELS
 
 UNKNOWN_FLAG: Final = "unknown"
 FLAGS: Final = (*(flag.value for flag in Flag), UNKNOWN_FLAG)
@@ -29,27 +30,6 @@ EXACT_STATUSES: Final[tuple[int, ...]] = (
 )
 # fmt: on
 CODES: Final = (*(str(status) for status in EXACT_STATUSES), "1xx", "2xx", "3xx", "4xx", "5xx", "other")
-
-NOT_MINE_RESULTS: Final = (
-    "replayed",
-    "told",
-    "disputed",
-    "twice",
-    "malformed",
-    "unavailable",
-    "refused",
-    "abandoned",
-)
-"""What became of requests that a cell did not take for its own; indexed by the constants below."""
-
-REPLAYED: Final = 0  # sent to the cell that the truth names
-TOLD: Final = 1  # the client was told to send it again: its body was gone
-DISPUTED: Final = 2  # the truth names the cell that says it isn't
-TWICE: Final = 3  # the second cell says so, too
-MALFORMED: Final = 4  # the cell's word can't be read
-UNAVAILABLE: Final = 5  # the truth can't be had
-REFUSED: Final = 6  # the truth names no cell that this request may go to now
-ABANDONED: Final = 7  # the client left, or the time was over, before the truth answered
 
 # Upper bounds; a last bucket without a bound follows.
 # fmt: off
@@ -86,7 +66,7 @@ REQUEST_BUCKET_COUNT: Final = len(REQUEST_BOUNDS_S) + 1
 REPLIES: Final = REQUEST_BUCKETS + REQUEST_BUCKET_COUNT  # by code
 FALLBACKS: Final = REPLIES + len(CODES)  # by slug
 NOT_MINE: Final = FALLBACKS + len(SLUGS)  # by result
-CELL_WIDTH: Final = NOT_MINE + len(NOT_MINE_RESULTS)
+CELL_WIDTH: Final = NOT_MINE + len(NOT_MINE_LABELS)
 
 # Not counted but levels: what a worker that is gone had here is over.
 FIXED_GAUGES: Final = (CONNECTIONS, FEED_SEEN_MS)

@@ -97,7 +97,7 @@ class CellMeter:
         self.changed = True
 
     def not_mine(self, result: int) -> None:
-        """This cell said that a user is not at home there; `result` indexes layout.NOT_MINE_RESULTS."""
+        """This cell said that a user is not at home there; `result` is a NotMineResult."""
         self._counts[self._start + NOT_MINE + result] += 1
         self.changed = True
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from lookup.assignment import Assignment, State
+from proxy.model import NOT_MINE_LABELS
 from proxy.observe import layout
 from tests.support.ends import End
 from tests.support.messages import answer, answered, get, got, lines
@@ -47,6 +47,5 @@ async def mistaken(stage: Stage, truth: Assignment | None) -> tuple[End, End]:
 
 def results(stage: Stage, cell: str = "eu-1") -> dict[str, int]:
     """What became of the requests that this cell did not take for its own, as counted."""
-    labels: Sequence[str] = layout.NOT_MINE_RESULTS
-    counts = [stage.counted(layout.NOT_MINE + index, cell) for index in range(len(labels))]
-    return {label: count for label, count in zip(labels, counts, strict=True) if count}
+    counts = [stage.counted(layout.NOT_MINE + index, cell) for index in range(len(NOT_MINE_LABELS))]
+    return {label: count for label, count in zip(NOT_MINE_LABELS, counts, strict=True) if count}

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from proxy import errors
+from proxy.model import NotMineResult
 from proxy.observe import layout
 from proxy.observe.exporter import Reading, render
 from proxy.observe.meters import Meters
@@ -40,6 +41,7 @@ def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
         cell.fallback("cell-down")
         cell.attempt_failed()
         cell.retry()
+        cell.not_mine(NotMineResult.REPLAYED)
         cell.flag(down=True)
     for tier in range(5):
         for outcome in range(3):
@@ -51,8 +53,21 @@ def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
     meters.feed_seen(1.0)
     meters.publish()
     places = len([value for value in row.counters if value])
-    by_cell = 8  # in flight, code, bucket, sum, fallback, failure, retry, flag
+    by_cell = 9  # in flight, code, bucket, sum, fallback, failure, retry, not mine, flag
     assert places == 3 * by_cell + 5 * 3 + 5 + 5 + len(layout.SLUGS) + 3
+
+
+def test_what_became_of_a_refused_user_is_counted_by_the_cell_that_refused(row: Row) -> None:
+    meters = Meters(row.counters)
+    for result in NotMineResult:
+        for _ in range(result + 1):
+            meters.cells[1].not_mine(result)
+    meters.publish()
+    seen = scrape(list(row.counters))
+    for result in NotMineResult:
+        label = result.name.lower()
+        assert seen.value("homecell_not_mine_total", cell="us-1", result=label) == result + 1
+        assert seen.value("homecell_not_mine_total", cell="eu-1", result=label) is None
 
 
 def test_a_reply_is_counted_by_cell_and_status(row: Row) -> None:
