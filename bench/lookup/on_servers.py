@@ -11,6 +11,7 @@ from random import Random
 from time import perf_counter
 from typing import Final
 
+from bench.lookup import load
 from bench.lookup.counted import CountedStore
 from bench.lookup.figures import Figure
 from bench.lookup.openloop import drive, saturate
@@ -81,8 +82,12 @@ def store_misses(stage: Stage) -> list[Figure]:
     records = homes([*alone, *behind, *_users("warm", _WARM_UP_KEYS)])
     cassandra, redis = stage.cassandra(records), stage.redis()
     stage.tell("store misses")
-    figures = run(_store_misses(cassandra, None, alone, stage.asked.seconds))
-    return figures + run(_store_misses(cassandra, redis, behind, stage.asked.seconds))
+    figures: list[Figure] = []
+    for cache, keys in ((None, alone), (redis, behind)):
+        before = load.read(stage.pids())
+        figures += run(_store_misses(cassandra, cache, keys, stage.asked.seconds))
+        figures += load.figures(before, load.read(stage.pids()))
+    return figures
 
 
 async def _store_misses(

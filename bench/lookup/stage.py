@@ -85,6 +85,10 @@ class Stage:
         ring.start()
         return ring
 
+    def pids(self) -> dict[str, int]:
+        """The servers' processes."""
+        return {"Redis": self._redis.pid, "Cassandra": self._ring.nodes[0].pid}
+
     def redis(self, records: Iterable[Assignment] = ()) -> RedisSettings:
         """A Redis that holds nothing but these records."""
         server = self._redis
