@@ -114,7 +114,10 @@ class Service:
             return
         right = self._tokens.right_of(request.headers.get("Authorization", ""))
         if right is Right.NONE:
-            raise ProblemError("no-credential", "send Authorization: Bearer with a token of the service")
+            detail = "send Authorization: Bearer with a token of the service"
+            if "Authorization" in request.headers:
+                detail = "what Authorization holds is no token of the service: compare with its tokens_file"
+            raise ProblemError("no-credential", detail)
         if right < needs:
             raise ProblemError("not-permitted", "the token may read; this is for tokens that may write")
 

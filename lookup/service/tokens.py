@@ -51,7 +51,8 @@ def load_tokens(path: Path) -> Tokens:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
-        raise TokensFileError(f"{path}: cannot be read ({reason})") from error
+        mend = "make it of lines `read TOKEN` and `write TOKEN`"
+        raise TokensFileError(f"{path}: cannot be read ({reason}); {mend}") from error
     rights: dict[bytes, Right] = {}
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].split()

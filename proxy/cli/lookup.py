@@ -37,8 +37,8 @@ def command(config_file: Path | None) -> None:
 
     \b
     Examples:
-      homecell lookup --config configs/demo.yaml
-      HOMECELL_CONFIG=edge.yaml homecell lookup
+      homecell lookup --config edge.yaml
+      curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8090/v1/keys/user:42
 
     \b
     Exit codes:

@@ -9,6 +9,7 @@ from functools import wraps
 import click
 
 from proxy.cli.answers import UsageMistakeError
+from proxy.cli.hook_commands import runnable_hook
 from proxy.cli.login import login_name
 from proxy.cli.moving import Waits, wait_options
 
@@ -53,13 +54,18 @@ def move_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--author", default="", help="Who decides it.  [default: the name you logged in with]"),
         click.option("--reason", default="", help="Kept with the move."),
         click.option(
-            "--verify-command", "verify_hook", default="", help="What looks whether all has arrived."
+            "--verify-command",
+            "verify_hook",
+            default="",
+            callback=runnable_hook,
+            help="What looks whether all has arrived.",
         ),
         click.option("--no-copy", is_flag=True, help="There is nothing to copy."),
         click.option(
             "--copy-command",
             "copy_hook",
             default="",
+            callback=runnable_hook,
             help="What copies the user's bytes: a command, or a URL; `homecell users move --help` says what "
             "it is told.",
         ),

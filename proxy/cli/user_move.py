@@ -57,10 +57,11 @@ def move_user(
     that, and what it had sent before is over. When a hook fails, or a worker does
     not answer, the move is given up and the user stays.
 
-    Commands get HOMECELL_KEY, HOMECELL_SOURCE, HOMECELL_TARGET, HOMECELL_EPOCH,
-    HOMECELL_OPERATION and HOMECELL_STEP in their environment; a URL (http:// or
-    https://) gets the same as JSON by POST, and answers 2xx. After a crash a hook
-    may be run again: it must be one that can be repeated.
+    Commands are run without a shell, and get HOMECELL_KEY, HOMECELL_SOURCE,
+    HOMECELL_TARGET, HOMECELL_EPOCH, HOMECELL_OPERATION and HOMECELL_STEP in their
+    environment; a URL (http:// or https://) gets the same as JSON by POST, and
+    answers 2xx. After a crash a hook may be run again: it must be one that can be
+    repeated.
 
     \b
     Examples:
@@ -135,6 +136,9 @@ def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell) -> None
     if record is None:
         mend = f"give it one: homecell users place {order.key} --cell {cell.name}"
         raise UsageMistakeError(f"{order.key} has no home to move from", mend)
+    if record.moved_to:
+        mend = "see which move it is, and resume or abort it: homecell moves list"
+        raise UsageMistakeError(f"{order.key} is being moved to {record.moved_to}", mend)
     insist_on_permitted(settings, record.jurisdiction, cell)
     expired = flag is not None and flag.expires_at_s is not None and flag.expires_at_s <= time.time()
     if flag is not None and flag.flag is not Flag.SERVING and not expired:

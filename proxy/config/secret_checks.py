@@ -29,6 +29,7 @@ def check_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: lis
         _check_secret(config, (*path, "secret_file"), mistakes, warnings)
     if config.get(("lookup", "key_hash")) is not None:
         _check_secret(config, ("lookup", "key_hash", "secret_file"), mistakes, warnings)
+    _check_service_tokens(config, warnings)
     _check_jwks(config, mistakes, warnings)
     _check_names(config, mistakes)
 
@@ -83,6 +84,23 @@ def _check_secret(
         mistakes.append(config.finding(path, "holds a weak secret, made of few different bytes", _NEW_SECRET))
     if len(raw) > _MAX_SECRET_BYTES:
         mistakes.append(config.finding(path, f"is larger than {_MAX_SECRET_BYTES} bytes", _NEW_SECRET))
+    _warn_if_open(config, path, file, warnings)
+
+
+def _check_service_tokens(config: Shape[ConfigFile], warnings: list[Finding]) -> None:
+    """Warns only: an edge runs without the tokens, the lookup service says itself what is wrong with them."""
+    path = ("lookup_service", "tokens_file")
+    file = config.path(path)
+    if file is None:
+        return
+    unreadable = _unreadable(config, path, file)
+    if unreadable is not None:
+        warnings.append(unreadable)
+    else:
+        _warn_if_open(config, path, file, warnings)
+
+
+def _warn_if_open(config: Shape[ConfigFile], path: KeyPath, file: Path, warnings: list[Finding]) -> None:
     if file.stat().st_mode & stat.S_IROTH:
         what = "can be read by every user of this machine"
         warnings.append(config.finding(path, what, f"chmod 600 {file}"))

@@ -97,6 +97,7 @@ async def test_without_a_valid_token_nothing_is_told(tmp_path: Path) -> None:
             for token in ("", "x" * 40, READ_TOKEN[:-1], READ_TOKEN + "r"):
                 status, problem = await service.ask("GET", path, token=token)
                 assert (status, slug(problem)) == (401, "no-credential")
+                assert ("is no token of the service" in str(problem["detail"])) is bool(token)
 
 
 @asynchronous

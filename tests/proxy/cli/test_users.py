@@ -95,7 +95,9 @@ def test_a_new_user_gets_a_cell_that_has_room(homecell: Homecell, site: Site) ->
         (("user:1", "--to", "us-1", "--no-copy"), "where users of eu may not live"),
         (("user:1", "--to", "eu-1", "--no-copy"), "at home in eu-1 already"),
         (("user:9", "--to", "eu-2", "--no-copy"), "user:9 has no home to move from"),
-        (("user:3", "--to", "eu-2", "--no-copy"), "is being moved to us-1"),
+        (("user:3", "--to", "eu-2", "--no-copy"), "homecell moves list"),
+        (("user:1", "--to", "eu-2", "--copy-command", "./no-such-copy"), "chmod +x ./no-such-copy"),
+        (("user:1", "--to", "eu-2", "--no-copy", "--verify-command", " "), "the command is blank"),
         (("42", "--to", "eu-2", "--no-copy"), "a routing key is written kind:value"),
     ],
 )

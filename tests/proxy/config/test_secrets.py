@@ -176,3 +176,16 @@ def test_errors_never_hold_a_secret(site: Site) -> None:
         site.load()
     assert len(caught.value.mistakes) == 4
     assert "S3cr3t" not in str(caught.value)
+
+
+def test_tokens_of_the_lookup_service_that_are_missing_or_open_to_all_are_warned_of(site: Site) -> None:
+    service = 'lookup_service: {listen: "127.0.0.1:1", tokens_file: lookup.tokens}\n'
+    site.spoil(("routes:\n", f"{service}routes:\n"))
+    (missing,) = site.warnings()
+    assert "lookup_service.tokens_file is lookup.tokens, which does not exist" in missing
+    tokens = site.folder / "lookup.tokens"
+    tokens.touch(mode=0o644)
+    (readable,) = site.warnings()
+    assert "lookup_service.tokens_file can be read by every user" in readable
+    tokens.chmod(0o600)
+    assert site.warnings() == []
