@@ -73,10 +73,13 @@ def without_line(block: bytes, name: bytes, value: bytes) -> bytes:
     return b"\r\n".join((before, after))
 
 
-def without_lines_named(block: bytes, name: bytes) -> bytes:
-    """The block without all lines of this name, which is in lower case."""
+def without_lines_named(block: bytes, names: set[bytes]) -> bytes:
+    """The block without all lines of these names, which are in lower case.
+
+    One pass for all of them: a head has room for 30,000, and a pass for each would take a second.
+    """
     for spelling, value in FIELDS.findall(block):
-        if spelling.lower() == name:
+        if spelling.lower() in names:
             block = without_line(block, spelling, value)
     return block
 

@@ -32,6 +32,8 @@ _STATUS_LINES: Final[dict[bytes, tuple[int, bool, bytes]]] = {}
 _LEARNED_STATUS_LINES: Final = 256
 _FRAMING: Final = f.CONTENT_LENGTH | f.TRANSFER_ENCODING
 _NO_OPTIONS: Final[list[bytes]] = []
+_NOT_TO_BE_NAMED: Final = frozenset((b"keep-alive", b"close", b"upgrade", b"content-length", b"set-cookie"))
+"""Members of Connection that take no field away."""
 
 
 class ReplyHead:
@@ -172,13 +174,14 @@ def _read_framing(reply: ReplyHead, kind: int, value: bytes) -> bool:
 
 def _apply_connection(reply: ReplyHead, options: list[bytes]) -> None:
     """Remove what Connection names (RFC 9110 section 7.6.1), except what the client relies on."""
-    for option in options:
-        if option == b"keep-alive":
-            reply.keep_alive = True
-        elif option not in (b"close", b"upgrade", b"content-length", b"set-cookie"):
-            reply.block = without_lines_named(reply.block, option)
-    if b"close" in options:
+    named = set(options)
+    if b"keep-alive" in named:
+        reply.keep_alive = True
+    if b"close" in named:
         reply.keep_alive = False
+    named.difference_update(_NOT_TO_BE_NAMED)
+    if named:
+        reply.block = without_lines_named(reply.block, named)
 
 
 def shared_caches_may_keep(fields: list[bytes]) -> bool:

@@ -72,6 +72,8 @@ def _read_fields(request: RequestHead, fields: list[tuple[bytes, bytes]]) -> Ref
         elif kind == f.CONNECTION:
             passes = False
             if text != b"keep-alive" or request.minor == 0:
+                if len(options) + text.count(b",") >= f.MAX_FIELDS:
+                    return Refusal(BAD_REQUEST, f"Connection names more than {f.MAX_FIELDS} fields")
                 options = options + list_members(text)
         else:
             passes = _read_rare(request, kind, text, name + b":" + value, not repeated & kind)

@@ -80,6 +80,7 @@ def _check_framing(request: RequestHead, seen: int, repeated: int) -> Refusal | 
 
 def apply_connection(request: RequestHead, options: list[bytes]) -> Refusal | None:
     """Obey Connection (RFC 9110 section 7.6.1), but let it remove nothing that we rely on."""
+    named: set[bytes] = set()
     for option in options:
         if option == b"close":
             request.keep_alive = False
@@ -90,7 +91,9 @@ def apply_connection(request: RequestHead, options: list[bytes]) -> Refusal | No
                 return Refusal(BAD_REQUEST, "Connection holds something that is no token")
             if KINDS[option] & _RELIED_ON or option.startswith(f.OWN_PREFIX) or option == b"via":
                 return Refusal(BAD_REQUEST, "Connection names a field that must not be removed")
-            request.block = without_lines_named(request.block, option)
+            named.add(option)
+    if named:
+        request.block = without_lines_named(request.block, named)
     if b"close" in options:
         request.keep_alive = False
     return None

@@ -125,6 +125,12 @@ def test_fields_that_connection_names_are_removed() -> None:
     assert passed_on(data) == [b"X-AB: 5"]
 
 
+def test_many_fields_that_connection_names_are_removed_and_the_others_stay_in_order() -> None:
+    lines = [b"X-%d: %d" % (number, number) for number in range(60)]
+    named = b", ".join(b"X-%d" % number for number in range(0, 60, 2))
+    assert passed_on(get(*lines, b"Connection: " + named)) == lines[1::2]
+
+
 def test_connection_may_name_what_is_absent() -> None:
     assert passed_on(get(b"Connection: x-absent", b"X-A: 1")) == [b"X-A: 1"]
 

@@ -238,6 +238,8 @@ CONNECTION: Final = {
     )
 } | {
     "a second Connection that names Host": get(b"Connection: keep-alive", b"Connection: Host"),
+    "Connection that names more fields than a head may have": get(b"Connection: a" + b",a" * f.MAX_FIELDS),
+    "Connections that together name more": get(*[b"Connection: a" + b",a" * (f.MAX_FIELDS // 2)] * 3),
 }
 
 BAD_REQUESTS: Final = {**FRAMING, **FIELD_LINES, **HOSTS, **TARGETS, **START_LINES, **CONNECTION}
