@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES: Final = 65536
 _LOW_BYTES: Final = 16384
+_INTERIM_AT_ONCE: Final = 64
+"""In what one read brings. A cell that floods its edge with them must not take the loop from the others."""
+
 _NO_LINES: Final[list[bytes]] = []
 
 # Phases of a connection.
@@ -172,6 +175,7 @@ class Upstream:
     def _take_heads(self, data: bytes) -> None:
         """Take interim replies and the final head from what arrived."""
         exchange = self._exchange
+        interim = 0
         while exchange is not None:
             end = data.find(b"\r\n\r\n") + 4
             if end == 3:
@@ -195,6 +199,10 @@ class Upstream:
                 return
             if reply.status == 101:
                 exchange.on_broken_reply("switched protocols without being asked")
+                return
+            interim += 1
+            if interim > _INTERIM_AT_ONCE:
+                exchange.on_broken_reply(f"more than {_INTERIM_AT_ONCE} interim replies at once")
                 return
             exchange.on_interim(reply)
             exchange = self._exchange

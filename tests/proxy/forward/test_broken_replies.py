@@ -71,6 +71,14 @@ async def test_an_endless_head_is_cut_off(stage: Stage) -> None:
     await cell.until_cut()
 
 
+@staged
+async def test_a_flood_of_interim_replies_is_cut_off(stage: Stage) -> None:
+    client, cell = await exchange(stage)
+    cell.send(lines(b"HTTP/1.1 100 Continue") * 65, answer(b"x"))
+    assert (await problem_of(client)).status == 502
+    await cell.until_cut()
+
+
 @pytest.mark.parametrize("cut", [1, 9, 17, 40])
 @staged
 async def test_a_reply_cut_off_inside_its_head_is_a_bad_gateway(stage: Stage, cut: int) -> None:
