@@ -150,6 +150,18 @@ class MovedSet:
         self._any_cell_s = -inf
         self._covered_from_s = covers_since_s + self._skew_s
 
+    def blank(self) -> MovedSet:
+        """Another set with the same bounds, that knows nothing."""
+        return MovedSet(self._capacity, self._skew_s)
+
+    def become(self, other: MovedSet) -> None:
+        """Know what the other one knows, and no more; the other one is of no use after that. Whether the feed
+        is alive is another matter."""
+        self._moves = other._moves
+        self._left_at_s = other._left_at_s
+        self._any_cell_s = other._any_cell_s
+        self._covered_from_s = other._covered_from_s
+
     def forget_before(self, time_s: float) -> None:
         """Drop what is older than any credential should be; claims from before that time need confirming."""
         old: list[str] = []

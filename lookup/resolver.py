@@ -7,6 +7,7 @@ shows its time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from math import inf
 from random import Random
 from typing import Final
@@ -22,6 +23,7 @@ from lookup.ports import History, HomeReader, SharedCache
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.settings import LookupSettings
 
+_MOVES_AT_ONCE: Final = 512
 _ALWAYS_HOME: Final = ALWAYS_HOME
 _FOUND: Final = Outcome.FOUND
 _UNAVAILABLE: Final = Outcome.UNAVAILABLE
@@ -161,9 +163,22 @@ class Resolver:
 
     def learn_history(self, history: History) -> None:
         """Replace what is known of moves."""
-        self._moved.restart(history.covers_since_s)
-        for move in history.moves:
-            self._moved.note(move.key, move.epoch, move.moved_at_s, move.left_cell)
+        for _ in self.learning_history(history):
+            pass
+
+    def learning_history(self, history: History) -> Iterator[None]:
+        """Likewise, in parts that take no long turn; until the last one, all stays as it was known before.
+
+        What caches said meanwhile was compared with that, so that it must be read again.
+        """
+        fresh = self._moved.blank()
+        fresh.restart(history.covers_since_s)
+        for count, move in enumerate(history.moves, 1):
+            fresh.note(move.key, move.epoch, move.moved_at_s, move.left_cell)
+            if count % _MOVES_AT_ONCE == 0:
+                yield
+        self._moved.become(fresh)
+        self._memory.mark_all_due()
 
     def believe_claims_until(self, time_s: float) -> None:
         """The feed is alive: until then (Unix seconds) claims count, unless a move overrules them."""

@@ -132,6 +132,23 @@ async def test_a_history_that_is_too_short_leaves_older_claims_to_be_confirmed()
 
 
 @asynchronous
+async def test_the_history_of_an_evacuation_is_learnt_in_short_turns_and_believed_as_a_whole() -> None:
+    feed = FakeFeed()
+    feed.moves = [KeyMove(f"user:{number}", 2, NOW_S - 50, "cell-a") for number in range(20_000)]
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: feed.follows == 1)
+        turns = 0
+        while not worker.follower.is_caught_up:
+            assert not worker.believes("user:x", claim())
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns > 20
+        assert not worker.believes("user:19999", claim())
+        assert worker.believes("user:x", claim())
+
+
+@asynchronous
 async def test_a_silent_feed_ends_the_belief_in_claims() -> None:
     feed = FakeFeed()
     async with following(FakeStore(), feed) as worker:

@@ -250,3 +250,22 @@ async def test_an_alias_that_names_another_home_since_a_gap_of_the_feed_is_read_
     lookup.learn_history(History(NOW_S - 100, [KeyMove(key, 2, NOW_S, NAMES)]))
     assert lookup.recall(key, None, NOW_S + 1, True) is None
     assert (await lookup.resolve(key, None, NOW_S + 1, True)).key == "user:2"
+
+
+@asynchronous
+async def test_an_outdated_copy_that_was_read_while_the_history_was_learnt_sends_no_write() -> None:
+    moved = home("user:1", "cell-b", 3)
+    store, shared = FakeStore(moved), FakeStore(replace(home("user:1"), read_at_s=NOW_S - 1))
+    lookup = build_resolver(store, PATIENT, Random(1), shared)
+    lookup.learn_history(History(NOW_S - 100, ()))
+    lookup.lose_continuity()
+    others = [KeyMove(f"user:{number}", 2, NOW_S - 50, "cell-a") for number in range(2, 2000)]
+    learning = lookup.learning_history(
+        History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S - 1, "cell-a"), *others])
+    )
+    next(learning)
+    assert (await lookup.resolve("user:1", None, NOW_S, True)).epoch == 1  # nobody can know better yet
+    for _ in learning:
+        pass
+    assert lookup.recall("user:1", None, NOW_S, False) is None
+    assert (await lookup.resolve("user:1", None, NOW_S, False)).cell == "cell-b"
