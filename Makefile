@@ -45,13 +45,16 @@ format: .venv/.test-ready ## put the sources into the project's format
 	@$(VENV)/bin/ruff format .
 
 ##@ Measure
-.PHONY: load bench
+.PHONY: load bench bench-lookup
 load: $(READY) ## people-like traffic by locust against the demo (UI=1: its web page; LOAD_SECONDS=60)
 	@$(RUN) -m bench.load $(if $(UI),--ui) $(if $(LOAD_SECONDS),--seconds $(LOAD_SECONDS)) \
 		$(if $(DEMO_PORT),--port $(DEMO_PORT)) --directory $(CURDIR)/.demo
 
 bench: .venv/.bench-ready $(if $(COMPILED),build/compiled/.ready) ## CPU per request beside nginx, HAProxy and Envoy (COMPILED=1: both ways)
 	@$(PY) -m bench.peers $(if $(COMPILED),--compiled)
+
+bench-lookup: .venv/.bench-ready $(if $(COMPILED),$(READY)) ## the lookup beside its targets, on Redis and Cassandra of its own (ROWS="redis feed")
+	@$(RUN) -m bench.lookup --out $(CURDIR)/bench/results $(ROWS)
 
 ##@ Compile
 .PHONY: compiled test-compiled

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from rich.console import Console
 
@@ -36,6 +37,7 @@ listens on loopback and is ended. There are:
 def main() -> None:
     """Measure, print, keep."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the servers are ended
     surroundings = look_around()
     if given.rows == [_KILLS]:
         kills.main(given.out, {name: str(value) for name, value in asdict(surroundings).items()})
@@ -95,6 +97,10 @@ def _introduce(console: Console, surroundings: Surroundings) -> None:
         console.print("[yellow]This Python is no optimised (PGO) build: don't quote the figures.[/]")
     if surroundings.load_average > _QUIET_LOAD_AVERAGE:
         console.print("[yellow]Other programs were busy: latencies say little. Repeat on a quiet machine.[/]")
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
