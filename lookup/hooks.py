@@ -69,6 +69,8 @@ async def _execute(hook: str, move: Move) -> None:
         words = shlex.split(hook)
     except ValueError as error:
         raise HookFailedError(f"`{hook}` is no command line: {error}") from error
+    if not words:
+        raise HookFailedError("the command is blank; give a program and its arguments")
     environment = os.environ | {f"HOMECELL_{name.upper()}": text for name, text in facts(move).items()}
     try:
         process = await asyncio.create_subprocess_exec(

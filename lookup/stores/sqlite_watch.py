@@ -51,8 +51,9 @@ class CommitWatch:
             self._disconnect()
 
     def _glance(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._glance)
         version = self._version()
+        pause_s = LOOK_EVERY_S if version != _UNKNOWN else _HEARTBEAT_S
+        self._timer = asyncio.get_running_loop().call_later(pause_s, self._glance)
         now_s = monotonic()
         if version == _UNKNOWN or version != self._seen or now_s >= self._due_s:
             self._seen = version

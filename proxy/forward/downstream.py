@@ -107,6 +107,7 @@ class Downstream(Closing):
         edge = self.edge
         self.phase = GONE
         self.outlet.drop()
+        self.transport = None  # the wheel keeps this object for a while
         self.deadline_s = NEVER_S
         edge.connections.discard(self)
         edge.meters.disconnected()

@@ -77,6 +77,13 @@ async def test_a_webhook_that_says_no_is_quoted() -> None:
 
 
 @asynchronous
+@pytest.mark.parametrize("hook", ["  ", "'unfinished", "/nowhere/at/all"])
+async def test_what_cannot_be_started_has_failed(hook: str) -> None:
+    with pytest.raises(HookFailedError):
+        await OperatorHooks(1.0).run(hook, MOVE)
+
+
+@asynchronous
 async def test_a_webhook_that_nobody_answers_has_failed() -> None:
     async with served() as url:
         pass

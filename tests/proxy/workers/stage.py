@@ -31,6 +31,8 @@ CELL: Final = "eu-west-1-cell-01"
 USER: Final = "7"
 DEADLINE_S: Final = 60.0
 BIG_BYTES: Final = 60_000
+HUGE_BYTES: Final = 256 << 20
+_PIECE: Final = bytes(256 << 10)
 
 
 def free_port() -> int:
@@ -67,6 +69,22 @@ class Answer(NamedTuple):
     body: bytes
 
 
+async def write_huge(writer: asyncio.StreamWriter) -> None:
+    """HUGE_BYTES, as fast as they are taken."""
+    for _ in range(HUGE_BYTES // len(_PIECE)):
+        writer.write(_PIECE)
+        await writer.drain()
+
+
+async def read_huge(reader: asyncio.StreamReader) -> None:
+    """HUGE_BYTES, to the last."""
+    left = HUGE_BYTES
+    while left:
+        piece = await reader.read(min(left, len(_PIECE)))
+        assert piece, f"{left} bytes are missing"
+        left -= len(piece)
+
+
 class Connection:
     """One connection of a client, which asks one thing after the other."""
 
@@ -93,6 +111,22 @@ class Connection:
         self.send(path, method)
         return await self.receive()
 
+    async def download_huge(self) -> None:
+        """Ask for /huge and read it; it stands still for a while first, so that all buffers fill."""
+        self.stop_reading()
+        self.send("/huge")
+        await asyncio.sleep(1.0)
+        self.go_on_reading()
+        assert b" 200 " in await self._reader.readuntil(b"\r\n\r\n")
+        await read_huge(self._reader)
+
+    async def upload_huge(self) -> Answer:
+        """Send as much to /huge."""
+        fields = f"Host: edge.example\r\nAuthorization: Bearer {self._token}\r\nContent-Length: {HUGE_BYTES}"
+        self._writer.write(f"POST /huge HTTP/1.1\r\n{fields}\r\n\r\n".encode())
+        await write_huge(self._writer)
+        return await self.receive()
+
     def stop_reading(self) -> None:
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a client's can be read from
 
@@ -104,7 +138,10 @@ class Connection:
 
 
 class SlowCell:
-    """A cell that answers everything at once, but /hold only when `let_go` is set; /big is BIG_BYTES long."""
+    """A cell that answers everything at once, but /hold only when `let_go` is set.
+
+    /big is BIG_BYTES long, /huge HUGE_BYTES; a POST to /huge is read to its end.
+    """
 
     def __init__(self) -> None:
         self.holding = 0
@@ -132,6 +169,12 @@ class SlowCell:
                     self.holding += 1
                     await self.let_go.wait()
                     self.holding -= 1
+                if head.startswith(b"GET /huge "):
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % HUGE_BYTES)
+                    await write_huge(writer)
+                    continue
+                if head.startswith(b"POST /huge "):
+                    await read_huge(reader)
                 body = bytes(BIG_BYTES) if head.startswith(b"GET /big ") else b"ok"
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         writer.close()
