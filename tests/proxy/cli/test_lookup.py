@@ -18,7 +18,9 @@ TOKEN = "r" * 32
 
 
 def add_service(site: Site, port: int, tokens: str = f"read {TOKEN}\n") -> None:
-    (site.folder / "lookup.tokens").write_text(tokens)
+    file = site.folder / "lookup.tokens"
+    file.touch(mode=0o600)
+    file.write_text(tokens)
     section = f'lookup_service: {{listen: "127.0.0.1:{port}", tokens_file: lookup.tokens}}\nroutes:\n'
     site.spoil(("routes:\n", section))
 
