@@ -122,6 +122,11 @@ def test_a_driver_that_is_killed_in_the_middle_is_succeeded_by_the_next_and_no_u
     asyncio.run(asyncio.wait_for(kill_and_resume(site), LONG_S))
 
 
+async def held(store: SqliteStore) -> bool:
+    """Whether a driver has a move in its hands."""
+    return any(move.holder for move in await store.moves(open_only=True, limit=100))
+
+
 async def kill_and_resume(site: Site) -> None:
     site.write(cells=CELLS)
     users = [f"k{number}" for number in range(120)]
@@ -131,11 +136,13 @@ async def kill_and_resume(site: Site) -> None:
     running = await evacuation(site, *command)
     while (await store.count_by_cell()).get("eu-1", 0) > 100:  # noqa: ASYNC110 -- another process empties it
         await asyncio.sleep(0.01)
+    while not await held(store):  # noqa: ASYNC110 -- between two users there may be none; one is held for 0.2 s
+        await asyncio.sleep(0.005)
     running.send_signal(signal.SIGKILL)
     await running.communicate()
     left_open = await store.moves(open_only=True, limit=100)
     assert 1 <= len(left_open) <= 8
-    assert all(move.holder for move in left_open)
+    assert any(move.holder for move in left_open)  # the rest was written down and not begun
     running = await evacuation(site, *command)
     said, _ = await running.communicate()
     assert running.returncode == 0, said.decode()
