@@ -222,6 +222,7 @@ async def _metric(text: str, name: str) -> float:
 async def test_metrics_tell_requests_and_keys_by_tier(tmp_path: Path) -> None:
     async with served(tmp_path) as (store, service):
         await store.load([home("user:1")])
+        await until(lambda: _is_ready(service), "the feed is heard: until then no answer is kept")
         for _ in range(3):
             await service.ask("POST", "/v1/keys:batch", {"keys": ["user:1", "user:2"]})
         await service.ask("GET", "/v1/nothing")
