@@ -17,14 +17,16 @@ class Fence:
     """One worker's word on its unsafe requests. Only the loop's thread uses it.
 
     lease_until_s  time.perf_counter() up to which the lease holds; after that unsafe methods are confirmed
+    leased_since_s since when it has held without a gap; a renewal in time leaves it as it is
     linger_s       how long a cell may go on with a request that was cut off
     news           set when a move may have become able to go on: the keeper renews the lease at once
     """
 
-    __slots__ = ("_lingering", "_moving", "_under_way", "lease_until_s", "linger_s", "news")
+    __slots__ = ("_lingering", "_moving", "_under_way", "lease_until_s", "leased_since_s", "linger_s", "news")
 
     def __init__(self, linger_s: float) -> None:
         self.lease_until_s: float = -inf
+        self.leased_since_s: float = -inf
         self.linger_s = linger_s
         self.news = False
         self._under_way: dict[str, int] = {}
@@ -47,6 +49,16 @@ class Fence:
             self._lingering[key] = now_s + self.linger_s
         elif key in self._moving:
             self.news = True
+
+    def grant(self, begun_s: float, until_s: float) -> None:
+        """The lease, asked for at `begun_s`, holds until then."""
+        if begun_s >= self.lease_until_s:
+            self.leased_since_s = begun_s
+        self.lease_until_s = until_s
+
+    def has_held_since(self, begun_s: float, now_s: float) -> bool:
+        """Whether every move had to wait, all this time, for an unsafe request that entered at `begun_s`."""
+        return self.leased_since_s <= begun_s and now_s < self.lease_until_s
 
     def changed(self, record: Assignment) -> None:
         """The feed says that the key's record is this now."""

@@ -85,7 +85,10 @@ class LeaseKeeper:
             fence.linger_s,
         )
         granted = await self._book.renew_lease(lease)
-        fence.lease_until_s = begun_s + LEASE_S if granted else -inf
+        if granted:
+            fence.grant(begun_s, begun_s + LEASE_S)
+        else:
+            fence.lease_until_s = -inf
         return granted
 
     async def end(self) -> None:

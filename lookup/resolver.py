@@ -138,6 +138,10 @@ class Resolver:
         else:
             self._memory.aliases.drop(key)
 
+    def knows_newer(self, key: str, epoch: int) -> bool:
+        """Whether the home key is known to have changed since the epoch that an answer had."""
+        return self._newest_epoch(key) > epoch
+
     @property
     def generation(self) -> int:
         """For `learn_truth`: what is known counts until continuity is lost, as of this moment."""
@@ -148,7 +152,7 @@ class Resolver:
         doubted that the home is `left_cell`. `generation` is of the moment before that."""
         self.learn_change(record, left_cell, asked_s)
         key = record.key
-        if record.epoch >= max(self._moved.epoch_of(key), self._memory.epoch_of(key)):
+        if record.epoch >= self._newest_epoch(key):
             self._flights.learn(record, asked_s, generation, _STORE)
 
     def forget(self, key: str) -> None:
@@ -191,6 +195,9 @@ class Resolver:
     async def close(self) -> None:
         """End every lookup on its way; their callers get UNAVAILABLE."""
         await self._flights.close()
+
+    def _newest_epoch(self, key: str) -> int:
+        return max(self._moved.epoch_of(key), self._memory.epoch_of(key))
 
     def _recall_named(self, key: str, now_s: float, safe: bool) -> Resolution | None:
         """The answer for a key without a home of its own: both must be fresh enough, name and home."""

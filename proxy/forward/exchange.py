@@ -25,8 +25,9 @@ from proxy.wire.request_head import RequestHead
 if TYPE_CHECKING:
     from proxy.forward.downstream import Downstream
 
-# States, in order. Only SENT may be followed by earlier ones: CONNECT, when a request is sent again, and
-# LOOKUP, when a cell says that it is not the user's home.
+# States, in order. Only two may be followed by earlier ones: CONNECT by LOOKUP, when the home of a request
+# that waited must be confirmed; SENT by CONNECT, when a request is sent again, and by LOOKUP, when a cell
+# says that it is not the user's home.
 ROOMS: Final = 0
 LOOKUP: Final = 1
 CONNECT: Final = 2
@@ -144,6 +145,17 @@ class Exchange:
     def illegal(self, state: int) -> RuntimeError:
         """For whoever finds that the exchange can't go to this state from the one that it is in: a bug."""
         return RuntimeError(f"an exchange cannot go from state {self.state} to {state}")
+
+    def may_have_moved(self) -> bool:
+        """Whether an unsafe request that had to wait needs the truth before it is sent: a move may have begun
+        that doesn't wait for it, or the worker knows of a change."""
+        identity = self.identity
+        if self.head.safe or identity is None:
+            return False
+        if not self.edge.fence.has_held_since(self.started_s, time.perf_counter()):
+            return True
+        resolution = self.resolution
+        return resolution is not None and self.edge.resolver.knows_newer(resolution.key, resolution.epoch)
 
     def body_missing(self) -> bool:
         """Whether the client still owes a part of the request's body."""

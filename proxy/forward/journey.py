@@ -110,7 +110,9 @@ class Journey(Bounce):
 
     async def _look_up(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
         resolution = await self.edge.resolver.resolve(identity.key, hint, now_s, self.head.safe)
-        if self.state == LOOKUP:
+        if self.state == LOOKUP and self.may_have_moved():  # the lease ended while it waited
+            await self._confirm(identity, now_s)
+        elif self.state == LOOKUP:
             self.permit(resolution)
 
     async def _confirm(self, identity: Identity, now_s: float) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Final
 
 from proxy import errors
 from proxy.errors import Problem
 from proxy.forward.edge import MAX_ATTEMPTS
-from proxy.forward.exchange import CONNECT, DONE, REPLY, SENT
+from proxy.forward.exchange import CONNECT, DONE, LOOKUP, REPLY, SENT
 from proxy.forward.link import CellLink
 from proxy.forward.reply_flow import ReplyFlow
 from proxy.forward.upstream import IDLE, WINDOW_BYTES, Upstream
-from proxy.wire.rewrite import head_for_cell
+from proxy.wire.rewrite import head_for_cell, keep_request_id
 
 _BACKOFF_S: Final = 0.025
 
@@ -54,10 +55,31 @@ class RequestFlow(ReplyFlow):
             return
         if self.state != CONNECT:
             link.pool.give_back(upstream)
-        elif upstream.phase == IDLE:
-            self._send(link, upstream)
-        else:  # accepted and closed at once
+        elif upstream.phase != IDLE:  # accepted and closed at once
             self.attempt_failed(errors.CELL_UNREACHABLE, True)
+        elif self.may_have_moved():
+            await self._permit_anew(link, upstream)
+        else:
+            self._send(link, upstream)
+
+    async def _permit_anew(self, link: CellLink, upstream: Upstream) -> None:
+        """Nothing of it was sent: back to room 4, with a connection at hand so that no other wait follows."""
+        identity = self.identity
+        if identity is None:
+            raise self.illegal(LOOKUP)
+        self.state = LOOKUP
+        keep_request_id(self.head)
+        self.wire_head = b""
+        resolution = await self.edge.confirmations.confirm(identity.key, time.time())
+        if upstream.phase == IDLE:
+            link.pool.give_back(upstream)
+        elif self.state == LOOKUP:
+            self.attempt_failed(errors.CELL_UNREACHABLE, True)
+        if self.state == LOOKUP:
+            self.attempts -= 1
+            link.meter.leave()
+            self.link = None
+            self.permit(resolution)
 
     def _send(self, link: CellLink, upstream: Upstream) -> None:
         if self.state >= SENT:

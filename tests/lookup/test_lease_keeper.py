@@ -69,6 +69,36 @@ async def test_a_renewal_says_where_the_worker_is_and_what_it_holds() -> None:
 
 
 @asynchronous
+async def test_a_lease_has_held_since_its_first_renewal_as_long_as_each_came_in_time() -> None:
+    worker = Worker()
+    await worker.keeper.renew()
+    worker.watch_s += LEASE_S - 0.1
+    await worker.keeper.renew()
+    worker.watch_s += 1.0
+    fence = worker.fence
+    assert fence.has_held_since(100.0, worker.watch_s)
+    assert not fence.has_held_since(99.9, worker.watch_s), "a request that came before the lease"
+    assert not fence.has_held_since(100.0, worker.watch_s + LEASE_S), "the lease is over"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@asynchronous
+async def test_a_lease_that_was_interrupted_holds_only_since_it_was_granted_again(refused: bool) -> None:
+    worker = Worker()
+    await worker.keeper.renew()
+    if refused:
+        worker.book.grants = False
+        await worker.keeper.renew()
+        worker.book.grants = True
+        worker.watch_s += 0.5
+    else:
+        worker.watch_s += LEASE_S
+    await worker.keeper.renew()
+    assert not worker.fence.has_held_since(100.0, worker.watch_s)
+    assert worker.fence.has_held_since(worker.watch_s, worker.watch_s)
+
+
+@asynchronous
 async def test_without_a_fresh_feed_nothing_is_renewed() -> None:
     worker = Worker()
     worker.position = None

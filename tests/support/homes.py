@@ -14,7 +14,7 @@ class HomeStore:
     """Answers readings from `homes`.
 
     available   while cleared, readings fail
-    open_gate   while cleared, readings wait
+    open_gate   while cleared, answers wait: they say what was true when they were asked for
     readings    how many keys were asked for
     """
 
@@ -31,10 +31,11 @@ class HomeStore:
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         self.readings += len(keys)
+        found = {key: self.homes[key] for key in keys if key in self.homes}
         await self.open_gate.wait()
         if not self.available:
             raise StoreUnavailableError("the test took the store away")
-        return {key: self.homes[key] for key in keys if key in self.homes}
+        return found
 
     async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         return await self.read(keys)
