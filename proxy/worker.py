@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -21,6 +20,7 @@ from typing import Final, Protocol
 
 import uvloop
 
+from lookup.collector import short_passes
 from lookup.ports import StoreUnavailableError
 from proxy import app
 from proxy.config import ConfigError, Settings, load
@@ -82,8 +82,12 @@ class Worker:
         if not starting.done():
             return  # the runner cancels it
         starting.result()
-        gc.collect()
-        gc.freeze()  # what was made so far lives as long as the process: no collection need look at it again
+        with short_passes(time.monotonic):
+            await self._serve(stopped)
+
+    async def _serve(self, stopped: asyncio.Task[None]) -> None:
+        """Until told to stop, and then until it has drained."""
+        loop = asyncio.get_running_loop()
         obeying = loop.create_task(self._obey())
         await self._report_until(WorkerState.READY, stopped, obeying)
         if obeying.done():

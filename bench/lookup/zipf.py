@@ -5,7 +5,6 @@ Several processes ask, as a proxy has several workers, each with a memory of its
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import sys
 import time
@@ -25,6 +24,7 @@ from bench.lookup.openloop import Tally, drive
 from bench.lookup.stage import HOMES, Stage, homes, run
 from bench.peers.openloop import arrivals
 from lookup.assignment import Assignment
+from lookup.collector import short_passes
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import LookupObserver
@@ -154,9 +154,10 @@ def _meet(barrier: Barrier) -> None:
 
 
 def _ask(part: Part) -> Outcome:
-    """In a process of its own."""
+    """In a process of its own, set up as a worker of the proxy is."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return run(_ask_on_loop(part))
+    with short_passes(time.monotonic):
+        return run(_ask_on_loop(part))
 
 
 async def _ask_on_loop(part: Part) -> Outcome:
@@ -164,8 +165,6 @@ async def _ask_on_loop(part: Part) -> Outcome:
     keys = [key_of(rank) for rank in draw(part.users, len(intended), part.seed)]
     settings, hedges = LookupSettings(), _Hedges()
     store, cache = await CountedStore.over(part.cassandra), RedisTier(part.redis, Random(part.seed))
-    gc.collect()
-    gc.freeze()  # as a worker does before it serves
     memory = _remembering(settings, part)
     moved = MovedSet(settings.moved_keys, settings.clock_skew_s)
     lookup = Resolver(memory, moved, store, cache, settings, hedges)

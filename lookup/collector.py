@@ -1,0 +1,45 @@
+"""Keeps full passes of Python's garbage collector short: what has outlived one is left out of the next.
+
+A full pass looks at every object that could be part of a cycle, each remembered home among them: 85 ms for
+200,000 homes, in which nobody is answered, and every few seconds where homes come and go.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+THOROUGH_EVERY_S: Final = 3600.0
+"""Until the next thorough pass a cycle stays that became garbage after it had outlived a pass."""
+
+_OLDEST: Final = 2
+
+
+@contextmanager
+def short_passes(clock: Callable[[], float]) -> Iterator[None]:
+    """Within the block, full passes look only at what was made since the last one.
+
+    Garbage without cycles goes at once, as ever. Every THOROUGH_EVERY_S by `clock` (seconds) a pass looks at
+    everything. For a whole process: enter it once, after the start, for as long as it serves.
+    """
+    thorough_at_s = clock() + THOROUGH_EVERY_S
+
+    def on_pass(phase: str, info: dict[str, int]) -> None:
+        nonlocal thorough_at_s
+        if info["generation"] != _OLDEST:
+            return
+        if phase == "stop":
+            gc.freeze()
+        elif clock() >= thorough_at_s:
+            thorough_at_s = clock() + THOROUGH_EVERY_S
+            gc.unfreeze()
+
+    gc.callbacks.append(on_pass)
+    gc.collect()
+    try:
+        yield
+    finally:
+        gc.callbacks.remove(on_pass)
+        gc.unfreeze()

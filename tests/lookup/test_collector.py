@@ -1,0 +1,77 @@
+"""The collector's full passes: what they leave out, and what they find in the end."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from lookup.collector import THOROUGH_EVERY_S, short_passes
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Knot:
+    """Refers to itself, so that only the collector can free it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_outlived_a_full_pass_is_left_out_of_the_next() -> None:
+    with short_passes(Clock()):
+        before = gc.get_freeze_count()
+        kept = [Knot() for _ in range(1000)]
+        assert gc.get_freeze_count() - before < 1000
+        gc.collect()
+        assert gc.get_freeze_count() - before >= 1000
+        assert not any(found is kept for found in gc.get_objects(generation=2))
+
+
+def test_cycles_that_never_outlived_a_pass_are_freed_by_the_next() -> None:
+    with short_passes(Clock()):
+        knot = Knot()
+        there = weakref.ref(knot)
+        del knot
+        gc.collect()
+        assert there() is None
+
+
+def test_an_old_cycle_is_freed_by_the_next_thorough_pass() -> None:
+    clock = Clock()
+    with short_passes(clock):
+        knot = Knot()
+        there = weakref.ref(knot)
+        gc.collect()
+        del knot
+        gc.collect()
+        assert there() is not None
+        clock.now_s = THOROUGH_EVERY_S
+        gc.collect()
+        assert there() is None
+        assert gc.get_freeze_count() > 1000  # and the next one is a short one again
+
+
+def test_old_garbage_without_cycles_is_freed_at_once() -> None:
+    class Plain:
+        pass
+
+    with short_passes(Clock()):
+        plain = Plain()
+        there = weakref.ref(plain)
+        gc.collect()
+        del plain
+        assert there() is None
+
+
+def test_after_the_block_the_collector_is_as_it_was() -> None:
+    with short_passes(Clock()):
+        pass
+    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert gc.get_freeze_count() == 0
