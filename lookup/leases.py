@@ -17,6 +17,9 @@ LEASE_S: Final = 3.0
 
 RENEW_EVERY_S: Final = 1.0
 
+CONFIRMING: Final = Position("", 0)
+"""The position of who holds no lease and confirms each unsafe request: see lookup.announcement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -37,14 +40,28 @@ class Lease:
     expires_at_s: float
     linger_s: float
 
+    def is_gone(self, now_s: float, skew_s: float) -> bool:
+        """Whether nothing that the worker had sent can still be running; `skew_s` as in `stands_in_way`."""
+        return now_s >= self.expires_at_s + self.linger_s + skew_s
+
+    @property
+    def confirms(self) -> bool:
+        """Whether this is no lease: it says that unsafe requests go by what the truth had answered."""
+        return self.position.generation == ""
+
+    def runs_until_s(self, fenced_at_s: float) -> float:
+        """If `confirms`: when the last write ends that had been confirmed before the record was MOVING."""
+        return min(self.expires_at_s, fenced_at_s) + self.linger_s
+
 
 def stands_in_way(lease: Lease, key: str, fence: Position, now_s: float, skew_s: float) -> bool:
     """Whether a request that this worker let through may still change the key's home after `fence`.
 
     A lease that is over counts for another `linger_s`: what a dead worker had sent may still be running.
-    `skew_s` is the most by which clocks differ.
+    `skew_s` is the most by which clocks differ. Who confirms each request follows no feed: of them see
+    `Lease.runs_until_s`.
     """
-    if now_s >= lease.expires_at_s + lease.linger_s + skew_s:
+    if lease.confirms or lease.is_gone(now_s, skew_s):
         return False
     if lease.position.generation != fence.generation or lease.position.sequence < fence.sequence:
         return True

@@ -14,7 +14,7 @@ from typing import Final
 from lookup.assignment import Assignment
 from lookup.hooks import HookFailedError, Hooks
 from lookup.lease_rounds import LeaseRounds
-from lookup.leases import Lease, LeaseBook, stands_in_way
+from lookup.leases import LEASE_S, Lease, LeaseBook, stands_in_way
 from lookup.move_log import MoveLog
 from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
 from lookup.ports import EpochConflictError, Store
@@ -23,6 +23,7 @@ HOLD_S: Final = 15.0
 """A driver that is not heard of for so long has crashed; another one may take over."""
 
 _HOLD_EVERY_S: Final = 5.0
+_TELL_EVERY_S: Final = 1.0
 _NOTICED_S: Final = 7.5
 """By then a driver whose move was taken has noticed, and ended its hook."""
 
@@ -37,6 +38,11 @@ class Patience:
 
     acknowledge_s: float = 60.0
     skew_s: float = 5.0
+
+
+def least_patience_s(cell_request_limit_s: float, skew_s: float) -> float:
+    """So long a move may have to wait for a worker that died: who waits less can never move past one."""
+    return LEASE_S + cell_request_limit_s + skew_s
 
 
 class MoveListener:
@@ -181,6 +187,7 @@ class Mover:
         key, fence = move.order.key, move.fence
         assert fence is not None, "noted with the step"
         waiting = await self._leases.in_the_way(key, fence, self._clock(), skew_s)
+        leases = () if waiting else await self._leases.leases()
         while waiting:
             if self._clock() >= until_s:
                 names = ", ".join(lease.worker for lease in waiting)
@@ -192,10 +199,22 @@ class Mover:
             seen = await self._rounds.next()
             if fence.generation != seen.position.generation:
                 fence = await self._leases.position(key)  # of another feed it can't be compared any more
+            leases = seen.leases
             now_s = self._clock()
             waiting = [lease for lease in seen.leases if stands_in_way(lease, key, fence, now_s, skew_s)]
             waiting = waiting or await self._leases.in_the_way(key, fence, now_s, skew_s)
+        await self._outlast_confirmed(move, [lease for lease in leases if lease.confirms])
         return _Outcome(Event.ACKNOWLEDGED)
+
+    async def _outlast_confirmed(self, move: Move, confirming: Sequence[Lease]) -> None:
+        """Until no write runs that somebody without a lease had confirmed before the record was MOVING.
+
+        Who announced that after `confirming` was read has asked the truth later, and got no such answer.
+        """
+        over_s = max((lease.runs_until_s(move.changed_at_s) for lease in confirming), default=0.0)
+        while (left_s := over_s + self._patience.skew_s - self._clock()) > 0:
+            self._listener.waiting(move, confirming)
+            await self._pause(min(left_s, _TELL_EVERY_S))
 
     async def _run_hook(self, move: Move, hook: str, done: Event) -> _Outcome:
         try:

@@ -13,6 +13,7 @@ from math import inf
 from random import Random
 from typing import Final
 
+from lookup.announcement import announced
 from lookup.changes import ChangeFollower
 from lookup.confirm import Confirmations
 from lookup.fence import Fence
@@ -28,6 +29,7 @@ from lookup.ports import StoreUnavailableError
 from lookup.resolution import TIER_LABELS
 from lookup.resolver import Resolver
 from lookup.snapshot import Knowledge
+from lookup.tier_reader import Read
 from proxy import wiring
 from proxy.cells.addresses import Addresses
 from proxy.config.models import Settings
@@ -107,6 +109,10 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     watching = wiring.watch_settings(settings)
     watch = MisrouteWatch(memory, moved, resolver, store, tiers.shared, watching, observer, time.time, random)
     fence = Fence(settings.limits.cell_request_limit_s)
+    worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
+    confirm: Read = homes.confirm
+    if tiers.database is not None:
+        confirm = announced(confirm, wiring.announcement(settings, worker, tiers.database), fence)
     cell_links = wiring.links(settings, addresses, wheel, outbox, meters)
     edge = Edge(
         loop=loop,
@@ -115,7 +121,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
         identify=identify,
         cookies=cookies,
         resolver=resolver,
-        confirmations=Confirmations(homes.confirm, lookup_settings, observer),
+        confirmations=Confirmations(confirm, lookup_settings, observer),
         fence=fence,
         outbox=outbox,
         meters=meters,
@@ -131,7 +137,6 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     )
     keeper: LeaseKeeper | None = None
     if tiers.database is not None:  # without a book of leases every write is confirmed
-        worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
         keeper = LeaseKeeper(worker, tiers.database, follower, fence, time.time, time.perf_counter)
     interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
     running = RunningEdge(edge, tiers, switch, follower, keeper, addresses, watch, warm_start, interval_s)

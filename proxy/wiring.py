@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
+from lookup.announcement import Announcement
 from lookup.first_sight import FirstSight
 from lookup.flags import FlagRecord
 from lookup.keys import AS_THEY_ARE, KeySpelling
+from lookup.leases import LeaseBook
 from lookup.memory import Memory
 from lookup.misroute_watch import WatchSettings
 from lookup.moved import MovedSet
@@ -125,6 +127,13 @@ def homes(settings: Settings, store: Store) -> Store | FirstSight:
         return store
     placer = Placer(store, placement_plan(settings), time.time)
     return FirstSight(store, placer, settings.edge.jurisdiction)
+
+
+def announcement(settings: Settings, holder: str, book: LeaseBook) -> Announcement:
+    """Tells moves of writes that are confirmed one by one; they wait for as long as one of those may take."""
+    limits = settings.limits
+    longest_s = limits.request_timeout_s + limits.cell_request_limit_s
+    return Announcement(f"{holder}/confirms", book, longest_s, time.time, time.perf_counter)
 
 
 def warm_start(settings: Settings, slot: int, memory: Memory, moved: MovedSet) -> WarmStart | None:

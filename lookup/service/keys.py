@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from lookup.announcement import Announcement
 from lookup.assignment import Assignment
 from lookup.keys import AS_THEY_ARE, InvalidKeyError, KeySpelling
 from lookup.ports import Store, StoreUnavailableError
@@ -61,12 +62,14 @@ class KeyAnswers:
         meters: ServiceMeters,
         clock: Callable[[], float],
         spelling: KeySpelling = AS_THEY_ARE,
+        announcement: Announcement | None = None,
     ) -> None:
         self._spelling = spelling
         self._resolver = resolver
         self._store = store
         self._meters = meters
         self._clock = clock
+        self._announcement = announcement
         self._readings = asyncio.Semaphore(_STORE_READINGS)
 
     async def one(self, text: str, source: Source) -> Mapping[str, Json]:
@@ -117,6 +120,8 @@ class KeyAnswers:
     async def _read(self, keys: Sequence[str], source: Source) -> Mapping[str, Assignment]:
         async with self._readings:
             if source is Source.CONFIRMED:
+                if self._announcement is not None:
+                    await self._announcement.announce()
                 return await self._store.confirm(keys)
             return await self._store.read(keys)
 

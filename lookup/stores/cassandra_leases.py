@@ -68,7 +68,7 @@ class Leases:
 
     async def renew(self, lease: Lease) -> bool:
         """LeaseBook.renew_lease. The later number wins, and the later expiry, by their write timestamps."""
-        ordinal = await self._ordinal(lease.position.generation)
+        ordinal = 0 if lease.confirms else await self._ordinal(lease.position.generation)
         if ordinal is None:
             return False
         values = (
@@ -86,7 +86,7 @@ class Leases:
             lease.worker,
         )
         await self._session.ask(self._renew, values, SHARED_NOTE)
-        return (ordinal, lease.position.sequence) >= await self._read_floor()
+        return lease.confirms or (ordinal, lease.position.sequence) >= await self._read_floor()
 
     async def end(self, worker: str) -> None:
         """LeaseBook.end_lease; also a renewal that arrives later changes nothing."""

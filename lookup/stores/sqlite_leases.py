@@ -25,7 +25,7 @@ def position(connection: sqlite3.Connection) -> Position:
 def renew(connection: sqlite3.Connection, lease: Lease) -> bool:
     """LeaseBook.renew_lease."""
     with writing(connection):
-        if _is_behind(connection, lease.position):
+        if not lease.confirms and _is_behind(connection, lease.position):
             return False
         connection.execute(
             f"INSERT INTO lease ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) "

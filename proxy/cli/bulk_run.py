@@ -21,7 +21,7 @@ from lookup.move_list import Wish
 from lookup.move_pace import Pace
 from lookup.move_preview import preview
 from lookup.move_targets import Targets
-from lookup.mover import MoveListener, Mover, Patience
+from lookup.mover import MoveListener, Mover
 from lookup.placer import closed_cells
 from proxy.cli.answers import UsageMistakeError
 from proxy.cli.bulk_end import Ended, Foresight, report
@@ -29,7 +29,7 @@ from proxy.cli.bulk_options import BulkChoices
 from proxy.cli.bulk_progress import Progress, progress_for
 from proxy.cli.bulk_report import Tally
 from proxy.cli.move_options import MoveChoices
-from proxy.cli.moving import holder
+from proxy.cli.moving import holder, patience_of
 from proxy.cli.store import with_database
 from proxy.cli.user_move import find_cell
 from proxy.wiring import key_spelling, placement_plan
@@ -80,6 +80,7 @@ class _Run:
         self, settings: Settings, errand: Errand, choices: MoveChoices, bulk: BulkChoices, as_json: bool
     ) -> None:
         self._settings = settings
+        self._patience = patience_of(settings, choices.waits)
         self._errand = errand
         self._choices = choices
         self._bulk = bulk
@@ -134,8 +135,7 @@ class _Run:
 
         waits = self._choices.waits
         hooks = OperatorHooks(float(waits.hook_s))
-        patience = Patience(acknowledge_s=float(waits.acknowledge_s))
-        one = Mover(store, store, store, hooks, holder(), time.time, patience, MoveListener())
+        one = Mover(store, store, store, hooks, holder(), time.time, self._patience, MoveListener())
         pace = Pace(self._bulk.per_s, time.monotonic)
         return BulkMover(store, store, one, targets, pace, order, tell, time.time)
 

@@ -43,7 +43,7 @@ def move_options(command: Callable[..., None]) -> Callable[..., None]:
         author: str,
         reason: str,
         hook_timeout_s: int,
-        wait_s: int,
+        wait_s: int | None,
         **rest: object,
     ) -> None:
         waits = Waits(hook_timeout_s, wait_s)

@@ -80,7 +80,7 @@ def list_moves(config_file: Path | None, show_all: bool, as_json: bool) -> None:
 @wait_options
 @json_option
 def resume_move(
-    config_file: Path | None, operation: str, hook_timeout_s: int, wait_s: int, as_json: bool
+    config_file: Path | None, operation: str, hook_timeout_s: int, wait_s: int | None, as_json: bool
 ) -> None:
     """Carry a move on from the step at which it stands.
 
@@ -132,7 +132,7 @@ def abort_move(config_file: Path | None, operation: str, reason: str, as_json: b
     """
     settings = load_settings(config_file)
     _insist_on_known(settings, operation)
-    move = drive(settings, Waits(1, 1), as_json, lambda mover: mover.give_up(operation, reason))
+    move = drive(settings, Waits(1), as_json, lambda mover: mover.give_up(operation, reason))
     if as_json:
         say_json(document(move))
     else:

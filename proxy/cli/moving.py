@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -18,18 +19,26 @@ from proxy.cli.tables import moment
 
 if TYPE_CHECKING:
     from lookup.database import Database
-    from lookup.mover import Mover
+    from lookup.mover import Mover, Patience
     from lookup.moves import Move
     from proxy.cli.answers import CommandT
     from proxy.config import Settings
 
 
+_USUAL_S: Final = 120.0
+_SLACK_S: Final = 5.0
+"""For a store and a feed that are slow themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long a move may take, in seconds: for each hook, and until every worker has acknowledged it."""
+    """How long a move may take, in seconds: for each hook, and until every worker has acknowledged it.
+
+    acknowledge_s  None: two minutes, or longer where a worker that died must be waited for longer
+    """
 
     hook_s: int
-    acknowledge_s: int
+    acknowledge_s: int | None = None
 
 
 def wait_options(command: CommandT) -> CommandT:
@@ -38,9 +47,8 @@ def wait_options(command: CommandT) -> CommandT:
         "--wait",
         "wait_s",
         type=Duration(),
-        default="2m",
-        show_default=True,
-        help="Give up when some worker has not acknowledged the move by then.",
+        help="Give up when some worker has not acknowledged the move by then.  "
+        "[default: 2m, or longer with a longer limits.cell_request_limit_s]",
     )(command)
     return click.option(
         "--hook-timeout",
@@ -52,18 +60,35 @@ def wait_options(command: CommandT) -> CommandT:
     )(command)
 
 
+def patience_of(settings: Settings, waits: Waits) -> Patience:
+    """Raises UsageMistakeError when one worker that died would make every move fail."""
+    from lookup.mover import Patience, least_patience_s
+
+    limit_s = settings.limits.cell_request_limit_s
+    least_s = least_patience_s(limit_s, Patience().skew_s) + _SLACK_S
+    if waits.acknowledge_s is None:
+        return Patience(acknowledge_s=max(_USUAL_S, least_s))
+    if waits.acknowledge_s < least_s:
+        raise UsageMistakeError(
+            f"--wait {waits.acknowledge_s}s is too short: what a worker that died had sent may run on for "
+            f"{limit_s:g} s (limits.cell_request_limit_s), and its lease for some seconds before that",
+            f"give --wait {ceil(least_s)}s or more, or leave it out",
+        )
+    return Patience(acknowledge_s=float(waits.acknowledge_s))
+
+
 def drive(settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover], Awaitable[Move]]) -> Move:
     """What `work` makes of a mover on the config's store; ends the command when it can't."""
     from lookup.hooks import OperatorHooks
     from lookup.move_log import MoveInProgressError, MoveTakenError
-    from lookup.mover import Mover, MoveRefusedError, Patience
+    from lookup.mover import Mover, MoveRefusedError
     from proxy.cli.store import with_database
     from proxy.cli.teller import Teller
 
     teller = Teller(quiet)
+    patience = patience_of(settings, waits)
 
     async def run(store: Database) -> Move:
-        patience = Patience(acknowledge_s=float(waits.acknowledge_s))
         hooks = OperatorHooks(float(waits.hook_s))
         return await work(Mover(store, store, store, hooks, holder(), time.time, patience, teller))
 

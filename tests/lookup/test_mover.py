@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
 
 from lookup.assignment import NO_EPOCH, State
 from lookup.hooks import HookFailedError
-from lookup.leases import Lease
+from lookup.leases import CONFIRMING, Lease
 from lookup.move_log import MoveInProgressError, MoveTakenError
 from lookup.mover import HOLD_S, MoveListener, Mover, MoveRefusedError, Patience
 from lookup.moves import Move, MoveOrder, Position, Step
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, home
+
+SKEW_S = 5.0
+RUNS_S = 33.0
+"""The longest that a write takes from the answer that confirmed its home."""
 
 ORDER = MoveOrder("op-1", "user:1", "cell-b", "copy", "verify", "ann", "the cell is full")
 
@@ -35,15 +41,20 @@ class Bench(MoveListener):
         self.steps: list[Step] = []
         self.waited_for: list[str] = []
         self.renewals = 0
+        self.hooked_at_s: list[float] = []
+        self.fenced_at_s = inf
 
     async def run(self, hook: str, move: Move) -> None:
         self.hooks.append((hook, move.step))
+        self.hooked_at_s.append(self.now_s)
         await self.gate.wait()
         if hook == self.failing:
             raise HookFailedError(f"{hook} went wrong")
 
     def stepped(self, move: Move) -> None:
         self.steps.append(move.step)
+        if move.step is Step.FENCING:
+            self.fenced_at_s = move.changed_at_s
 
     def waiting(self, _move: Move, leases: object) -> None:
         assert isinstance(leases, list)
@@ -54,7 +65,7 @@ class Bench(MoveListener):
         await asyncio.sleep(0)
 
     def mover(self, holder: str = "ann", acknowledge_s: float = 60.0) -> Mover:
-        patience = Patience(acknowledge_s, skew_s=5.0)
+        patience = Patience(acknowledge_s, SKEW_S)
         store = self.store
         return Mover(store, store, store, self, holder, lambda: self.now_s, patience, self, self.pause)
 
@@ -62,6 +73,10 @@ class Bench(MoveListener):
         self.renewals += 1
         lease = Lease(worker, self.renewals, position, frozenset(held), self.now_s + 1000.0, 30.0)
         assert await self.store.renew_lease(lease)
+
+    async def announce(self, holder: str, valid_s: float) -> None:
+        says = Lease(holder, 1, CONFIRMING, frozenset(), self.now_s + valid_s, RUNS_S)
+        assert await self.store.renew_lease(says)
 
 
 @asynccontextmanager
@@ -115,6 +130,58 @@ async def test_copying_waits_for_each_worker_that_is_behind_or_holds_the_key(tmp
         b.now_s += 1.0
         await b.lease(Position(before.generation, before.sequence + 1))
         assert (await driving).step is Step.DONE
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@asynchronous
+async def test_copying_waits_for_writes_that_were_confirmed_without_a_lease(
+    tmp_path: Path, behind: bool
+) -> None:
+    async with bench(tmp_path) as b:
+        before = await b.store.position()
+        await b.announce("w2/confirms", valid_s=10.0)
+        if behind:
+            await b.lease(before)
+        await b.mover().begin(ORDER)
+        driving = asyncio.create_task(b.mover().drive("op-1"))
+        if behind:
+            await until(lambda: b.waited_for == ["w1"])
+            await b.lease(Position(before.generation, before.sequence + 1))
+        await until(lambda: b.waited_for == ["w2/confirms"])
+        await driving
+        assert b.hooked_at_s[0] >= b.fenced_at_s + RUNS_S + SKEW_S
+
+
+@asynchronous
+async def test_who_confirms_no_more_is_waited_for_only_as_long_as_its_last_write_may_run(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as b:
+        await b.announce("w2/confirms", valid_s=10.0)
+        b.now_s += 30.0
+        await b.mover().begin(ORDER)
+        await b.mover().drive("op-1")
+        assert b.hooked_at_s[0] == pytest.approx(NOW_S + 10.0 + RUNS_S + SKEW_S)
+        b.now_s += 1.0
+        assert (
+            await b.mover().begin(replace(ORDER, operation="op-2", target="cell-a"))
+        ).step is Step.INTENDED
+        begun_s = b.now_s
+        await b.mover().drive("op-2")
+        assert b.hooked_at_s[2] == begun_s
+
+
+@asynchronous
+async def test_a_driver_that_takes_over_waits_for_the_rest_only(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await b.announce("w2/confirms", valid_s=10.0)
+        await b.mover().begin(ORDER)
+        crashing = b.mover("bob")
+        await crashing.step("op-1")
+        fenced_at_s = b.now_s
+        b.now_s += HOLD_S + 1.0
+        await b.mover().drive("op-1")
+        assert b.hooked_at_s[0] == pytest.approx(fenced_at_s + RUNS_S + SKEW_S)
 
 
 @asynchronous

@@ -40,7 +40,7 @@ class MemoryLeases:
 
     async def _renew(self, lease: Lease) -> bool:
         place = await self._place(lease.position)
-        if place is None or place < self._floor or lease.worker in self._ended:
+        if not lease.confirms and (place is None or place < self._floor or lease.worker in self._ended):
             return False
         former = self._leases.get(lease.worker)
         if former is None or former.number < lease.number:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from lookup.assignment import NO_EPOCH
-from lookup.leases import Lease
+from lookup.leases import CONFIRMING, Lease
 from lookup.moves import Position
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, home
@@ -90,6 +90,18 @@ class LeaseBookContract:
             for truth in (one, two):
                 assert not await truth.renew_lease(lease("late", after(position, 6)))
             assert await two.renew_lease(lease("late", after(position, 7), number=2))
+
+    @asynchronous
+    async def test_who_confirms_each_write_is_kept_whatever_the_feed_does_and_stands_in_no_way(
+        self, open_truth: OpenTruth
+    ) -> None:
+        async with open_truth() as one, open_truth() as two:
+            position = await one.position()
+            assert await one.in_the_way("user:1", after(position, 7), NOW_S, SKEW_S) == []
+            says = lease("w1/confirms", CONFIRMING)
+            assert await two.renew_lease(says)
+            assert list(await one.leases()) == [says]
+            assert await one.in_the_way("user:2", after(position, 8), NOW_S, SKEW_S) == []
 
     @asynchronous
     async def test_a_renewal_and_a_move_at_once_never_both_go_on(self, open_truth: OpenTruth) -> None:

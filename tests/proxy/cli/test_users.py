@@ -110,6 +110,23 @@ def test_a_move_that_makes_no_sense_is_refused_with_the_reason(
     assert homecell("moves", "list", "--all").stdout == "no moves\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("users", "move", "user:1", "--to", "eu-2"), ("moves", "bulk", "-", "--to", "eu-2")],
+)
+def test_a_move_that_would_wait_too_shortly_for_a_dead_worker_is_refused(
+    homecell: Homecell, site: Site, command: tuple[str, ...]
+) -> None:
+    site.spoil(("  request_timeout_s: 3\n", "  request_timeout_s: 3\n  cell_request_limit_s: 300\n"))
+    refused = homecell(*command, "--no-copy", "--wait", "2m", stdin="user:1")
+    assert refused.exit_code == 2
+    assert "--wait 120s is too short" in refused.stderr
+    assert "300 s (limits.cell_request_limit_s)" in refused.stderr
+    assert "give --wait 313s or more" in refused.stderr
+    assert homecell("moves", "list").stdout == "no move is open\n"
+    assert homecell(*command, "--no-copy", "--wait", "313s", stdin="user:1").exit_code == 0
+
+
 def test_nobody_is_moved_into_a_cell_that_is_down(homecell: Homecell) -> None:
     homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
     result = homecell("users", "move", "user:1", "--to", "eu-2", "--no-copy")

@@ -1,0 +1,81 @@
+"""Tells moves beforehand that writes go by confirmed answers here, without a lease: they wait for those."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from lookup.assignment import Assignment
+from lookup.fence import Fence
+from lookup.leases import CONFIRMING, Lease, LeaseBook
+from lookup.tier_reader import Read
+
+ANNOUNCED_S: Final = 10.0
+"""For so long one announcement counts: under a steady flow of such writes there is one each ten seconds."""
+
+
+class Announcement:
+    """For one event loop. It is said of all keys: a move that begins meanwhile waits for `linger_s`.
+
+    holder    a name that no other worker ever has
+    linger_s  how long a write may take from the answer that confirmed its home to its end in the cell
+    clock     Unix seconds, which movers compare; stopwatch is time.perf_counter
+    """
+
+    def __init__(
+        self,
+        holder: str,
+        book: LeaseBook,
+        linger_s: float,
+        clock: Callable[[], float],
+        stopwatch: Callable[[], float],
+    ) -> None:
+        self._holder = holder
+        self._book = book
+        self._linger_s = linger_s
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._until_s = stopwatch()
+        self._number = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    async def announce(self) -> None:
+        """Return when the book has it; only what is asked of the truth after that may decide about a write.
+
+        A move that does not find it there had made its record MOVING before, and the truth says so.
+        Raises StoreUnavailableError.
+        """
+        if self._stopwatch() < self._until_s:
+            return
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.ensure_future(self._write())
+            self._writing.add_done_callback(_take_note)
+        await asyncio.shield(self._writing)
+
+    async def _write(self) -> None:
+        begun_s = self._stopwatch()
+        self._number += 1
+        expires_at_s = self._clock() + ANNOUNCED_S
+        await self._book.renew_lease(
+            Lease(self._holder, self._number, CONFIRMING, frozenset(), expires_at_s, self._linger_s)
+        )
+        self._until_s = begun_s + ANNOUNCED_S
+
+
+def announced(confirm: Read, announcement: Announcement, fence: Fence) -> Read:
+    """`confirm` for a worker that has leases: what it confirms while it holds one, moves wait for anyway."""
+
+    async def read(keys: Sequence[str]) -> Mapping[str, Assignment]:
+        if time.perf_counter() >= fence.lease_until_s:
+            await announcement.announce()
+        return await confirm(keys)
+
+    return read
+
+
+def _take_note(ended: asyncio.Future[None]) -> None:
+    """A failure is told to those who wait; when nobody does any more, it is nobody's business."""
+    if not ended.cancelled():
+        ended.exception()

@@ -1,0 +1,130 @@
+"""Before a write is confirmed without a lease, moves are told that such writes are under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from lookup.announcement import ANNOUNCED_S, Announcement, announced
+from lookup.assignment import Assignment
+from lookup.fence import Fence
+from lookup.leases import CONFIRMING, Lease
+from lookup.moves import Position
+from lookup.ports import StoreUnavailableError
+from tests.lookup.asynchronous import asynchronous
+from tests.lookup.fakes import NOW_S, home
+
+RUNS_S = 33.0
+
+
+class Book:
+    """Keeps what it is told once its gate is open; fails when told to."""
+
+    def __init__(self) -> None:
+        self.kept: list[Lease] = []
+        self.available = True
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def position(self, key: str = "") -> Position:
+        raise NotImplementedError
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        await self.gate.wait()
+        if not self.available:
+            raise StoreUnavailableError("the test took the store away")
+        self.kept.append(lease)
+        return True
+
+    async def end_lease(self, worker: str) -> None:
+        raise NotImplementedError
+
+    async def leases(self) -> Sequence[Lease]:
+        raise NotImplementedError
+
+    async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
+        raise NotImplementedError
+
+
+class Holder:
+    """An announcement into a book, and its stopwatch."""
+
+    def __init__(self) -> None:
+        self.watch_s = 100.0
+        self.book = Book()
+        self.says = Announcement("w1", self.book, RUNS_S, lambda: NOW_S, lambda: self.watch_s)
+
+
+@asynchronous
+async def test_it_says_for_how_long_and_how_long_such_a_write_may_take() -> None:
+    holder = Holder()
+    await holder.says.announce()
+    assert holder.book.kept == [Lease("w1", 1, CONFIRMING, frozenset(), NOW_S + ANNOUNCED_S, RUNS_S)]
+    assert holder.book.kept[0].confirms
+
+
+@asynchronous
+async def test_it_is_said_again_only_when_it_has_run_out() -> None:
+    holder = Holder()
+    for waited_s, written in ((0.0, 1), (ANNOUNCED_S - 0.1, 1), (0.1, 2)):
+        holder.watch_s += waited_s
+        await holder.says.announce()
+        assert [lease.number for lease in holder.book.kept] == list(range(1, written + 1))
+
+
+@asynchronous
+async def test_many_who_ask_at_once_wait_for_one_writing_and_one_who_leaves_ends_it_for_nobody() -> None:
+    holder = Holder()
+    holder.book.gate.clear()
+    asking = [asyncio.create_task(holder.says.announce()) for _ in range(5)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    await asyncio.wait(asking[:1])
+    assert not any(task.done() for task in asking[1:])
+    holder.book.gate.set()
+    await asyncio.gather(*asking[1:])
+    assert len(holder.book.kept) == 1
+
+
+@asynchronous
+async def test_what_could_not_be_said_is_said_by_the_next_who_asks() -> None:
+    holder = Holder()
+    holder.book.available = False
+    with pytest.raises(StoreUnavailableError):
+        await holder.says.announce()
+    holder.book.available = True
+    await holder.says.announce()
+    assert len(holder.book.kept) == 1
+
+
+@pytest.mark.parametrize("leased", [False, True])
+@asynchronous
+async def test_a_worker_announces_before_it_confirms_unless_it_holds_a_lease(leased: bool) -> None:
+    holder = Holder()
+    fence = Fence(30.0)
+    if leased:
+        fence.grant(time.perf_counter(), time.perf_counter() + 60.0)
+    seen: list[int] = []
+
+    async def confirm(keys: Sequence[str]) -> Mapping[str, Assignment]:
+        seen.append(len(holder.book.kept))
+        return {key: home(key) for key in keys}
+
+    read = announced(confirm, holder.says, fence)
+    assert await read(["user:1"]) == {"user:1": home("user:1")}
+    assert seen == [0 if leased else 1]
+
+
+@asynchronous
+async def test_a_worker_that_can_not_announce_confirms_nothing() -> None:
+    holder = Holder()
+    holder.book.available = False
+
+    async def confirm(_keys: Sequence[str]) -> Mapping[str, Assignment]:
+        raise AssertionError("nobody may ask the truth")
+
+    with pytest.raises(StoreUnavailableError):
+        await announced(confirm, holder.says, Fence(30.0))(["user:1"])
