@@ -52,6 +52,32 @@ class OperatorHooks:
             raise HookFailedError(f"`{hook}` did not end within {self._timeout_s:g} s") from None
 
 
+class ConfiguredHooks:
+    """The two webhooks of a config and nothing else, whatever a request or the log of moves names.
+
+    For a service: who may ask it over the network shall not choose what it executes or whom it calls.
+
+    copy, verify  URLs, "" for none
+    """
+
+    def __init__(self, copy: str, verify: str, timeout_s: float) -> None:
+        self.copy = copy
+        self.verify = verify
+        self._timeout_s = timeout_s
+
+    async def run(self, hook: str, move: Move) -> None:
+        """Hooks.run. Raises ValueError for another hook: the move stays as it is."""
+        if not hook:
+            return
+        if hook not in (self.copy, self.verify):
+            raise ValueError(f"`{hook}` is no webhook of this service")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await _call(hook, move)
+        except TimeoutError:
+            raise HookFailedError(f"`{hook}` did not end within {self._timeout_s:g} s") from None
+
+
 def facts(move: Move) -> dict[str, str]:
     """What a hook is told: the same names for commands (HOMECELL_KEY, ...) and webhooks (key, ...)."""
     return {

@@ -18,6 +18,7 @@ from lookup.service.cells import CellAnswers
 from lookup.service.forms import Json
 from lookup.service.keys import KeyAnswers, source_of
 from lookup.service.meters import ServiceMeters
+from lookup.service.moves import MoveAnswers, Reply
 from lookup.service.openapi import document
 from lookup.service.problems import ProblemError, problem_of, problem_response
 from lookup.service.stream import Streams
@@ -54,6 +55,7 @@ class Service:
         keys: KeyAnswers,
         truth: TruthAnswers,
         cells: CellAnswers,
+        moves: MoveAnswers,
         streams: Streams,
         tokens: Tokens,
         meters: ServiceMeters,
@@ -62,6 +64,7 @@ class Service:
         self._keys = keys
         self._truth = truth
         self._cells = cells
+        self._moves = moves
         self._streams = streams
         self._tokens = tokens
         self._meters = meters
@@ -82,6 +85,11 @@ class Service:
             Operation("PUT", "/v1/keys/{key}", "putKey", write, self._put),
             Operation("POST", "/v1/homes:load", "loadHomes", write, self._load),
             Operation("PUT", "/v1/flags/{cell}", "setFlag", write, self._set_flag),
+            Operation("POST", "/v1/moves", "beginMove", write, self._begin_move),
+            Operation("GET", "/v1/moves", "getOpenMoves", write, self._open_moves),
+            Operation("GET", "/v1/moves/{operation}", "getMove", write, self._get_move),
+            Operation("POST", "/v1/moves/{operation}:resume", "resumeMove", write, self._resume_move),
+            Operation("POST", "/v1/moves/{operation}:abort", "abortMove", write, self._abort_move),
             Operation("GET", "/metrics", "getMetrics", read, self._metrics),
             Operation("GET", "/openapi.json", "getDocument", Right.NONE, self._openapi),
             Operation("GET", "/-/live", "isLive", Right.NONE, self._live),
@@ -160,6 +168,21 @@ class Service:
     async def _set_flag(self, request: web.Request) -> web.Response:
         return _json(await self._truth.set_flag(request.match_info["cell"], await _form(request)))
 
+    async def _begin_move(self, request: web.Request) -> web.Response:
+        return _accepted(await self._moves.begin(await _form(request)))
+
+    async def _open_moves(self, _: web.Request) -> web.Response:
+        return _json(await self._moves.unfinished())
+
+    async def _get_move(self, request: web.Request) -> web.Response:
+        return _json(await self._moves.one(request.match_info["operation"]))
+
+    async def _resume_move(self, request: web.Request) -> web.Response:
+        return _accepted(await self._moves.resume(request.match_info["operation"]))
+
+    async def _abort_move(self, request: web.Request) -> web.Response:
+        return _json(await self._moves.abort(request.match_info["operation"], await _form(request)))
+
     async def _metrics(self, _: web.Request) -> web.Response:
         with contextlib.suppress(
             StoreUnavailableError, TimeoutError
@@ -200,6 +223,11 @@ def _flagged(request: web.Request, name: str) -> bool:
     return value == "true"
 
 
-def _json(form: Mapping[str, Json]) -> web.Response:
+def _json(form: Mapping[str, Json], status: int = 200) -> web.Response:
     text = json.dumps(form, ensure_ascii=False, separators=(",", ":"))
-    return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "no-store"})
+    fields = {"Cache-Control": "no-store"}
+    return web.Response(text=text, status=status, content_type="application/json", headers=fields)
+
+
+def _accepted(reply: Reply) -> web.Response:
+    return _json(reply.form, 202 if reply.goes_on else 200)

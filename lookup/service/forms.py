@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from lookup.aliases import alias_in, as_record, left_mark
@@ -18,6 +19,21 @@ MAX_BATCH_KEYS: Final = 1000
 STATE_LABELS: Final = ("placed", "moving")
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A home as the service's tiers know it. `tier` "stale": no tier answered, good for safe methods only.
+
+    key   the home key: that of the key which was asked for, or which that one names
+    """
+
+    key: str
+    cell: str
+    jurisdiction: str
+    epoch: int
+    state: State
+    tier: str
+
+
 def found_form(found: Resolution, asked: str) -> Mapping[str, Json]:
     """A home as a lookup tells it; with the key that was `asked` for, if that one names the home's key."""
     form: dict[str, Json] = {
@@ -31,6 +47,21 @@ def found_form(found: Resolution, asked: str) -> Mapping[str, Json]:
     if asked != found.key:
         form["asked"] = asked
     return form
+
+
+def found_of(form: object) -> Found:
+    """The home in `found_form`."""
+    match form:
+        case {
+            "key": str() as key,
+            "cell": str() as cell,
+            "jurisdiction": str() as jurisdiction,
+            "epoch": int() as epoch,
+            "state": "placed" | "moving" as state,
+            "tier": str() as tier,
+        }:
+            return Found(key, cell, jurisdiction, epoch, State(STATE_LABELS.index(state)), tier)
+    raise ValueError("not a home")
 
 
 def record_form(record: Assignment) -> Mapping[str, Json]:

@@ -11,6 +11,8 @@ from typing import Final
 from aiohttp import web
 
 from lookup.keys import InvalidKeyError
+from lookup.move_log import MoveInProgressError, MoveTakenError
+from lookup.mover import MoveRefusedError
 from lookup.ports import EpochConflictError, StoreUnavailableError
 from lookup.service.forms import Json, record_form
 
@@ -25,14 +27,19 @@ _TITLES: Final = {
     "no-credential": (401, "A bearer token is needed"),
     "not-permitted": (403, "The token does not permit this"),
     "unknown-home": (404, "The key has no home"),
+    "unknown-move": (404, "There is no such move"),
     "not-found": (404, "There is no such resource"),
     "method-not-allowed": (405, "The resource does not know this method"),
     "no-room": (409, "No cell may take the user"),
     "epoch-conflict": (409, "The record has another epoch"),
+    "home-elsewhere": (409, "A user that has a home is moved, not written elsewhere"),
+    "move-refused": (409, "The move is not possible"),
     "body-too-large": (413, "The body is too large"),
     "internal-error": (500, "The service made a mistake"),
+    "no-moves": (501, "The service moves nobody"),
     "lookup-unavailable": (503, "The home can't be told now"),
     "too-many-streams": (503, "Too many followers of the feed"),
+    "too-many-moves": (503, "Too many moves are open"),
 }
 """Slug → status and title."""
 
@@ -59,6 +66,8 @@ def problem_of(failure: Exception) -> ProblemError:
         case EpochConflictError():
             current = None if failure.current is None else record_form(failure.current)
             return ProblemError("epoch-conflict", str(failure), {"current": current})
+        case MoveRefusedError() | MoveInProgressError() | MoveTakenError():
+            return ProblemError("move-refused", str(failure))
         case StoreUnavailableError():
             return ProblemError("lookup-unavailable", "the store does not answer")
         case TimeoutError() | asyncio.TimeoutError():

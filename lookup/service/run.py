@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from lookup.announcement import Announcement
 from lookup.changes import ChangeFollower, FlagListener
 from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placement import ShareLimits
@@ -22,6 +23,7 @@ from lookup.service.app import Service
 from lookup.service.cells import CellAnswers
 from lookup.service.keys import KeyAnswers
 from lookup.service.meters import ServiceMeters
+from lookup.service.moves import MoveAnswers, Moving
 from lookup.service.stream import Streams
 from lookup.service.tokens import Tokens
 from lookup.service.truth import TruthAnswers
@@ -44,6 +46,8 @@ async def running(
     shared: SharedCache | None = None,
     relay: Relay | None = None,
     spelling: KeySpelling = AS_THEY_ARE,
+    moving: Moving | None = None,
+    announcement: Announcement | None = None,
 ) -> AsyncIterator[int]:
     """The service inside the block; its value is the port (`port` 0: any free one). Raises OSError.
 
@@ -51,6 +55,8 @@ async def running(
     shared   a cache between memory and the store
     relay    run inside the block, for a store that needs one
     spelling of the keys in the store
+    moving   how users are moved to where they may live; None: not at all
+    announcement  tells moves that writes go by what is confirmed here; None: no move could hear of it
     """
     random = Random()
     resolver = build_resolver(store, settings, random, shared)
@@ -65,10 +71,12 @@ async def running(
     )
     meters = ServiceMeters(lambda: time.time() - follower.fresh_as_of_s)
     cells = CellAnswers(store, plan, time.time, spelling)
+    moves = MoveAnswers(moving, plan, time.time, spelling)
     service = Service(
-        KeyAnswers(resolver, store, meters, time.time, spelling),
+        KeyAnswers(resolver, store, meters, time.time, spelling, announcement),
         TruthAnswers(store, store, cells, time.time, spelling),
         cells,
+        moves,
         Streams(store, meters),
         tokens,
         meters,
@@ -86,5 +94,6 @@ async def running(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+        await moves.close()
         await cells.close()
         await resolver.close()

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from math import isfinite, nan
 from typing import Final
 
-from lookup.assignment import NO_EPOCH
+from lookup.assignment import NO_EPOCH, Assignment
 from lookup.flags import Flag
 from lookup.keys import AS_THEY_ARE, KeySpelling
-from lookup.ports import ChangeFeed, Store
+from lookup.ports import ChangeFeed, EpochConflictError, Store
 from lookup.service.cells import CellAnswers
 from lookup.service.forms import MAX_BATCH_KEYS, Json, flag_form, history_form, record_form, record_of
+from lookup.service.problems import ProblemError
 from lookup.writer import place
 
 _MAX_NAME_CHARS: Final = 64
@@ -47,7 +48,7 @@ class TruthAnswers:
         raise ValueError("the body is no object with the texts `jurisdiction` and, if need be, `cell`")
 
     async def put(self, text: str, form: object) -> Mapping[str, Json]:
-        """The record, written if the store's has the expected epoch."""
+        """The record, written if the store's has the expected epoch and names the same cell."""
         match form:
             case {"home": home, "expected_epoch": int() | None as expected}:
                 record = record_of(home)
@@ -57,8 +58,20 @@ class TruthAnswers:
         if record.key != self._spelling.admit(text):
             raise ValueError("the home's key is not the one in the path")
         _check_names(record.cell, record.jurisdiction)
-        await self._store.compare_and_set(record, NO_EPOCH if expected is None else expected)
+        expected_epoch = NO_EPOCH if expected is None else expected
+        await self._insist_on_same_cell(record, expected_epoch)
+        await self._store.compare_and_set(record, expected_epoch)
         return record_form(record)
+
+    async def _insist_on_same_cell(self, new: Assignment, expected_epoch: int) -> None:
+        """An epoch's record never changes, so nothing can come between this and the write."""
+        current = (await self._store.confirm([new.key])).get(new.key)
+        found_epoch = NO_EPOCH if current is None else current.epoch
+        if found_epoch != expected_epoch or (current is not None and current.key != new.key):
+            raise EpochConflictError(new.key, expected_epoch, current)
+        if current is not None and current.cell != new.cell:
+            mend = "nobody would wait for its writes or copy its bytes; move it: POST /v1/moves"
+            raise ProblemError("home-elsewhere", f"{new.key} is at home in {current.cell}; {mend}")
 
     async def load(self, form: object) -> Mapping[str, Json]:
         """How many of the records were new, and are written now."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +22,12 @@ from proxy.cli.answers import (
 )
 
 if TYPE_CHECKING:
+    from lookup.announcement import Announcement
+    from lookup.service.moves import Moving
     from lookup.service.tokens import Tokens
     from proxy.config import Settings
     from proxy.model import Endpoint
+    from proxy.tiers import Tiers
 
 
 @click.command("lookup", context_settings=HELP_SETTINGS)
@@ -30,15 +36,17 @@ def command(config_file: Path | None) -> None:
     """Run the lookup service.
 
     It answers over HTTP where users are at home, tells changes as they happen,
-    and passes changes on to the store: for edges that have no database of their
-    own, and for other programs. The config's `lookup_service` says where it
-    listens and who may ask; GET /openapi.json says what can be asked. It runs in
-    the foreground until SIGTERM or Ctrl-C.
+    places users and moves them: for edges that have no database of their own, and
+    for other programs. The config's `lookup_service` says where it listens, who
+    may ask, and by which webhooks users are moved; GET /openapi.json says what can
+    be asked. It runs in the foreground until SIGTERM or Ctrl-C: moves under way
+    then stand still until they are resumed, by the service or `homecell moves`.
 
     \b
     Examples:
       homecell lookup --config edge.yaml
       curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8090/v1/keys/user:42
+      curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8090/v1/moves
 
     \b
     Exit codes:
@@ -75,6 +83,29 @@ def command(config_file: Path | None) -> None:
         raise UnreachableError(str(error), "stop what listens there, or choose another port") from error
 
 
+def _announcement(settings: Settings, tiers: Tiers) -> Announcement | None:
+    from proxy.wiring import announcement
+
+    holder = f"lookup/{socket.gethostname()}/{os.getpid()}-{secrets.token_hex(4)}"
+    return None if tiers.database is None else announcement(settings, holder, tiers.database)
+
+
+def _moving(settings: Settings, tiers: Tiers) -> Moving | None:
+    from lookup.hooks import ConfiguredHooks
+    from lookup.service.moves import Moving
+    from proxy.cli.moving import Waits, holder, patience_of
+    from proxy.config.values import NO_WEBHOOK
+
+    service = settings.lookup_service
+    if service is None or service.moves is None or tiers.database is None:
+        return None
+    moves = service.moves
+    copy = "" if moves.copy_webhook == NO_WEBHOOK else moves.copy_webhook
+    hooks = ConfiguredHooks(copy, moves.verify_webhook or "", moves.hook_timeout_s)
+    patience = patience_of(settings, Waits(int(moves.hook_timeout_s)))
+    return Moving(tiers.database, hooks, patience, moves.at_once, holder())
+
+
 async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     from lookup.key_mark import insist_on_spelling
     from lookup.service.run import running
@@ -99,6 +130,8 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
             shared=tiers.shared,
             relay=tiers.relay,
             spelling=spelling,
+            moving=_moving(settings, tiers),
+            announcement=_announcement(settings, tiers),
         )
         async with service as port:
             click.echo(f"The lookup service listens on http://{listen.host}:{port}", err=True)

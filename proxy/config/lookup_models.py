@@ -5,13 +5,13 @@ Checks of one value against another are not made here, so that a mistake in one 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from proxy.config.section import Section
 from proxy.config.server_models import Cassandra
-from proxy.config.values import Count, EdgeUrl, FilePath, Listen, Seconds
+from proxy.config.values import Count, EdgeUrl, FilePath, Listen, Seconds, WebhookOrNone, WebhookUrl
 
 
 class Store(Section):
@@ -121,6 +121,27 @@ class Snapshot(Section):
     )
 
 
+class ServiceMoves(Section):
+    """How the lookup service moves users. Requests say whom and where to; what is called stands only here."""
+
+    copy_webhook: WebhookOrNone = Field(
+        description="URL that copies a user's bytes, told by POST of JSON as in docs/moves.md, which answers "
+        "2xx when all is copied. `none`: there is nothing to copy."
+    )
+    verify_webhook: WebhookUrl | None = Field(
+        default=None, description="URL that looks whether all has arrived. Default: nothing does."
+    )
+    hook_timeout_s: Seconds = Field(
+        default=3600,
+        description="Time for one webhook; then the move is given up. Default: as for `homecell users move`.",
+    )
+    at_once: Annotated[int, Strict(), Field(ge=1, le=1000)] = Field(
+        default=16,
+        description="Moves carried out at once; others wait for their turn, and those users may write until "
+        "then. Default: what a webhook that copies may be expected to bear.",
+    )
+
+
 class LookupService(Section):
     """The lookup as an HTTP service, run by `homecell lookup` over this config's store."""
 
@@ -130,5 +151,8 @@ class LookupService(Section):
     )
     tokens_file: FilePath = Field(
         description="File of lines `read TOKEN` and `write TOKEN`, each token of at least 32 characters. "
-        "Who reads looks up and follows changes; who writes may also place users and set flags."
+        "Who reads looks up and follows changes; who writes may also place and move users and set flags."
+    )
+    moves: ServiceMoves | None = Field(
+        default=None, description="Without this section the service moves nobody."
     )

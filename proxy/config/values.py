@@ -17,6 +17,9 @@ from proxy.model import Endpoint
 OWN_MISTAKE: Final = "homecell"
 """Type of the pydantic errors raised here: their context holds `what` and `mend`."""
 
+NO_WEBHOOK: Final = "none"
+"""Said where it must be clear that there is none."""
+
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2; also a cookie name
@@ -198,6 +201,20 @@ def _url(value: str) -> str:
     return value
 
 
+def _webhook(value: str) -> str:
+    if "@" in value:
+        raise mistake("holds a user name or password", "let the webhook know who calls by where it listens")
+    parts = urlsplit(value) if value.isascii() and value.isprintable() and " " not in value else None
+    bare = None if parts is None else f"{parts.scheme}://{parts.netloc}"
+    if parts is None or bare is None or split_url(bare) is None or parts.fragment:
+        raise mistake(f"is {shown(value)}, no webhook", "write e.g. `https://mover.example.com/copy`")
+    return value
+
+
+def _webhook_or_none(value: str) -> str:
+    return value if value == NO_WEBHOOK else _webhook(value)
+
+
 def _path(value: object, info: ValidationInfo) -> Path:
     if isinstance(value, Path):
         return value
@@ -238,6 +255,8 @@ CookieKeyId = Annotated[str, Strict(), AfterValidator(_cookie_key_id)]
 PathPrefix = Annotated[str, Strict(), Field(max_length=4096), AfterValidator(_prefix)]
 MediaType = Annotated[str, Strict(), Field(max_length=256), AfterValidator(_media_type)]
 EdgeUrl = Annotated[str, Strict(), Field(max_length=512), AfterValidator(_url)]
+WebhookUrl = Annotated[str, Strict(), Field(max_length=512), AfterValidator(_webhook)]
+WebhookOrNone = Annotated[str, Strict(), Field(max_length=512), AfterValidator(_webhook_or_none)]
 FilePath = Annotated[Path, BeforeValidator(_path), PlainSerializer(str)]
 Port = Annotated[int, Strict(), Field(ge=1, le=65_535)]
 Host = Annotated[str, Strict(), AfterValidator(_host)]

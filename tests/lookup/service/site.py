@@ -11,6 +11,7 @@ import aiohttp
 
 from lookup.placer import PlacementPlan
 from lookup.ports import FeedingStore
+from lookup.service.moves import Moving
 from lookup.service.run import NO_PLAN, running
 from lookup.service.tokens import Tokens, load_tokens
 from lookup.settings import LookupSettings
@@ -60,10 +61,12 @@ class Asker:
 
 
 @asynccontextmanager
-async def serving(store: FeedingStore, folder: Path, plan: PlacementPlan = NO_PLAN) -> AsyncIterator[Asker]:
+async def serving(
+    store: FeedingStore, folder: Path, plan: PlacementPlan = NO_PLAN, moving: Moving | None = None
+) -> AsyncIterator[Asker]:
     """The service over that store inside the block."""
     async with (
-        running(store, tokens(folder), SETTINGS, "127.0.0.1", 0, plan=plan) as port,
+        running(store, tokens(folder), SETTINGS, "127.0.0.1", 0, plan=plan, moving=moving) as port,
         aiohttp.ClientSession() as session,
     ):
         yield Asker(session, f"http://127.0.0.1:{port}")

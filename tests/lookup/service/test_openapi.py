@@ -10,11 +10,13 @@ from typing import Final
 import pytest
 
 from lookup.flags import Flag
+from lookup.moves import Step
 from lookup.resolver import build_resolver
 from lookup.service.app import Service
 from lookup.service.cells import CellAnswers
 from lookup.service.keys import KeyAnswers
 from lookup.service.meters import ServiceMeters
+from lookup.service.moves import MoveAnswers
 from lookup.service.openapi import document
 from lookup.service.run import NO_PLAN
 from lookup.service.stream import Streams
@@ -25,6 +27,8 @@ from lookup.writer import place
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, FakeFeed, FakeStore, home
 from tests.lookup.service.site import served
+from tests.lookup.service.test_moves import mover
+from tests.proxy.workers.stage import until
 
 METHODS: Final = ("get", "put", "post", "delete", "patch")
 TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
@@ -106,7 +110,8 @@ async def test_every_operation_is_in_the_document_and_nothing_else() -> None:
     cells = CellAnswers(store, NO_PLAN, lambda: NOW_S)
     truth = TruthAnswers(store, feed, cells, lambda: NOW_S)
     keys = KeyAnswers(build_resolver(store, LookupSettings(), Random(1)), store, meters, lambda: NOW_S)
-    service = Service(keys, truth, cells, Streams(feed, meters), Tokens({}), meters, lambda: True)
+    moves = MoveAnswers(None, NO_PLAN, lambda: NOW_S)
+    service = Service(keys, truth, cells, moves, Streams(feed, meters), Tokens({}), meters, lambda: True)
     served_ones = {(o.method, o.path, o.id, o.needs is Right.NONE) for o in service.operations()}
     documented = {(m, path, o["operationId"], o.get("security") == []) for m, path, o in operations()}
     assert served_ones == documented
@@ -165,3 +170,27 @@ def test_replies_are_as_the_document_says(tmp_path: Path, method: str, path: str
             assert fits({"$ref": "#/components/schemas/Problem"}, problem)
 
     scenario()
+
+
+@asynchronous
+async def test_what_is_told_of_a_move_is_as_the_document_says(tmp_path: Path) -> None:
+    async with mover(tmp_path) as m:
+        m.gate.clear()
+        order = {"operation": "op-1", "key": "user:1", "target": "cell-b"}
+        for method, path, form, status in (
+            ("POST", "/v1/moves", order, 202),
+            ("GET", "/v1/moves", None, 200),
+            ("GET", "/v1/moves/{operation}", None, 200),
+            ("POST", "/v1/moves/{operation}:resume", None, 202),
+            ("POST", "/v1/moves/{operation}:abort", {"reason": "r"}, 200),
+            ("POST", "/v1/moves/{operation}:resume", None, 200),
+        ):
+            found, reply = await m.service.ask(method, path.replace("{operation}", "op-1"), form)
+            assert found == status
+            assert fits(schema_of(method, path, str(status)), reply), reply
+        await m.lease(await m.store.position(), 1)
+        await m.client.moves.begin("op-2", "user:1", "cell-b")
+        await until(lambda: m.reached("op-2", Step.FENCING), "it waits for a worker")
+        _, waiting = await m.service.ask("GET", "/v1/moves/op-2")
+        assert waiting["workers"]
+        assert fits(schema_of("GET", "/v1/moves/{operation}"), waiting), waiting

@@ -1,0 +1,110 @@
+"""A client's connections to the lookup service: requests, credentials, what its refusals mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeVar
+
+import aiohttp
+
+from lookup.ports import StoreUnavailableError, StoreUnusableError
+from lookup.service.forms import Json
+
+T = TypeVar("T")
+
+_TIMEOUT_S: Final = 12.0
+_CONNECT_S: Final = 2.0
+_SILENT_S: Final = 5.0
+"""The feed has a heartbeat every second."""
+
+
+class ServiceLink:
+    """Usable from one event loop, from its first use to `close`."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def call(self, method: str, path: str, form: Json, decode: Callable[[object], T]) -> T:
+        """What the service answers. Raises what `accept` does."""
+        return self.read(*await self.exchange(method, path, form), decode)
+
+    def read(self, status: int, answer: object, decode: Callable[[object], T]) -> T:
+        """What an accepted answer says. Raises what `accept` does."""
+        self.accept(status, answer)
+        try:
+            return decode(answer)
+        except ValueError as error:
+            raise StoreUnusableError(
+                f"{self.url}: answers otherwise than a lookup service ({error}); correct the URL"
+            ) from error
+
+    async def exchange(self, method: str, path: str, form: Json = None) -> tuple[int, object]:
+        """Status and parsed body, None for one that is no JSON. Raises StoreUnavailableError."""
+        body = None if form is None else json.dumps(form, ensure_ascii=False).encode()
+        try:
+            async with self._open().request(method, f"{self.url}{path}", data=body) as response:
+                return response.status, parsed(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise StoreUnavailableError(f"{self.url}: no answer ({said(error)})") from error
+
+    def stream(self, path: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """A reply that goes on for as long as something comes every few seconds."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENT_S)
+        return self._open().get(f"{self.url}{path}", timeout=timeout)
+
+    def accept(self, status: int, answer: object) -> None:
+        """Nothing for a success. Raises ValueError, StoreUnusableError or StoreUnavailableError."""
+        if status in (200, 202):
+            return
+        detail = answer.get("detail", "") if isinstance(answer, dict) else ""
+        told = f"{self.url}: {status} {detail}".rstrip()
+        if status in (400, 409):
+            raise ValueError(told)
+        if status in (401, 403):
+            raise StoreUnusableError(f"{told}; give this client a token of the service that permits it")
+        if status in (404, 405, 413):
+            raise StoreUnusableError(f"{told}; is this the URL of a lookup service of the same version?")
+        if status == 501:
+            raise StoreUnusableError(told)
+        raise StoreUnavailableError(told)
+
+    async def close(self) -> None:
+        """Close the connections; later requests raise StoreUnavailableError."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise StoreUnavailableError("the store is closed")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S, sock_connect=_CONNECT_S),
+            )
+        return self._session
+
+
+def parsed(body: bytes) -> object:
+    """The JSON, None when it is none: the status says enough then."""
+    try:
+        found: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def slug(answer: object) -> str:
+    """Which problem it is, "" when it is none."""
+    kind = answer.get("type") if isinstance(answer, dict) else None
+    return kind.rpartition("/")[2] if isinstance(kind, str) else ""
+
+
+def said(error: Exception) -> str:
+    """What an error says of itself; its name when that is nothing."""
+    return str(error) or type(error).__name__
