@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from bench.demo.layout import EdgeLayout, Layout
 from bench.demo.population import UNKNOWN_USER, resident
+from bench.demo.sample_cell import COPY_PATH
 from bench.demo.tokens import Tokens
 from proxy.model import Cell
 
@@ -36,6 +37,7 @@ class Ask:
     bearer, session  the credential, in Authorization or in the session cookie
     found_by         "" or what must have said the home: "claim" (token or cookie) or "lookup"
     jar              "" or "fill" (keep the cookies that the reply sets) or "use" (send those that were kept)
+    record           "" or "note" (remember the user's record in the reply) or "same" (it must be that one)
     settles          the answer may take APPLIED_WITHIN_S to become the expected one
     """
 
@@ -47,6 +49,7 @@ class Ask:
     session: Credential | None = None
     found_by: str = ""
     jar: str = ""
+    record: str = ""
     settles: bool = False
 
     @property
@@ -81,7 +84,7 @@ class Guide:
             credential.file.write_text(credential.token, encoding="utf-8")
 
     def steps(self) -> list[Step]:
-        return [*self._identity(), *self._refusals(), *self._down_and_back()]
+        return [*self._identity(), *self._refusals(), *self._moved(), *self._down_and_back()]
 
     def known_users(self) -> Iterator[Ask]:
         """What is answered also while the store is away: safe requests of users whom the edge knows."""
@@ -147,6 +150,25 @@ class Guide:
             bearer=self._plain,
         )
 
+    def _moved(self) -> Iterator[Step]:
+        eu, (old, new) = self._layout.eu, self._cells[:2]
+        endpoint = new.endpoints[0]
+        copy = f"http://{endpoint.host}:{endpoint.port}{COPY_PATH}"
+        move = ("users", "move", f"user:{self._mover}", "--to", new.name, "--copy-command", copy)
+        yield Ask(
+            f"user:{self._mover} and its record", eu, "/me", f"200 from {old.name}", bearer=self._moving,
+            record="note",
+        )  # fmt: skip
+        yield Order(
+            f"move it to {new.name}, which takes its record from {old.name}",
+            (*move, "--config", str(self._layout.config(eu))),
+        )
+        yield Ask(
+            "the new cell answers the same line, with the same record, though the token names the old one",
+            eu, "/me", f"200 from {new.name}, with the same record", bearer=self._moving, record="same",
+            settles=True,
+        )  # fmt: skip
+
     def _down_and_back(self) -> Iterator[Step]:
         eu, home = self._layout.eu, self._cells[0].name
         down, back = self._flag(home, "down"), self._flag(home, "serving")
@@ -191,6 +213,14 @@ class Guide:
         )
 
     @property
+    def _mover(self) -> int:
+        return resident(self._cells[0], self._cells, 11)
+
+    @property
+    def _moving(self) -> Credential:
+        return self._credential("moving", self._tokens.token(self._mover, "HS256", self._cells[0].name))
+
+    @property
     def _forged(self) -> Credential:
         return self._credential("forged", self._tokens.forged(resident(self._cells[0], self._cells)))
 
@@ -199,7 +229,7 @@ class Guide:
         return self._credential("stranger", self._tokens.token(UNKNOWN_USER, "EdDSA"))
 
     def _credentials(self) -> tuple[Credential, ...]:
-        return (self._claim, self._plain, self._american, self._forged, self._stranger)
+        return (self._claim, self._plain, self._american, self._moving, self._forged, self._stranger)
 
     def _credential(self, name: str, token: str) -> Credential:
         return Credential(self._layout.directory / "tokens" / name, token)

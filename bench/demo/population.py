@@ -11,6 +11,9 @@ from lookup.writer import spread
 from proxy.model import Cell
 
 USERS: Final = 100_000
+FREE_TO_TRY: Final = 1_000
+"""Users with lower numbers send nothing by themselves: they can be moved without being missed at home."""
+
 UNKNOWN_USER: Final = USERS + 1
 """A number that no user has."""
 

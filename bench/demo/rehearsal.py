@@ -16,7 +16,7 @@ import aiohttp
 
 from bench.demo.guide import APPLIED_WITHIN_S, Ask, Guide, Order, Step
 from bench.demo.layout import HOMECELL
-from bench.demo.replies import summary
+from bench.demo.replies import locker, summary
 from bench.demo.stage import Stage, Worker
 from bench.demo.tally import Tally, Verdict
 from bench.demo.traffic import CLIENTS
@@ -60,6 +60,7 @@ class Rehearsal:
         self._tally = tally
         self._report = report
         self._cookies: dict[str, str] = {}
+        self._locker = ""
         self._findings: list[Finding] = []
 
     @property
@@ -126,13 +127,22 @@ class Rehearsal:
                 if ask.jar == "fill":
                     self._cookies.update({name: morsel.value for name, morsel in reply.cookies.items()})
                 name = self._stage.settings.routing_cookie.name
-                said = summary(reply.status, reply.headers, await reply.read(), name)
+                body = await reply.read()
+                said = summary(reply.status, reply.headers, body, name) + self._record(ask, body)
         except (aiohttp.ClientError, TimeoutError) as error:
             return f"no reply: {type(error).__name__}"
         if not ask.found_by:
             return said
         tier = await logged_tier(self._stage.settings.access_log, reply.headers["X-Request-Id"])
         return f"{said}, by {'claim' if tier == 'claim' else 'lookup' if tier in _LOOKED_UP else tier}"
+
+    def _record(self, ask: Ask, body: bytes) -> str:
+        found = locker(body)
+        if ask.record == "note":
+            self._locker = found
+        if ask.record != "same":
+            return ""
+        return f", with {'the same' if found and found == self._locker else 'another'} record"
 
     async def _kill_a_worker(self) -> None:
         victim = (await self._stage.workers(self._stage.layout.eu))[0]

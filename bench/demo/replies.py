@@ -24,6 +24,14 @@ def answering_cell(content_type: str, body: bytes) -> str:
     return str(reply.get("cell", "")) if isinstance(reply, dict) else ""
 
 
+def locker(body: bytes) -> str:
+    """The code in the user's record that a sample cell's reply shows; "" when it shows none."""
+    try:
+        return str(json.loads(body)["record"]["locker"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def summary(status: int, fields: Mapping[str, str], body: bytes, routing_cookie: str) -> str:
     """For example `200 from eu-west-1-cell-01, sets home_cell` or `503 cell-down, degraded: cell-down`.
 

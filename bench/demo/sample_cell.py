@@ -1,5 +1,7 @@
 """One sample cell: a small HTTP server with records of its own users, loud when asked for anybody else's.
 
+It has a webhook for moves, which fetches a user's record from the cell that the user leaves.
+
 python -m bench.demo.sample_cell --config .demo/demo.yaml --cell eu-west-1-cell-01
 """
 
@@ -8,21 +10,26 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import secrets
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import click
 from aiohttp import web
 
 from bench.demo.population import USERS, home_of
 from bench.demo.replies import ANSWERED_BY
+from bench.demo.residents import Record, Residents
 from proxy.config import load
 from proxy.model import Cell
 
 TALLY_PATH: Final = "/-/tally"
+COPY_PATH: Final = "/-/copy"
+"""The webhook that copies a user's data to this cell from the one that the move names."""
+
+_LEAVE_PATH: Final = "/-/leave"
 NOT_MINE: Final = "X-Home-Cell-Not-Mine"
 
 
@@ -34,12 +41,28 @@ class Tally:
     wrong: int = 0
 
 
-@dataclass(slots=True)
-class Record:
-    """One user's data. The locker code is drawn by this cell at the first visit: no other cell knows it."""
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What the webhook is told; `epoch` is the record's while the user is between the cells."""
 
-    locker: str = field(default_factory=lambda: secrets.token_hex(3))
-    visits: int = 0
+    number: int
+    source: str
+    target: str
+    epoch: int
+
+    @classmethod
+    def told(cls, form: object) -> _Move | None:
+        match form:
+            case {
+                "key": str() as key,
+                "source": str() as source,
+                "target": str() as target,
+                "epoch": str() as epoch,
+            }:
+                kind, _, number = key.partition(":")
+                if kind == "user" and number.isdecimal() and epoch.isdecimal():
+                    return cls(int(number), source, target, int(epoch))
+        return None
 
 
 class SampleCell:
@@ -48,7 +71,7 @@ class SampleCell:
     def __init__(self, cell: Cell, inventory: tuple[Cell, ...]) -> None:
         self._cell = cell
         self._inventory = inventory
-        self._records: dict[int, Record] = {}
+        self._residents = Residents(self._is_seeded)
         self._tally = Tally()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -61,7 +84,7 @@ class SampleCell:
         if meant_for != self._cell.name:
             said = f"the edge sent to {self._cell.name} what it meant for {meant_for or 'no cell'}"
             return self._refuse("wrong-cell", said, 500)
-        if number is not None and not self._is_resident(number):
+        if number is not None and not self._residents.is_home(number, _epoch_said(request)):
             reply = self._refuse("not-mine", f"user:{number} does not live in {self._cell.name}", 421)
             reply.headers[NOT_MINE] = self._whose(request, number)
             return reply
@@ -69,6 +92,32 @@ class SampleCell:
 
     async def tally(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"requests": self._tally.requests, "wrong": self._tally.wrong})
+
+    async def copy(self, request: web.Request) -> web.StreamResponse:
+        """As docs/moves.md says of webhooks; may be repeated."""
+        move = _Move.told(await request.json())
+        if move is None or move.target != self._cell.name:
+            return web.json_response({"error": "no move of a user to this cell"}, status=400)
+        source = next((cell for cell in self._inventory if cell.name == move.source), None)
+        if source is None:
+            return web.json_response({"error": f"there is no cell {move.source}"}, status=400)
+        url = f"http://{source.endpoints[0].host}:{source.endpoints[0].port}{_LEAVE_PATH}"
+        async with aiohttp.ClientSession() as session, session.post(url, json=asdict(move)) as reply:
+            if reply.status != 200:
+                said = (await reply.text()).strip()
+                return web.json_response({"error": f"{move.source} says: {said}"}, status=502)
+            left = await reply.json()
+        self._residents.arrive(move.number, move.epoch, Record(left["locker"], left["visits"]))
+        return web.Response(status=204)
+
+    async def leave(self, request: web.Request) -> web.StreamResponse:
+        """The data of a user who is copied to another cell; from now on older epochs are refused."""
+        form = await request.json()
+        record = self._residents.leave(form["number"], form["epoch"])
+        if record is None:
+            said = f"user:{form['number']} does not live in {self._cell.name}"
+            return web.json_response({"error": said}, status=404)
+        return web.json_response({"locker": record.locker, "visits": record.visits})
 
     def _refuse(self, error: str, detail: str, status: int) -> web.StreamResponse:
         self._tally.wrong += 1
@@ -84,13 +133,14 @@ class SampleCell:
         )
 
     def _whose(self, request: web.Request, number: int) -> str:
-        """The epoch that the edge went by, as this cell keeps none, and where the user lives."""
-        epoch = request.headers.get("X-Home-Cell-Epoch", "0")
-        if not 0 <= number < USERS:
-            return epoch
+        """The epoch that the edge went by or the cell was told of, and where the user lived at first."""
+        known_epoch = self._residents.known_epoch(number)
+        epoch = max(_epoch_said(request), known_epoch)
+        if known_epoch or not 0 <= number < USERS:
+            return str(epoch)
         return f"{epoch}; cell={home_of(number, self._inventory).name}"
 
-    def _is_resident(self, number: int) -> bool:
+    def _is_seeded(self, number: int) -> bool:
         return 0 <= number < USERS and home_of(number, self._inventory) == self._cell
 
     def _reply(self, request: web.Request, number: int | None, body_bytes: int) -> dict[str, object]:
@@ -104,7 +154,7 @@ class SampleCell:
             "request": {"method": request.method, "path": request.path, "body_bytes": body_bytes},
         }
         if number is not None:
-            record = self._records.setdefault(number, Record())
+            record = self._residents.record(number)
             record.visits += 1
             reply["user"] = f"user:{number}"
             reply["record"] = {"locker": record.locker, "visits": record.visits}
@@ -129,10 +179,17 @@ def user_number(request: web.Request) -> int | None:
         return None
 
 
+def _epoch_said(request: web.Request) -> int:
+    said = request.headers.get("X-Home-Cell-Epoch", "")
+    return int(said) if said.isdecimal() else 0
+
+
 def application(cell: Cell, inventory: tuple[Cell, ...]) -> web.Application:
     sample = SampleCell(cell, inventory)
     app = web.Application()
     app.router.add_get(TALLY_PATH, sample.tally)
+    app.router.add_post(COPY_PATH, sample.copy)
+    app.router.add_post(_LEAVE_PATH, sample.leave)
     app.router.add_route("*", "/{path:.*}", sample.answer)
     return app
 

@@ -12,7 +12,7 @@ from typing import Final
 import aiohttp
 
 from bench.demo.layout import EdgeLayout, Layout
-from bench.demo.population import USERS, home_of
+from bench.demo.population import FREE_TO_TRY, USERS, home_of
 from bench.demo.replies import DEGRADED_FIELD, answering_cell
 from bench.demo.tally import Tally, Verdict, judge
 from bench.demo.tokens import ALGORITHMS, Tokens
@@ -48,7 +48,7 @@ class Trickle:
         self._tokens = tokens
         self._tally = tally
         self._random = random.Random(seed)
-        self._pool = self._random.sample(range(USERS), _POOL)
+        self._pool = self._random.sample(range(FREE_TO_TRY, USERS), _POOL)
 
     async def run(self) -> None:
         jar = aiohttp.DummyCookieJar()

@@ -7,6 +7,7 @@ import pytest
 
 from bench.demo.guide import Ask, Credential, Guide, Order, command_line
 from bench.demo.layout import HOMECELL, Layout
+from bench.demo.population import FREE_TO_TRY
 from bench.demo.tokens import Tokens
 from proxy.config import load
 from proxy.rooms.mint import write_demo_keys
@@ -52,7 +53,24 @@ def test_every_token_that_a_command_line_names_is_written(guide: Guide) -> None:
 
 def test_the_cell_that_is_taken_down_is_put_back(guide: Guide) -> None:
     orders = [step.arguments[:4] for step in guide.steps() if isinstance(step, Order)]
-    assert orders == [
+    assert [order for order in orders if order[0] == "cells"] == [
         ("cells", "flag", "eu-west-1-cell-01", "down"),
         ("cells", "flag", "eu-west-1-cell-01", "serving"),
     ]
+
+
+def test_a_user_who_sends_nothing_by_itself_is_moved_and_asked_for_before_and_after(guide: Guide) -> None:
+    steps = guide.steps()
+    (place,) = [
+        place for place, step in enumerate(steps) if isinstance(step, Order) and "move" in step.arguments
+    ]
+    before, order, after = steps[place - 1 : place + 2]
+    assert isinstance(before, Ask)
+    assert isinstance(order, Order)
+    assert isinstance(after, Ask)
+    assert (before.bearer, before.url) == (after.bearer, after.url)
+    assert int(order.arguments[2].removeprefix("user:")) < FREE_TO_TRY
+    assert order.arguments[3:7] == (
+        *("--to", "eu-west-1-cell-02", "--copy-command"),
+        "http://127.0.0.1:8102/-/copy",
+    )

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
 from bench.demo.population import UNKNOWN_USER, resident
 from bench.demo.replies import ANSWERED_BY
-from bench.demo.sample_cell import NOT_MINE, TALLY_PATH, application
+from bench.demo.sample_cell import COPY_PATH, NOT_MINE, TALLY_PATH, application
+from proxy.model import Cell, Endpoint
 from proxy.rooms.mint import SigningKey, mint_token
 from tests.bench.demo.test_population import CELLS
 
@@ -87,3 +89,58 @@ def test_a_reply_to_head_names_the_cell_in_a_field() -> None:
         assert (reply.status, reply.headers[ANSWERED_BY]) == (200, HERE.name)
 
     with_cell(scenario)
+
+
+def test_a_moved_user_keeps_the_record_and_the_old_cell_refuses_what_goes_by_older_epochs() -> None:
+    async def scenario() -> None:
+        number = resident(HERE, CELLS)
+        old_server = TestServer(application(HERE, CELLS))
+        await old_server.start_server()
+        at = Endpoint("127.0.0.1", old_server.port or 0)
+        inventory = (replace(HERE, endpoints=(at,)), *CELLS[1:])
+        async with (
+            TestClient(old_server) as old,
+            TestClient(TestServer(application(ELSEWHERE, inventory))) as new,
+        ):
+
+            async def ask(client: Client, cell: Cell, epoch: int) -> tuple[int, dict[str, Any]]:
+                headers = {
+                    "X-Home-Cell": cell.name,
+                    "X-Home-Cell-Epoch": str(epoch),
+                    "Authorization": f"Bearer {token(number)}",
+                }
+                reply = await client.get("/me", headers=headers)
+                return reply.status, await reply.json()
+
+            _, first = await ask(old, HERE, 1)
+            move = {"key": f"user:{number}", "source": HERE.name, "target": ELSEWHERE.name, "epoch": "2"}
+            for _ in range(2):
+                assert (await new.post(COPY_PATH, json=move)).status == 204
+            assert (await ask(old, HERE, 1))[0] == 421
+            assert (await ask(old, HERE, 2))[0] == 200
+            assert (await ask(new, ELSEWHERE, 2))[0] == 421
+            status, arrived = await ask(new, ELSEWHERE, 3)
+            assert (status, arrived["cell"]) == (200, ELSEWHERE.name)
+            assert arrived["record"]["locker"] == first["record"]["locker"]
+
+    asyncio.run(scenario())
+
+
+def test_a_copy_that_is_not_for_this_cell_or_of_nobody_at_home_in_the_source_is_refused() -> None:
+    stranger = {"key": f"user:{UNKNOWN_USER}", "source": HERE.name, "epoch": "2"}
+
+    async def scenario() -> None:
+        server = TestServer(application(HERE, CELLS))
+        await server.start_server()
+        inventory = (replace(HERE, endpoints=(Endpoint("127.0.0.1", server.port or 0),)), *CELLS[1:])
+        async with TestClient(server), TestClient(TestServer(application(ELSEWHERE, inventory))) as cell:
+            for move, status in (
+                ({**stranger, "target": ELSEWHERE.name}, 502),
+                ({**stranger, "target": HERE.name}, 400),
+                ({**stranger, "target": ELSEWHERE.name, "source": "nowhere"}, 400),
+                ({"key": "email:a@b"}, 400),
+            ):
+                reply = await cell.post(COPY_PATH, json=move)
+                assert (reply.status, bool((await reply.json())["error"])) == (status, True)
+
+    asyncio.run(scenario())
