@@ -34,6 +34,7 @@ HOT_MODULES: tuple[str, ...] = (
     "proxy/observe/access_log.py",
     "proxy/observe/layout.py",
     "proxy/observe/meters.py",
+    "proxy/observe/samples.py",
     "proxy/rooms/cookies.py",
     "proxy/rooms/identify.py",
     "proxy/rooms/identity.py",

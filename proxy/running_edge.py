@@ -22,12 +22,18 @@ from proxy.forward.downstream import Downstream
 from proxy.forward.edge import Edge
 from proxy.forward.wheel import TICK_S
 from proxy.kernel.accept_queue import waiting
+from proxy.observe.heavy import HeavyHitters, Tally
 from proxy.tiers import Tiers
 
 _BACKLOG: Final = 4096
 _LOG_FLUSH_TICKS: Final = 2
 _TRIM_TICKS: Final = 5
 _KEYS_TICKS: Final = 20
+_TALLY_TICKS: Final = 10
+_FADE_TICKS: Final = 600
+_FADE: Final = 0.5
+"""Who asks most: of the last two minutes or so."""
+
 _QUIET_S: Final = 1.0
 _DRAIN_STEP_S: Final = 0.05
 _SETTLE_S: Final = 0.2
@@ -70,6 +76,7 @@ class RunningEdge:
         self._keeper = keeper
         self._servers: dict[int, tuple[asyncio.Server, socket.socket]] = {}
         self._ticks = 0
+        self._heavy = HeavyHitters()
         self._warm_start = warm_start
         works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run()]
         if keeper is not None:
@@ -85,6 +92,10 @@ class RunningEdge:
     def flag_versions(self) -> dict[str, int]:
         """For each flagged cell: the version of the flag that this worker applies."""
         return dict(self._edge.snapshot.board.versions)
+
+    def tally(self) -> Tally:
+        """Who asked most lately."""
+        return self._heavy.tally()
 
     def _feed_as_of_s(self) -> float:
         return self._follower.fresh_as_of_s
@@ -142,6 +153,11 @@ class RunningEdge:
             self._switch.expire()
             for link in edge.snapshot.links.values():
                 link.pool.trim()
+        if self._ticks % _TALLY_TICKS == 0:
+            picked = edge.samples.collect()
+            self._heavy.add(picked.items, picked.weight)
+        if self._ticks % _FADE_TICKS == 0:
+            self._heavy.fade(_FADE)
         if self._ticks % _KEYS_TICKS == 0:
             edge.identify.reload(time.time())
 

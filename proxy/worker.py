@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,11 +27,13 @@ from proxy import app
 from proxy.config import ConfigError, Settings, load
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_order, encode
+from proxy.observe.heavy import Tally
 from proxy.observe.log_target import LogTargetError
 from proxy.observe.rows import Row
 
 _REPORT_EVERY_S: Final = 0.25
 _LOOK_EVERY_S: Final = 0.05
+_TALLY_EVERY_S: Final = 2.0
 # Stores answer from threads of their own; with the default of 5 ms they wait that long for a busy loop.
 _SWITCH_INTERVAL_S: Final = 0.0002
 _STOP_S: Final = 1.0
@@ -44,6 +47,8 @@ class DataPlane(Protocol):
     def flag_versions(self) -> dict[str, int]: ...
 
     def reopen_logs(self) -> None: ...
+
+    def tally(self) -> Tally: ...
 
     async def adopt(self, listener: socket.socket) -> int: ...
 
@@ -69,6 +74,7 @@ class Worker:
         self._flags: dict[str, int] = {}
         self._applied_ms = 0
         self._reported_at_s = 0.0
+        self._tallied_at_s = -inf
 
     async def run(self, start: Start, listener: socket.socket, row: memoryview) -> None:
         """Serve until told to stop. Raises what `start` raises."""
@@ -123,7 +129,11 @@ class Worker:
 
     def _report(self, state: WorkerState, now_s: float) -> None:
         self._reported_at_s = now_s
-        self._channel.send(encode(Report(state, self._flags, self._applied_ms)))
+        tally = None
+        if self._edge is not None and now_s - self._tallied_at_s >= _TALLY_EVERY_S:
+            self._tallied_at_s = now_s
+            tally = self._edge.tally()
+        self._channel.send(encode(Report(state, self._flags, self._applied_ms, tally)))
 
     def _listen(self) -> None:
         """The line has something. Its end means that the supervisor is gone, and nobody would end us."""

@@ -49,6 +49,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
         "proxy.kernel",
         "proxy.observe.meters",
         "proxy.observe.access_log",
+        "proxy.observe.samples",
         "lookup.ports",
         "lookup.assignment",
         "lookup.confirm",

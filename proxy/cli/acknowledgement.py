@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from lookup.flags import FlagRecord
+from proxy.cli.admin_port import AdminUnreachableError, ask_admin
 from proxy.model import Endpoint
 
 WAIT_S: Final = 2.0
 _POLL_EVERY_S: Final = 0.02
-_ASK_TIMEOUT_S: Final = 1.0
-_MAX_BYTES: Final = 1 << 22
-
-
-class AdminUnreachableError(Exception):
-    """The admin port gave no usable answer; the text says why."""
 
 
 class WorkerFlags(BaseModel):
@@ -66,25 +59,10 @@ def ask_workers(admin: Endpoint, meant: Meant | None = None) -> Sequence[WorkerF
 
     Raises AdminUnreachableError, also when another edge answers than the one that is meant.
     """
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)
-    connection = http.client.HTTPConnection(host, admin.port, timeout=_ASK_TIMEOUT_S)
-    try:
-        connection.request("GET", "/-/flags")
-        reply = connection.getresponse()
-        body = reply.read(_MAX_BYTES)
-        if reply.status != 200:
-            raise AdminUnreachableError(f"it answered with status {reply.status}")
-        told = _FlagsBody.model_validate_json(body)
-        if meant is not None:
-            _insist_on(meant, told)
-        return told.workers
-    except (OSError, http.client.HTTPException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise AdminUnreachableError(reason) from error
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise AdminUnreachableError("what answers there is no Home Cell admin port") from error
-    finally:
-        connection.close()
+    told = ask_admin(admin, "/-/flags", _FlagsBody)
+    if meant is not None:
+        _insist_on(meant, told)
+    return told.workers
 
 
 def _insist_on(meant: Meant, told: _FlagsBody) -> None:

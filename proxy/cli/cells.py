@@ -255,11 +255,11 @@ def _check_flag(flag: str, reason: str, author: str, expires_in: int | None) -> 
 def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None:
     from proxy.cli.acknowledgement import (
         WAIT_S,
-        AdminUnreachableError,
         Meant,
         ask_workers,
         wait_until_applied,
     )
+    from proxy.cli.admin_port import AdminUnreachableError
 
     meant = Meant(settings.edge.name, settings.store.place)
     state: Acknowledged | None = None

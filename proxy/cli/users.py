@@ -20,6 +20,7 @@ from proxy.cli.answers import (
 from proxy.cli.moving import document, resume_or_abort
 from proxy.cli.tables import moment, show_table
 from proxy.cli.user_alias import alias_user
+from proxy.cli.user_heavy import show_heavy
 from proxy.cli.user_move import UserKey, move_user
 from proxy.cli.user_place import place_user
 
@@ -40,6 +41,7 @@ def command() -> None:
       homecell users move user:42 --to eu-west-1-cell-02 --copy-command ./copy-user.sh
       homecell users history user:42
       homecell users alias email:ann@example.org user:42
+      homecell users heavy
     """
 
 
@@ -160,3 +162,4 @@ def _facts(record: Assignment) -> dict[str, object]:
 command.add_command(move_user)
 command.add_command(alias_user)
 command.add_command(place_user)
+command.add_command(show_heavy)

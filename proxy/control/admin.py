@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import Final, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from proxy.control.status import EdgeStatus, Json, flags_body, ready_body
+from proxy.control.status import EdgeStatus, Json, flags_body, heavy_body, ready_body
 from proxy.kernel.port_holder import cannot_listen
 from proxy.model import Endpoint
 from proxy.observe.exporter import Reading, render
+from proxy.observe.heavy import Heavy
 
 _PROBLEM_TYPE: Final = "https://homecell.example/problems/"
 _SHUTDOWN_S: Final = 1.0
+_HEAVIEST: Final = 20
 _PATHS: Final = {
     "/-/live": "200 while the supervisor runs",
     "/-/ready": "200 when a worker serves and knows the flags; else 503. JSON: each worker, age of the feed",
     "/-/flags": "JSON: this edge and its store; the version of each cell's flag that every worker applies",
+    "/-/heavy": "JSON: the users who ask most, by cell; only for who asks from this machine",
     "/metrics": "Prometheus (or, by Accept, OpenMetrics) text, summed over the workers",
 }
 
@@ -30,6 +34,8 @@ class View(Protocol):
     def status(self) -> EdgeStatus: ...
 
     def reading(self) -> Reading: ...
+
+    def heaviest(self, most: int) -> list[Heavy]: ...
 
 
 class AdminError(Exception):
@@ -47,6 +53,7 @@ class Admin:
             "/-/live": self._live,
             "/-/ready": self._ready,
             "/-/flags": self._flags,
+            "/-/heavy": self._heavy,
             "/metrics": self._metrics,
         }
         application.add_routes([web.get(path, answer) for path, answer in answers.items()])
@@ -79,11 +86,24 @@ class Admin:
     async def _flags(self, _: web.Request) -> web.Response:
         return _json(flags_body(self._view.status()), 200)
 
+    async def _heavy(self, request: web.Request) -> web.Response:
+        if not _is_local(request):
+            raise web.HTTPForbidden(reason="Only From This Machine")
+        return _json(heavy_body(self._view.status().edge, self._view.heaviest(_HEAVIEST)), 200)
+
     async def _metrics(self, request: web.Request) -> web.Response:
         # A thread: with many cells the text takes long, and a dead worker must not wait for it.
         reading, accept = self._view.reading(), request.headers.get("Accept", "")
         body, content_type = await asyncio.to_thread(render, reading, accept)
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _is_local(request: web.Request) -> bool:
+    """Whether the request names users to nobody else: the connection is of this machine."""
+    try:
+        return ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _json(body: Json, status: int) -> web.Response:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from proxy.observe.heavy import Tally
+
 
 class WorkerState(StrEnum):
     """A worker's life, in this order; it may end at any point."""
@@ -22,11 +24,13 @@ class Report:
 
     flags       for each cell that ever had a flag: the version that this worker applies
     applied_ms  Unix milliseconds at which it noticed the newest of them
+    tally       who asks it most; None where the last one told will do
     """
 
     state: WorkerState
     flags: Mapping[str, int]
     applied_ms: int
+    tally: Tally | None = None
 
 
 class Do(StrEnum):
@@ -48,13 +52,14 @@ class Order:
 
 def encode(message: Report | Order) -> bytes:
     """The message as one JSON object."""
-    return json.dumps(asdict(message)).encode()
+    return json.dumps(asdict(message), ensure_ascii=False).encode()
 
 
 def decode_report(message: bytes) -> Report:
     """The report of this text; ValueError or KeyError when it is none, which only a bug can cause."""
     told = json.loads(message)
-    return Report(WorkerState(told["state"]), told["flags"], told["applied_ms"])
+    tally = None if told["tally"] is None else Tally(**told["tally"])
+    return Report(WorkerState(told["state"]), told["flags"], told["applied_ms"], tally)
 
 
 def decode_order(message: bytes) -> Order:

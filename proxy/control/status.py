@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.control.messages import WorkerState
+from proxy.observe.heavy import Heavy
 
 Json = bool | int | float | str | None | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -80,6 +81,22 @@ def flags_body(status: EdgeStatus) -> Json:
                 "applied_ms": worker.applied_ms,
             }
             for worker in status.workers
+        ],
+    }
+
+
+def heavy_body(edge: str, users: Sequence[Heavy]) -> Json:
+    """The body of /-/heavy."""
+    return {
+        "edge": edge,
+        "users": [
+            {
+                "cell": user.cell,
+                "key": user.key,
+                "share": round(user.share, 4),
+                "share_at_most": round(user.share_at_most, 4),
+            }
+            for user in users
         ],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from math import inf
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from lookup.confirm import Confirmations
@@ -15,6 +16,7 @@ from proxy.forward.snapshot import Snapshot
 from proxy.forward.wheel import DeadlineWheel
 from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
+from proxy.observe.samples import Samples
 from proxy.rooms.identify import Identify
 from proxy.rooms.routing_cookie import RoutingCookies
 from proxy.wire.ids import IdPool
@@ -45,6 +47,7 @@ class Edge:
     connections     open client connections; connection_limit is the most of them
     in_flight       requests under way
     retrying        those among them that are being sent again
+    samples         of whom they are
     fence           which unsafe requests are under way, and until when they need no confirming
     disputes_told_s when the log was last told that a cell and the truth disagree, on the wheel's clock
     stopping        no further request is read from a connection; replies say Connection: close
@@ -67,6 +70,7 @@ class Edge:
         "outbox",
         "resolver",
         "retrying",
+        "samples",
         "snapshot",
         "stopping",
         "timeouts",
@@ -109,6 +113,7 @@ class Edge:
         self.connection_limit = connection_limit
         self.trusted_networks = trusted_networks
         self.ids = IdPool()
+        self.samples = Samples(Random())
         self.connections: set[Downstream] = set()
         self.in_flight = 0
         self.retrying = 0

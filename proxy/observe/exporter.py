@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS, Tier
 from proxy.model import NOT_MINE_LABELS
+from proxy.observe.heavy import Heavy
 from proxy.observe.layout import (
     ATTEMPT_FAILURES,
     CODES,
@@ -49,6 +51,8 @@ from proxy.observe.usage import Usage
 NO_CELL: Final = "none"
 _OPENMETRICS: Final = "application/openmetrics-text"
 _NS_PER_S: Final = 1e9
+RANKS: Final = 3
+"""So many series for each cell say how much of its traffic is its heaviest users'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Reading:
     totals      RowBank.totals()
     flags       for each cell the flags that workers apply (more than one while a change spreads)
     feed_age_s  of the worker that heard least recently from the feed; None when none did
+    heavy       who asks most, at most RANKS of each cell; only how much is exported, not who
     """
 
     cells: Sequence[str]
@@ -68,6 +73,7 @@ class Reading:
     workers_ready: int
     restarts: int
     uses: Sequence[Usage]
+    heavy: Sequence[Heavy] = ()
 
 
 def render(reading: Reading, accept: str) -> tuple[bytes, str]:
@@ -91,6 +97,7 @@ class _Families(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._requests()
         yield from self._cell_troubles()
+        yield self._heavy()
         yield from self._lookups()
         yield from self._edge()
         yield from self._processes()
@@ -145,6 +152,19 @@ class _Families(Collector):
             for label in FLAGS:
                 flag.add_metric([name, label], float(label in self._reading.flags[index]))
         yield from (fallbacks, retries, failures, not_mine, flag)
+
+    def _heavy(self) -> Metric:
+        share = GaugeMetricFamily(
+            "homecell_heavy_hitter_share",
+            "The share of the cell's requests that the user has at least who asks most (rank 1), and so on; "
+            "in the last two minutes or so. `homecell users heavy` says who.",
+            labels=["cell", "rank"],
+        )
+        ranks = Counter[str]()
+        for user in self._reading.heavy:
+            ranks[user.cell] += 1
+            share.add_metric([user.cell, str(ranks[user.cell])], user.share)
+        return share
 
     def _lookups(self) -> Iterator[Metric]:
         lookups = CounterMetricFamily(

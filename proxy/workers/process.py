@@ -17,6 +17,7 @@ from proxy.control import channel
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_report, encode
 from proxy.control.status import WorkerStatus
+from proxy.observe.heavy import NOTHING
 from proxy.observe.rows import Row
 
 # -P: a folder named `proxy` where the operator happens to stand must not shadow this package.
@@ -36,6 +37,7 @@ class WorkerProcess:
     """A running worker. Raises OSError when it can't be started.
 
     report           its last word
+    tally            who asks it most, as far as it has told
     silent_looks     looks since then; the supervisor counts, each report sets it to nothing
     ready_since_s    monotonic seconds, 0.0 before
     errors           what it wrote on standard error before it was ready, at most the last 16 KiB
@@ -54,6 +56,7 @@ class WorkerProcess:
         self.slot: Final = slot
         self.row: Final = row
         self.report = Report(WorkerState.STARTING, {}, 0)
+        self.tally = NOTHING
         self.heard = False
         self.silent_looks = 0
         self.ready_since_s = 0.0
@@ -127,6 +130,8 @@ class WorkerProcess:
             asyncio.get_running_loop().remove_reader(self._channel)
             return
         before, self.report = self.report.state, decode_report(received.message)
+        if self.report.tally is not None:
+            self.tally = self.report.tally
         self.heard = True
         self.silent_looks = 0
         if self.report.state is WorkerState.READY and not self.ready_since_s:

@@ -18,7 +18,8 @@ from proxy.control.admin import Admin
 from proxy.control.messages import WorkerState
 from proxy.control.status import EdgeStatus
 from proxy.kernel.accept_queue import admit_no_more
-from proxy.observe.exporter import Reading
+from proxy.observe.exporter import RANKS, Reading
+from proxy.observe.heavy import Heavy, HeavyHitters
 from proxy.observe.rows import RowBank
 from proxy.observe.usage import usage
 from proxy.workers.decisions import Backoff, Timing, stand_ins
@@ -128,7 +129,15 @@ class Supervisor:
             workers_ready=len(self._serving()),
             restarts=self._restarts,
             uses=[use for worker in workers if (use := usage(worker.slot, worker.pid)) is not None],
+            heavy=self.heaviest(RANKS),
         )
+
+    def heaviest(self, most: int) -> list[Heavy]:
+        """Of each cell at most so many users, those who ask most over all workers."""
+        merged = HeavyHitters()
+        for worker in self._all():
+            merged.merge(worker.tally)
+        return merged.heaviest(most)
 
     # What happens to workers.
 

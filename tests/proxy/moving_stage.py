@@ -15,7 +15,8 @@ from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.stores.sqlite import SqliteStore
-from proxy.cli.acknowledgement import AdminUnreachableError, ask_workers
+from proxy.cli.acknowledgement import ask_workers
+from proxy.cli.admin_port import AdminUnreachableError
 from proxy.model import Endpoint
 from proxy.rooms.mint import DEMO_KEYS, load_signing_key, mint_token
 from proxy.tiers import open_tiers

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.cli.acknowledgement import AdminUnreachableError, ask_workers
+from proxy.cli.acknowledgement import ask_workers
+from proxy.cli.admin_port import AdminUnreachableError
 from proxy.model import Endpoint
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.cli.test_process import HOMECELL

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from proxy.control.admin import Admin, AdminError
 from proxy.control.messages import WorkerState
 from proxy.control.status import EdgeStatus, WorkerStatus
 from proxy.model import Endpoint
 from proxy.observe.exporter import Reading
+from proxy.observe.heavy import Heavy
 from proxy.observe.layout import row_length
 from tests.proxy.workers.stage import free_port
 
@@ -28,7 +31,10 @@ class OneWorker:
         )
 
     def reading(self) -> Reading:
-        return Reading(["eu-1"], [0] * row_length(1), [frozenset()], 0.5, 1, 0, ())
+        return Reading(["eu-1"], [0] * row_length(1), [frozenset()], 0.5, 1, 0, (), self.heaviest(3))
+
+    def heaviest(self, most: int) -> list[Heavy]:
+        return [Heavy("eu-1", f"user:{rank}", 0.5 / rank, 0.6 / rank) for rank in range(1, most + 1)]
 
 
 Answer = tuple[int, str, str]
@@ -58,6 +64,29 @@ def ask(
             await admin.close()
 
     return asyncio.run(scenario())
+
+
+def test_heavy_says_who_asks_most_to_its_own_machine() -> None:
+    status, _, body = ask("/-/heavy")
+    told = json.loads(body)
+    assert (status, told["edge"], len(told["users"])) == (200, "edge-1", 20)
+    assert told["users"][1] == {"cell": "eu-1", "key": "user:2", "share": 0.25, "share_at_most": 0.3}
+
+
+def test_heavy_is_told_to_nobody_who_asks_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.Request, "remote", "192.0.2.7")
+    status, _, body = ask("/-/heavy")
+    assert status == 403
+    assert "user:" not in body
+
+
+def test_metrics_tell_how_much_the_heaviest_ask_and_not_who() -> None:
+    _, _, body = ask("/metrics")
+    shares = [line for line in body.splitlines() if line.startswith("homecell_heavy_hitter_share{")]
+    assert shares == [
+        f'homecell_heavy_hitter_share{{cell="eu-1",rank="{rank}"}} {0.5 / rank}' for rank in (1, 2, 3)
+    ]
+    assert "user:" not in body
 
 
 def test_live_says_that_the_supervisor_runs() -> None:

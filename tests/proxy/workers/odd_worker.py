@@ -15,6 +15,7 @@ from pathlib import Path
 
 from proxy import worker
 from proxy.config import Settings
+from proxy.observe.heavy import NOTHING, Tally
 
 
 class Idle:
@@ -28,6 +29,9 @@ class Idle:
 
     def reopen_logs(self) -> None:
         return
+
+    def tally(self) -> Tally:
+        return NOTHING
 
     async def adopt(self, listener: socket.socket) -> int:
         return listener.fileno()
