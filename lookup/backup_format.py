@@ -21,7 +21,7 @@ from math import isfinite
 from typing import Any, Final
 
 from lookup.assignment import Alias, Assignment, State
-from lookup.flags import FlagRecord, flag_read
+from lookup.flags import FlagRecord, flag_form, flag_of
 
 FIRST_LINE: Final = b"HOMECELL-BACKUP 1\n"
 FAMILY: Final = b"HOMECELL-BACKUP "
@@ -91,7 +91,7 @@ def header_block(header: Header) -> bytes:
 
 def flags_block(flags: Sequence[FlagRecord]) -> bytes:
     """The block of all flags."""
-    return block(FLAGS, _json([_flag_row(record) for record in flags]))
+    return block(FLAGS, _json([flag_form(record) for record in flags]))
 
 
 def records_block(records: Sequence[Assignment]) -> bytes:
@@ -141,7 +141,7 @@ def read_flags(body: bytes) -> list[FlagRecord]:
     rows = _parsed(body)
     if not isinstance(rows, list):
         raise ValueError("the flags are no list")
-    return [_flag(row) for row in rows]
+    return [flag_of(row) for row in rows]
 
 
 def read_records(body: bytes) -> list[Assignment]:
@@ -217,27 +217,6 @@ def _check_epochs(column: list[Any]) -> None:
 def _check_times(column: list[Any]) -> None:
     if not all(type(time_s) in (int, float) and isfinite(time_s) for time_s in column):
         raise ValueError("a time is no number")
-
-
-def _flag_row(record: FlagRecord) -> dict[str, object]:
-    row = asdict(record)
-    del row["unknown"]
-    return {**row, "flag": record.word}
-
-
-def _flag(row: object) -> FlagRecord:
-    match row:
-        case {
-            "cell": str() as cell,
-            "flag": str() as flag,
-            "version": int() as version,
-            "reason": str() as reason,
-            "author": str() as author,
-            "set_at_s": int() | float() as set_at_s,
-            "expires_at_s": int() | float() | None as expires_at_s,
-        }:
-            return flag_read(cell, flag, version, reason, author, set_at_s, expires_at_s)
-    raise ValueError("a flag is not as it should be")
 
 
 def _json(value: object) -> bytes:

@@ -16,14 +16,13 @@ import aiohttp
 
 from lookup.aliases import by_key
 from lookup.assignment import NO_EPOCH, Assignment
-from lookup.flags import Flag, FlagRecord
+from lookup.flags import Flag, FlagRecord, flag_of
 from lookup.move_client import MoveClient
 from lookup.ports import Change, EpochConflictError, History, StoreUnavailableError
 from lookup.service.forms import (
     Found,
     Json,
     change_of,
-    flag_of,
     found_of,
     history_of,
     record_form,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -68,3 +69,32 @@ def flag_read(
     if not isinstance(word, str) or not word:
         raise ValueError(f"a flag is a word, not {word!r}")
     return FlagRecord(cell, _MOST_RESTRICTIVE, version, reason, author, set_at_s, expires_at_s, word)
+
+
+def flag_form(record: FlagRecord) -> Mapping[str, str | int | float | None]:
+    """A cell's flag as it is written in JSON, by the lookup service and in backups."""
+    return {
+        "cell": record.cell,
+        "flag": record.word,
+        "version": record.version,
+        "reason": record.reason,
+        "author": record.author,
+        "set_at_s": record.set_at_s,
+        "expires_at_s": record.expires_at_s,
+    }
+
+
+def flag_of(form: object) -> FlagRecord:
+    """The flag in `flag_form`. Raises ValueError when it is none."""
+    match form:
+        case {
+            "cell": str() as cell,
+            "flag": str() as flag,
+            "version": int() as version,
+            "reason": str() as reason,
+            "author": str() as author,
+            "set_at_s": int() | float() as set_at_s,
+            "expires_at_s": int() | float() | None as expires_at_s,
+        }:
+            return flag_read(cell, flag, version, reason, author, set_at_s, expires_at_s)
+    raise ValueError("not a flag of a cell")

@@ -8,7 +8,7 @@ from typing import Final
 
 from lookup.aliases import alias_in, as_record, left_mark
 from lookup.assignment import Alias, Assignment, State
-from lookup.flags import FlagRecord, flag_read
+from lookup.flags import flag_form, flag_of
 from lookup.ports import Change, History, KeyMove
 from lookup.resolution import TIER_LABELS, Resolution
 
@@ -120,35 +120,6 @@ def alias_of(form: object) -> Alias:
         }:
             return Alias(key, home, epoch, updated_at_s)
     raise ValueError("not an alias: key, home, epoch and updated_at_s are needed")
-
-
-def flag_form(record: FlagRecord) -> Mapping[str, Json]:
-    """A cell's flag as the store keeps it."""
-    return {
-        "cell": record.cell,
-        "flag": record.word,
-        "version": record.version,
-        "reason": record.reason,
-        "author": record.author,
-        "set_at_s": record.set_at_s,
-        "expires_at_s": record.expires_at_s,
-    }
-
-
-def flag_of(form: object) -> FlagRecord:
-    """The flag in `flag_form`."""
-    match form:
-        case {
-            "cell": str() as cell,
-            "flag": str() as flag,
-            "version": int() as version,
-            "reason": str() as reason,
-            "author": str() as author,
-            "set_at_s": int() | float() as set_at_s,
-            "expires_at_s": int() | float() | None as expires_at_s,
-        }:
-            return flag_read(cell, flag, version, reason, author, set_at_s, expires_at_s)
-    raise ValueError("not a flag of a cell")
 
 
 def change_form(change: Change) -> Mapping[str, Json]:

@@ -89,8 +89,9 @@ class MoveDrivers:
 
     def _ended(self, operation: str, ended: asyncio.Task[Move]) -> None:
         del self._ending[operation]
-        if not ended.cancelled() and ended.exception() is not None:
-            _log.warning("move %s was not given up: %s", operation, ended.exception())
+        failure = None if ended.cancelled() else ended.exception()
+        if failure is not None and not isinstance(failure, MoveRefusedError):
+            _log.warning("move %s was not given up: %s", operation, failure)
 
     async def _drive(self, operation: str) -> None:
         pause_s = _FIRST_PAUSE_S

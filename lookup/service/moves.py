@@ -170,11 +170,11 @@ class _Desk:
         operation, now_s = move.order.operation, self._clock()
         leases = await self._acknowledgements(move, now_s) if move.step is Step.FENCING else {}
         if self.drivers.is_queued(operation):
-            waits_for = f"its turn: {self.moving.most} moves are carried out at once"
+            waits_for = f"its turn: at most {self.moving.most} are carried out at once"
         elif self.drivers.is_driving(operation) or (move.holder and move.held_until_s > now_s):
             waits_for = reason_to_wait(move, [worker for worker, given in leases.items() if not given])
         else:
-            waits_for = "" if move.is_over else "somebody who resumes or aborts it: nobody carries it out"
+            waits_for = reason_to_stand_still(move)
         return MoveStatus(move, waits_for, leases)
 
     async def _acknowledgements(self, move: Move, now_s: float) -> Mapping[str, bool]:
@@ -197,6 +197,15 @@ class _Desk:
         judged = Targets(self._plan, None, "", {}, closed).choose(record, order.target)
         if isinstance(judged, Stays):
             raise ProblemError("move-refused", f"{order.key} {judged.reason}")
+
+
+def reason_to_stand_still(move: Move) -> str:
+    """What a move needs that nobody carries out, as far as the log tells: it knows of no turns."""
+    if move.is_over:
+        return ""
+    if move.step is Step.INTENDED:
+        return "its turn in another service, or somebody who resumes or aborts it"
+    return "somebody who resumes or aborts it: nobody carries it out"
 
 
 def has_acknowledged(lease: Lease, move: Move, fence: Position, now_s: float, skew_s: float) -> bool:

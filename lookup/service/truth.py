@@ -7,11 +7,11 @@ from math import isfinite, nan
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment
-from lookup.flags import Flag
+from lookup.flags import Flag, flag_form
 from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.ports import ChangeFeed, EpochConflictError, Store
 from lookup.service.cells import CellAnswers
-from lookup.service.forms import MAX_BATCH_KEYS, Json, flag_form, history_form, record_form, record_of
+from lookup.service.forms import MAX_BATCH_KEYS, Json, history_form, record_form, record_of
 from lookup.service.problems import ProblemError
 from lookup.writer import place
 

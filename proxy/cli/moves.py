@@ -39,6 +39,9 @@ _MOST_SHOWN: Final = 1000
 def command() -> None:
     """Move many users; list moves, resume or abort one.
 
+    `homecell users move` moves one; other programs do so through the lookup
+    service, whose moves are listed, resumed and aborted here as well.
+
     \b
     Examples:
       homecell moves bulk users.txt --to eu-west-1-cell-02 --copy-command ./copy-user.sh

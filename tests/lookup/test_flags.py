@@ -11,8 +11,7 @@ import pytest
 
 from lookup.backup_format import flags_block, read_flags
 from lookup.feed_event import FeedEvent, decode, encode
-from lookup.flags import Flag, FlagRecord, flag_read
-from lookup.service.forms import flag_form, flag_of
+from lookup.flags import Flag, FlagRecord, flag_form, flag_of, flag_read
 from lookup.snapshot import encode_flags
 from lookup.stores.sqlite import SqliteStore
 from lookup.stores.sqlite_feed import append_flag

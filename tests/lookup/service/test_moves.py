@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from aiohttp import web
 
-from lookup.assignment import State
+from lookup.assignment import Assignment, State
 from lookup.client import LookupClient
 from lookup.flags import Flag
 from lookup.hooks import ConfiguredHooks
@@ -272,6 +272,39 @@ async def test_an_aborted_move_hangs_up_on_the_copy_and_leaves_the_user_at_home(
 
 
 @asynchronous
+async def test_a_move_that_is_too_far_to_be_aborted_goes_on(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    class SlowStore(SqliteStore):
+        async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
+            if new.cell == "cell-b":
+                await gate.wait()
+            await super().compare_and_set(new, expected_epoch)
+
+    async with mover(tmp_path, kind=SlowStore) as m:
+        await m.client.moves.begin("op-1", "user:1", "cell-b")
+        await until(lambda: m.reached("op-1", Step.COMMITTING), "it is verified")
+        with pytest.raises(MoveRefusedError, match="committing: it can only be resumed"):
+            await m.client.moves.abort("op-1", "too late")
+        gate.set()
+        await until(lambda: m.reached("op-1", Step.DONE), "the move is done")
+
+
+@asynchronous
+async def test_a_move_that_waits_for_its_turn_can_be_aborted(tmp_path: Path) -> None:
+    async with mover(tmp_path, most=1) as m:
+        m.gate.clear()
+        await m.client.moves.begin("op-1", "user:1", "cell-b")
+        await until(lambda: m.reached("op-1", Step.COPYING), "the first one copies")
+        await m.client.moves.begin("op-2", "user:2", "cell-b")
+        assert (await m.client.moves.abort("op-2", "not now")).move.step is Step.ABORTED
+        m.gate.set()
+        await until(lambda: m.reached("op-1", Step.DONE), "the first one is done")
+        assert (await m.store.read(["user:2"]))["user:2"].cell == "cell-a"
+        assert [kind for kind, _ in m.told] == ["copy", "verify"]
+
+
+@asynchronous
 async def test_it_tells_which_workers_have_not_acknowledged(tmp_path: Path) -> None:
     async with mover(tmp_path) as m:
         before = await m.store.position()
@@ -309,7 +342,7 @@ async def test_moves_beyond_the_bound_wait_for_their_turn_and_their_users_may_wr
 
         async def second_waits() -> bool:
             status = await m.client.moves.get("op-2")
-            return status is not None and status.waits_for == "its turn: 1 moves are carried out at once"
+            return status is not None and status.waits_for == "its turn: at most 1 are carried out at once"
 
         await until(second_waits, "the second one waits")
         assert (await m.store.read(["user:2"]))["user:2"].state is State.PLACED
