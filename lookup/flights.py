@@ -177,7 +177,11 @@ class Flights(FlightDeck):
         if tier is Tier.SHARED and (record.epoch < flight.claimed_epoch or self._outlived_feed(record)):
             return True
         if record.key == flight.key:
-            return record.epoch < self._known_epoch(flight.key, flight.floor)
+            return (
+                record.epoch < flight.floor
+                or record.epoch < self._moved.epoch_of(record.key)
+                or record.epoch < self._memory.epoch_of(record.key)
+            )
         named = [alias for alias in record.aliases if alias.key == flight.key]
         return record.epoch < self._known_epoch(record.key, NO_EPOCH) or any(
             alias.epoch < flight.alias_floor or not self._is_current(alias) for alias in named

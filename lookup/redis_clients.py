@@ -16,9 +16,11 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
+from redis.typing import EncodableT
 
 from lookup.ports import StoreUnavailableError
 from lookup.redis_pacing import DialPacer
@@ -64,6 +66,9 @@ class RedisSettings:
     reply_timeout_s: float = 0.5
 
 
+_SPELLING: Final = HiredisRespSerializer()
+
+
 class _Paced(Connection):
     """Dials only when the server's pacer permits."""
 
@@ -71,6 +76,11 @@ class _Paced(Connection):
         super().__init__(**options)
         self._pacers = pacers
         self._burst = burst
+
+    def pack_command(self, *args: EncodableT) -> list[bytes]:
+        """By hiredis, in a third of the time. redis-py does so in its synchronous client only."""
+        packed: list[bytes] = _SPELLING.pack(*args)  # type: ignore[arg-type]  # redis-py takes *args for a list
+        return packed
 
     async def connect_check_health(
         self, check_health: bool = True, retry_socket_connect: bool = True

@@ -119,12 +119,14 @@ class RedisTier:
         answers = await self._each([_read_node(client, node) for node in nodes])
         if len(answers) < len(nodes):
             self.partial_reads += 1
-        values = {name: value for answer in answers for name, value in answer.items()}
+        values: dict[str, object] = {}
+        for answer in answers:
+            values |= answer
         found: dict[str, Assignment] = {}
         named: list[Alias] = []
         for key, name in zip(keys, names, strict=True):
             value = values.get(name)
-            if value is not None:
+            if isinstance(value, bytes):
                 held = redis_value.decode(value, key)
                 if held is None:
                     self.wrong_values += 1
@@ -147,9 +149,9 @@ class RedisTier:
 
     async def _each(self, calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         """What the servers answered; those that did not are left out, unless none did."""
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        answers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        outcomes = await _outcomes(calls)
+        answers = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         if failures:
             await self._take_failure(failures[0])
             if not answers:
@@ -157,7 +159,7 @@ class RedisTier:
                     raise failures[0]
         return answers
 
-    async def _take_failure(self, failure: BaseException) -> None:
+    async def _take_failure(self, failure: Exception) -> None:
         client = self._client
         if client is None:
             return
@@ -182,16 +184,29 @@ Spelled = dict[str, tuple[int, bytes, int]]
 """By name: epoch, value, milliseconds to live."""
 
 
-async def _read_node(client: RedisClient, node: NodeNames) -> dict[str, bytes | None]:
+async def _outcomes(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T | Exception]:
+    """Of all; a single one needs no task of its own."""
+    if len(calls) == 1:
+        return [await _outcome(calls[0])]
+    return await asyncio.gather(*map(_outcome, calls))
+
+
+async def _outcome(call: Coroutine[Any, Any, T]) -> T | Exception:
+    try:
+        return await call
+    except Exception as failure:
+        return failure
+
+
+async def _read_node(client: RedisClient, node: NodeNames) -> dict[str, object]:
     if isinstance(client, Redis) and len(node) == 1:
-        answers = [await client.mget(node[0])]
-    else:
-        async with client.pipeline(transaction=False) as pipeline:
-            for names in node:
-                pipeline.execute_command("MGET", *names)
-            answers = await pipeline.execute()
+        return dict(zip(node[0], await client.mget(node[0]), strict=True))
+    async with client.pipeline(transaction=False) as pipeline:
+        for names in node:
+            pipeline.execute_command("MGET", *names)
+        answers = await pipeline.execute()
     return {
-        name: value if isinstance(value, bytes) else None
+        name: value
         for names, values in zip(node, answers, strict=True)
         for name, value in zip(names, values, strict=True)
     }

@@ -12,6 +12,7 @@ from lookup.assignment import Alias, Assignment, State
 
 _VERSION: Final = "2"
 _FIELDS: Final = 9
+_STATES: Final = {str(int(state)): state for state in State}
 
 EPOCH_PATTERN: Final = r"^2\n(%d+)\n"
 """A Lua pattern that finds the epoch in a value."""
@@ -41,25 +42,27 @@ def decode(value: bytes, key: str) -> Assignment | Alias | None:
     """The key's record, or whom it names (aliases.as_record spells that); None when the value is another
     key's, of another version, or malformed."""
     try:
-        version, epoch, named, cell, jurisdiction, state, moved_to, *times = value.decode().split("\n")
+        version, epoch, named, cell, jurisdiction, state, moved_to, updated_at_s, read_at_s = (
+            value.decode().split("\n")
+        )
         if version != _VERSION or named != key:
             return None
-        updated_at_s, read_at_s = map(float, times)
         record = Assignment(
             key,
             cell,
             jurisdiction,
             int(epoch),
-            State(int(state)),
+            _STATES[state],
             moved_to,
-            updated_at_s,
-            read_at_s=read_at_s,
+            float(updated_at_s),
+            (),
+            float(read_at_s),
         )
-    except ValueError:
+    except (ValueError, KeyError):
         return None
     if record.epoch <= 0:
         return None
-    alias = alias_in(record)
-    if alias is None:
+    if cell:
         return record
-    return alias if alias.home else None
+    alias = alias_in(record)
+    return alias if alias is not None and alias.home else None

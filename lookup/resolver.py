@@ -201,6 +201,8 @@ class Resolver:
 
     def _recall_named(self, key: str, now_s: float, safe: bool) -> Resolution | None:
         """The answer for a key without a home of its own: both must be fresh enough, name and home."""
+        if key.startswith(_ALWAYS_HOME):
+            return self._recall_unknown(key, now_s)
         alias = self._memory.aliases.find(key)
         if alias is None:
             return self._recall_unknown(key, now_s)

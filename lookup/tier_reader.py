@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from lookup.aliases import answers
 from lookup.assignment import Assignment
@@ -20,7 +20,8 @@ from lookup.resolution import Tier
 
 _log: Final = logging.getLogger(__name__)
 
-Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Assignment]]]
+Answer: TypeAlias = "asyncio.Future[Mapping[str, Assignment]]"
+Read: TypeAlias = "Callable[[Sequence[str]], Awaitable[Mapping[str, Assignment]]]"
 
 
 class TierLimits:
@@ -68,8 +69,36 @@ class TierLimits:
         self.hedged_share = hedged_share
 
 
+class _Reading:
+    """One reading under way.
+
+    timer    ends the patience with it, of one kind after the other
+    check    the task that tells a late answer from a late loop, if one is at it
+    is_late  its flights were told that it failed; only the next callers can gain from it
+    """
+
+    __slots__ = ("answer", "check", "flights", "is_late", "timer")
+
+    def __init__(self, flights: list[Flight], answer: Answer, timer: asyncio.TimerHandle) -> None:
+        self.flights = flights
+        self.answer = answer
+        self.timer = timer
+        self.check: asyncio.Task[None] | None = None
+        self.is_late = False
+
+    def stop_watching(self) -> None:
+        """Nobody needs to look at it any more."""
+        self.timer.cancel()
+        if self.check is not None:
+            self.check.cancel()
+
+
 class TierReader:
-    """Queue, batches, concurrency and circuit of one tier. Built inside the running loop."""
+    """Queue, batches, concurrency and circuit of one tier. Built inside the running loop.
+
+    A reading is one task, the tier's own, with callbacks around it: waiting for it in a second one costs as
+    much as reading ten keys (`python -m bench.lookup zipf`).
+    """
 
     def __init__(
         self, tier: Tier, read: Read, limits: TierLimits, deck: FlightDeck, observer: LookupObserver
@@ -83,7 +112,7 @@ class TierReader:
         self._hedges = HedgeBudget(limits.hedged_share)
         self._circuit = Circuit(limits.failures_to_open, limits.open_s)
         self._queue: deque[Flight] = deque()
-        self._readings: set[asyncio.Task[None]] = set()
+        self._readings: dict[Answer, _Reading] = {}
         self._pump_due = False
         self._late = 0
 
@@ -96,9 +125,11 @@ class TierReader:
 
     async def close(self) -> None:
         """End the readings on their way."""
-        for reading in self._readings:
-            reading.cancel()
-        await asyncio.gather(*self._readings, return_exceptions=True)
+        readings, self._readings = self._readings, {}
+        for answer, reading in readings.items():
+            reading.stop_watching()
+            answer.cancel()
+        await asyncio.gather(*readings, return_exceptions=True)
 
     def _pump(self) -> None:
         self._pump_due = False
@@ -106,12 +137,10 @@ class TierReader:
             flights = self._next_batch()
             if not flights:
                 return
-            if not self._circuit.permits(self._loop.time()):
+            if self._circuit.permits(self._loop.time()):
+                self._depart(flights)
+            else:
                 self._fail(flights, OPEN)
-                continue
-            reading = self._loop.create_task(self._read_batch(flights))
-            self._readings.add(reading)
-            reading.add_done_callback(self._reading_ended)
         self._pass_on_if_stuck()
 
     def _next_batch(self) -> list[Flight]:
@@ -123,41 +152,75 @@ class TierReader:
                 flights.append(flight)
         return flights
 
-    def _reading_ended(self, reading: asyncio.Task[None]) -> None:
-        self._readings.discard(reading)
+    def _depart(self, flights: list[Flight]) -> None:
+        answer = asyncio.ensure_future(self._read([flight.key for flight in flights]))
+        hedge_after_s = self._limits.hedge_after_s
+        if hedge_after_s is None:
+            timer = self._loop.call_later(self._limits.timeout_s, self._out_of_time, answer)
+        else:
+            self._hedges.earn()
+            timer = self._loop.call_later(hedge_after_s, self._overdue, answer)
+        self._readings[answer] = _Reading(flights, answer, timer)
+        answer.add_done_callback(self._ended)
+
+    def _ended(self, answer: Answer) -> None:
+        reading = self._let_go(answer)
+        if reading is None:
+            return
+        if not reading.is_late:
+            self._judge(reading.flights, answer)
+        elif not answer.cancelled() and answer.exception() is None:
+            self._deliver(reading.flights, answer.result())
         if self._queue and not self._pump_due:
             self._pump()
 
-    async def _read_batch(self, flights: list[Flight]) -> None:
-        answer = asyncio.ensure_future(self._read([flight.key for flight in flights]))
-        try:
-            left_s = await self._until_overdue(flights, answer)
-            done, _ = await asyncio.wait((answer,), timeout=left_s)
-            if done:
-                self._judge(flights, answer)
-                return
-            await loop_turns()
-            if answer.done():
-                self._judge(flights, answer)
-                return
-            self._circuit.failed(self._loop.time())
-            self._fail(flights, LATE)
-            await self._await_late(flights, answer)
-        finally:
-            answer.cancel()
+    def _let_go(self, answer: Answer) -> _Reading | None:
+        """Its place is free now. None: it was before."""
+        reading = self._readings.pop(answer, None)
+        if reading is not None:
+            reading.stop_watching()
+            self._late -= reading.is_late
+        return reading
 
-    async def _await_late(
-        self, flights: list[Flight], answer: asyncio.Future[Mapping[str, Assignment]]
-    ) -> None:
-        """A late answer still serves the next callers."""
+    def _overdue(self, answer: Answer) -> None:
+        reading = self._readings[answer]
+        reading.check = self._loop.create_task(self._hedge(reading))
+
+    async def _hedge(self, reading: _Reading) -> None:
+        """Tell the deck, if it is the tier that is late and not the loop, and the budget permits."""
+        await loop_turns()
+        if reading.answer.done():
+            return
+        reading.timer = self._loop.call_later(self._rest_s(), self._out_of_time, reading.answer)
+        if self._hedges.spend():
+            self._observer.hedged(self._tier)
+            for flight in reading.flights:
+                self._deck.overdue(flight, self._tier)
+
+    def _rest_s(self) -> float:
+        return self._limits.timeout_s - (self._limits.hedge_after_s or 0.0)
+
+    def _out_of_time(self, answer: Answer) -> None:
+        reading = self._readings[answer]
+        reading.check = self._loop.create_task(self._give_up(reading))
+
+    async def _give_up(self, reading: _Reading) -> None:
+        """Its flights go on without it. A late answer still serves the next callers."""
+        await loop_turns()
+        if reading.answer.done():
+            return
+        self._circuit.failed(self._loop.time())
+        self._fail(reading.flights, LATE)
+        reading.is_late = True
         self._late += 1
-        try:
-            self._pass_on_if_stuck()
-            done, _ = await asyncio.wait((answer,), timeout=self._limits.abandon_s)
-        finally:
-            self._late -= 1
-        if done and not answer.cancelled() and answer.exception() is None:
-            self._deliver(flights, answer.result())
+        reading.timer = self._loop.call_later(self._limits.abandon_s, self._abandon, reading.answer)
+        self._pass_on_if_stuck()
+
+    def _abandon(self, answer: Answer) -> None:
+        self._let_go(answer)
+        answer.cancel()
+        if self._queue and not self._pump_due:
+            self._pump()
 
     def _pass_on_if_stuck(self) -> None:
         """A tier that can be skipped lets nobody wait while every place is taken by a late reading."""
@@ -165,24 +228,7 @@ class TierReader:
             while flights := self._next_batch():
                 self._fail(flights, OPEN)
 
-    async def _until_overdue(
-        self, flights: list[Flight], answer: asyncio.Future[Mapping[str, Assignment]]
-    ) -> float:
-        """Wait for a while, and tell the deck if that was not enough; how long the rest of the wait is."""
-        after_s = self._limits.hedge_after_s
-        if after_s is None:
-            return self._limits.timeout_s
-        self._hedges.earn()
-        await asyncio.wait((answer,), timeout=after_s)
-        if not answer.done():
-            await loop_turns()
-        if not answer.done() and self._hedges.spend():
-            self._observer.hedged(self._tier)
-            for flight in flights:
-                self._deck.overdue(flight, self._tier)
-        return self._limits.timeout_s - after_s
-
-    def _judge(self, flights: list[Flight], answer: asyncio.Future[Mapping[str, Assignment]]) -> None:
+    def _judge(self, flights: list[Flight], answer: Answer) -> None:
         failure = StoreUnavailableError("cancelled") if answer.cancelled() else answer.exception()
         if failure is None:
             self._circuit.succeeded()
