@@ -22,6 +22,7 @@ from proxy.forward.downstream import Downstream
 from proxy.forward.edge import Edge
 from proxy.forward.wheel import TICK_S
 from proxy.kernel.accept_queue import waiting
+from proxy.kernel.huge_pages import HugePages
 from proxy.observe.heavy import HeavyHitters, Tally
 from proxy.tiers import Tiers
 
@@ -78,7 +79,7 @@ class RunningEdge:
         self._ticks = 0
         self._heavy = HeavyHitters()
         self._warm_start = warm_start
-        works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run()]
+        works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run(), HugePages().keep()]
         if keeper is not None:
             works.append(keeper.run())
         if tiers.relay is not None:

@@ -23,10 +23,11 @@ class Outlet:
     untouched   nothing given to `write` since `begin` has reached the transport
     """
 
-    __slots__ = ("_outbox", "_transport", "_waiting", "untouched")
+    __slots__ = ("_outbox", "_outlets", "_transport", "_waiting", "untouched")
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self._outlets = outbox.outlets
         self._transport: asyncio.Transport | None = None
         self._waiting = b""
         self.untouched = True
@@ -46,7 +47,10 @@ class Outlet:
             self.flush()
         self.untouched = True
         self._waiting = data
-        self._outbox.add(self)
+        outlets = self._outlets
+        if not outlets:
+            self._outbox.flush_later()
+        outlets.append(self)
         if len(data) > _AT_ONCE_BYTES:
             self.flush()
 
@@ -55,7 +59,10 @@ class Outlet:
         if self._waiting:
             data = self._waiting + data
         else:
-            self._outbox.add(self)
+            outlets = self._outlets
+            if not outlets:
+                self._outbox.flush_later()
+            outlets.append(self)
         self._waiting = data
         if len(data) > _AT_ONCE_BYTES:
             self.flush()
@@ -91,27 +98,27 @@ class Outlet:
 
 
 class Outbox:
-    """The outlets of one worker that have something to write at the end of this turn."""
+    """The outlets of one worker that have something to write at the end of this turn.
 
-    __slots__ = ("_loop", "_outlets")
+    outlets     whoever finds it empty calls `flush_later` before adding to it
+    """
+
+    __slots__ = ("_loop", "outlets")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._outlets: list[Outlet] = []
+        self.outlets: list[Outlet] = []
 
-    def add(self, outlet: Outlet) -> None:
-        """This outlet wants to be flushed."""
-        outlets = self._outlets
-        if not outlets:
-            self._loop.call_soon(self._flush)
-        outlets.append(outlet)
+    def flush_later(self) -> None:
+        """Something is about to be added: write it at the end of this turn."""
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        outlets = self._outlets
-        self._outlets = []
-        for outlet in outlets:
+        outlets = self.outlets
+        for outlet in outlets:  # with those that are added meanwhile
             try:
                 outlet.flush()
             except Exception:  # one connection's fault must not keep the others' bytes for ever
                 _log.exception("a connection could not be written to")
                 outlet.give_up()
+        outlets.clear()

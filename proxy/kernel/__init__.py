@@ -1,1 +1,1 @@
-"""What Linux knows of sockets and Python does not ask it; facts and switches, no decisions."""
+"""What Linux knows and does and Python does not ask it for; facts and switches, no decisions."""

@@ -8,6 +8,7 @@ from typing import Final
 MAX_HEAD_BYTES: Final = 65536
 MAX_FIELDS: Final = 128
 MAX_TARGET_BYTES: Final = 16384
+MAX_LENGTH_DIGITS: Final = 18
 TOO_MANY_FIELDS: Final = f"more than {MAX_FIELDS} fields or {MAX_HEAD_BYTES} bytes in the head"
 
 TEXT: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
@@ -95,8 +96,8 @@ def malformed(head: bytes) -> str:
 
 
 def is_length(value: bytes) -> bool:
-    """Whether it is a Content-Length: up to 18 ASCII digits and nothing else."""
-    return value.isdigit() and len(value) <= 18
+    """Whether it is a Content-Length: a few ASCII digits and nothing else."""
+    return value.isdigit() and len(value) <= MAX_LENGTH_DIGITS
 
 
 def list_members(value: bytes) -> list[bytes]:

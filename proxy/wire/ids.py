@@ -7,7 +7,7 @@ from typing import Final
 
 REQUEST_ID_DIGITS: Final = 32
 _TRACE_ID_DIGITS: Final = 32
-_SPAN_ID_DIGITS: Final = 16
+_LINE_DIGITS: Final = _TRACE_ID_DIGITS + 16
 _DRAWN_BYTES: Final = 16384
 _LINES_AT_ONCE: Final = 64
 
@@ -35,9 +35,14 @@ class IdPool:
     def trace_line(self) -> bytes:
         """A line `traceparent: ...` with its CRLF: a new trace that is not sampled (W3C Trace Context)."""
         if not self._trace_lines:
-            self._trace_lines = [self._new_trace_line() for _ in range(_LINES_AT_ONCE)]
+            self._trace_lines = _new_trace_lines()
         return self._trace_lines.pop()
 
-    def _new_trace_line(self) -> bytes:
-        digits = self.take(_TRACE_ID_DIGITS + _SPAN_ID_DIGITS)
-        return b"traceparent: 00-%b-%b-00\r\n" % (digits[:_TRACE_ID_DIGITS], digits[_TRACE_ID_DIGITS:])
+
+def _new_trace_lines() -> list[bytes]:
+    digits = os.urandom(_LINES_AT_ONCE * _LINE_DIGITS // 2).hex().encode()
+    return [
+        b"traceparent: 00-%b-%b-00\r\n"
+        % (digits[at : at + _TRACE_ID_DIGITS], digits[at + _TRACE_ID_DIGITS : at + _LINE_DIGITS])
+        for at in range(0, len(digits), _LINE_DIGITS)
+    ]

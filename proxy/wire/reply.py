@@ -130,7 +130,10 @@ def _learn_status_line(line: bytes) -> tuple[int, bool, bytes] | None:
 
 
 def _read_fields(reply: ReplyHead, fields: list[tuple[bytes, bytes]], persistent_version: bool) -> str:
-    """Take the fields that mean something to us, remove those that must not pass; returns the problem."""
+    """Take the fields that mean something to us, remove those that must not pass; returns the problem.
+
+    Broken framing is noted as NO_BODY, which no field can say.
+    """
     seen = 0
     repeated = 0
     options = _NO_OPTIONS
@@ -140,12 +143,19 @@ def _read_fields(reply: ReplyHead, fields: list[tuple[bytes, bytes]], persistent
             continue
         repeated |= seen & kind
         seen |= kind
-        if kind == f.CONNECTION:
-            text = value.strip(b" \t")
+        text = value.strip(b" \t")
+        if kind == f.CONTENT_LENGTH and text.isdigit() and len(text) <= f.MAX_LENGTH_DIGITS:
+            reply.framing = LENGTH
+            reply.content_length = int(text)
+            if reply.status >= 200 and reply.status != 204:
+                continue
+        elif kind == f.CONNECTION:
             if text != b"keep-alive" or not reply.keep_alive:
                 options = options + list_members(text)
-        elif kind != f.DROP and _read_framing(reply, kind, value.strip(b" \t")):
-            continue
+        elif kind == f.TRANSFER_ENCODING and text.lower() == b"chunked":
+            reply.framing = CHUNKED
+        elif kind != f.DROP:
+            reply.framing = NO_BODY
         reply.block = without_line(reply.block, name, value)
     if repeated & _FRAMING or seen & _FRAMING == _FRAMING:
         return "conflicting framing"
@@ -156,20 +166,6 @@ def _read_fields(reply: ReplyHead, fields: list[tuple[bytes, bytes]], persistent
     if options:
         _apply_connection(reply, options)
     return ""
-
-
-def _read_framing(reply: ReplyHead, kind: int, value: bytes) -> bool:
-    """Take one field's meaning; returns whether the line passes on. Broken framing becomes NO_BODY here."""
-    if kind == f.CONTENT_LENGTH:
-        if not f.is_length(value):
-            reply.framing = NO_BODY
-            return False
-        reply.framing = LENGTH
-        reply.content_length = int(value)
-        return reply.status >= 200 and reply.status != 204
-    if kind == f.TRANSFER_ENCODING:
-        reply.framing = CHUNKED if value.lower() == b"chunked" else NO_BODY
-    return False
 
 
 def _apply_connection(reply: ReplyHead, options: list[bytes]) -> None:

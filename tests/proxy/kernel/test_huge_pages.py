@@ -1,0 +1,66 @@
+"""Joining this process's pages: what is used is joined, what is not used takes no memory."""
+
+from __future__ import annotations
+
+import mmap
+import platform
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy.kernel.huge_pages import HugePages
+
+HUGE_BYTES = 2 << 20
+PAGE_BYTES = 4096
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64" or tuple(map(int, platform.release().split(".")[:2])) < (6, 1),
+    reason="joining pages on request needs Linux 6.1 and pages of 4 KiB",
+)
+
+
+def kib(field: str) -> int:
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+    found = re.search(rf"^{field}: +([0-9]+) kB$", rollup, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def anonymous(huge_pages: int) -> mmap.mmap:
+    return mmap.mmap(-1, huge_pages * HUGE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def test_pages_in_use_are_joined_once() -> None:
+    pages = HugePages()
+    pages.join()
+    with anonymous(9) as area:
+        area.write(b"x" * len(area))
+        before_kib = kib("AnonHugePages")
+        assert pages.join() >= 8
+        assert kib("AnonHugePages") >= before_kib + 8 * HUGE_BYTES // 1024
+        assert area[:] == b"x" * len(area)
+        assert pages.join() == 0
+
+
+def test_pages_hardly_used_are_left_alone() -> None:
+    pages = HugePages()
+    with anonymous(9) as area:
+        for at in range(0, len(area), 2 * PAGE_BYTES):  # every second one
+            area[at] = 1
+        pages.join()
+        before_kib = kib("Rss")
+        pages.join()
+        assert kib("Rss") < before_kib + 1024
+
+
+def test_what_was_given_back_meanwhile_is_no_matter() -> None:
+    pages = HugePages()
+    area = anonymous(9)
+    area.write(b"x" * len(area))
+    pages.join()
+    area.close()
+    with anonymous(9) as another:
+        another.write(b"y" * len(another))
+        pages.join()
+        assert another[:] == b"y" * len(another)
