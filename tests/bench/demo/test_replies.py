@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.demo.replies import summary
+from bench.demo.replies import locker, summary
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,11 @@ def test_a_reply_is_told_in_a_few_words(
     status: int, fields: dict[str, str], body: bytes, expected: str
 ) -> None:
     assert summary(status, fields, body, "home_cell") == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(b'{"record": {"locker": "a1b2c3"}}', "a1b2c3"), (b'{"record": {}}', ""), (b"[]", ""), (b"{", "")],
+)
+def test_the_locker_code_is_found_where_a_reply_shows_one(body: bytes, expected: str) -> None:
+    assert locker(body) == expected
