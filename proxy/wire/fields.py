@@ -63,7 +63,10 @@ class FieldKinds(dict[bytes, int]):
         kind = self.special.get(hyphened, PLAIN)
         if hyphened.startswith(OWN_PREFIX) or (kind != PLAIN and hyphened != lower):
             kind = DROP
-        if len(self) < _LEARNED_NAMES and len(name) <= 64:
+        if len(name) <= 64:
+            if len(self) >= _LEARNED_NAMES:  # begin anew: made-up names must not keep the usual ones out
+                self.clear()
+                self.update(self.special)
             self[name] = kind
         return kind
 

@@ -124,7 +124,9 @@ def _learn_status_line(line: bytes) -> tuple[int, bool, bytes] | None:
         return None
     minor, code, reason = match.groups()
     read = (int(code), minor == b"1", b"HTTP/1.1 %b %b" % (code, reason or b""))
-    if len(_STATUS_LINES) < _LEARNED_STATUS_LINES and len(line) <= 64:
+    if len(line) <= 64:
+        if len(_STATUS_LINES) >= _LEARNED_STATUS_LINES:
+            _STATUS_LINES.clear()
         _STATUS_LINES[line] = read
     return read
 

@@ -57,7 +57,9 @@ def _learn_host(host: bytes) -> bool:
     """Whether it is a host name or address with an optional port."""
     if _HOST.fullmatch(host) is None:
         return False
-    if len(_HOSTS) < _LEARNED_HOSTS and len(host) <= 256:
+    if len(host) <= 256:
+        if len(_HOSTS) >= _LEARNED_HOSTS:
+            _HOSTS.clear()
         _HOSTS.add(host)
     return True
 
