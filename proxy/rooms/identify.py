@@ -64,7 +64,7 @@ class Identify:
             entry = self._tokens.by_proof.get(authorization)
             if entry is not None and entry.not_before_s <= now_s < entry.expires_at_s:
                 entry.in_use = True
-                return self._with_routing_cookie(entry.identity, cookie, now_s) if cookie else entry.identity
+                return self._with_routing_cookie(entry, cookie, now_s) if cookie else entry
         return self._by_order(authorization, cookie, now_s)
 
     def reload(self, now_s: float) -> bool:
@@ -133,28 +133,29 @@ class Identify:
         if entry is not None:
             if now_s >= entry.expires_at_s:
                 return Fault.TOKEN_EXPIRED
-            return Fault.TOKEN_NOT_YET if now_s < entry.not_before_s else entry.identity
+            return Fault.TOKEN_NOT_YET if now_s < entry.not_before_s else entry
         verified = self._verifier.verify(token, now_s)
         if isinstance(verified, Fault):
             return verified
         claims = verified.claims
-        wants_cookie = source is Source.SESSION_COOKIE
-        identity = Identity(claims.key, source, claims.hint, claims.expires_at_s, False, wants_cookie)
-        remembered.keep(Verified(proof, identity, verified.mark, claims.not_before_s, claims.expires_at_s))
-        return identity
+        entry = Verified(
+            claims.key, source, claims.hint, claims.not_before_s, claims.expires_at_s, proof, verified.mark
+        )
+        remembered.keep(entry)
+        return entry
 
     def _from_routing_cookie(self, pair: bytes, now_s: float) -> Identity | Fault:
         if pair == AMBIGUOUS:
             return Fault.COOKIE_AMBIGUOUS
         entry = self._pairs.find(pair)
         if entry is not None:
-            return entry.identity if now_s < entry.expires_at_s else Fault.COOKIE_EXPIRED
+            return entry if now_s < entry.expires_at_s else Fault.COOKIE_EXPIRED
         claim = self._routing_cookies.verify(pair[len(self._routing_equals) :], now_s)
         if isinstance(claim, Fault):
             return claim
-        identity = Identity(claim.key, Source.ROUTING_COOKIE, claim.hint, claim.expires_at_s, True, False)
-        self._pairs.keep(Verified(pair, identity, _NO_KEY, 0.0, claim.expires_at_s))
-        return identity
+        entry = Verified(claim.key, Source.ROUTING_COOKIE, claim.hint, 0.0, claim.expires_at_s, pair, _NO_KEY)
+        self._pairs.keep(entry)
+        return entry
 
     def _with_routing_cookie(self, identity: Identity, cookie: bytes, now_s: float) -> Identity:
         """The identity, with what a routing cookie of the same user adds: the later of two homes counts."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from lookup.resolution import Hint
+from proxy.model import Source
 from proxy.rooms.identity import Identity
 from proxy.rooms.keys import KeyMark
 
@@ -22,19 +24,31 @@ ENTRY_BYTES: Final = 512
 _SPARED_AT_MOST: Final = 256  # per eviction: bounds its cost when all are in use, to that of a verification
 
 
-class Verified:
-    """One verified credential, exactly as presented, with the dates between which it is valid."""
+class Verified(Identity):
+    """The identity that one verified credential proves: one object, for each costs a returning token a miss.
 
-    __slots__ = ("expires_at_s", "identity", "in_use", "mark", "not_before_s", "proof")
+    proof           the credential, exactly as presented
+    not_before_s    Unix seconds from which it is valid (leeway included)
+    """
+
+    __slots__ = ("in_use", "mark", "not_before_s", "proof")
 
     def __init__(
-        self, proof: bytes, identity: Identity, mark: KeyMark, not_before_s: float, expires_at_s: float
+        self,
+        key: str,
+        source: Source,
+        hint: Hint | None,
+        not_before_s: float,
+        expires_at_s: float,
+        proof: bytes,
+        mark: KeyMark,
     ) -> None:
-        self.proof = proof
-        self.identity = identity
-        self.mark = mark
+        super().__init__(
+            key, source, hint, expires_at_s, source is Source.ROUTING_COOKIE, source is Source.SESSION_COOKIE
+        )
         self.not_before_s = not_before_s
-        self.expires_at_s = expires_at_s
+        self.proof = proof
+        self.mark = mark
         self.in_use = False
 
 

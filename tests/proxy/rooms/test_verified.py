@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import Source
-from proxy.rooms.identity import Identity
 from proxy.rooms.keys import KeyMark
 from proxy.rooms.verified import ENTRY_BYTES, Verified, VerifiedCredentials
 
@@ -15,7 +14,7 @@ ROOM_FOR_THREE = 3 * (ENTRY_BYTES + 1)
 
 
 def entry(proof: bytes, mark: KeyMark = MARK) -> Verified:
-    return Verified(proof, Identity("user:42", Source.BEARER, None, 2.0, False, False), mark, 1.0, 2.0)
+    return Verified("user:42", Source.BEARER, None, 1.0, 2.0, proof, mark)
 
 
 def filled(*proofs: bytes, capacity_bytes: int = ROOM_FOR_THREE) -> VerifiedCredentials:
