@@ -23,6 +23,11 @@ class Circuit:
         self._failures = 0
         self._probe_at_s = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether questions are skipped, but for one that finds out."""
+        return self.state is not CircuitState.CLOSED
+
     def permits(self, now_s: float) -> bool:
         """Whether to ask now. A caller that is permitted must report how it went."""
         if self.state is CircuitState.CLOSED:

@@ -9,6 +9,8 @@ ERROR: Final = "error"
 OLDER: Final = "older"
 WRONG_KEY: Final = "wrong-key"
 OPEN: Final = "open"
+FAILURES: Final = (LATE, ERROR, OLDER, WRONG_KEY, OPEN)
+"""Metric labels of what `tier_failed` is told."""
 
 
 class LookupObserver:
@@ -28,6 +30,9 @@ class LookupObserver:
 
     def tier_failed(self, tier: int, reason: str) -> None:
         """A tier failed (LATE, ERROR), answered wrongly (OLDER, WRONG_KEY), or was skipped (OPEN)."""
+
+    def circuit(self, tier: int, is_open: bool) -> None:
+        """From now on the tier is skipped because it kept failing; or (not `is_open`) it is asked again."""
 
 
 SILENT: Final = LookupObserver()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -26,8 +28,27 @@ SETTLE_S: Final = 60.0
 """An intent older than this whose write isn't in the truth came to nothing. Writers give up much sooner."""
 
 _LONGEST_PAUSE_S: Final = 5.0
+_LATELY_S: Final = 6.0
+"""Longer than an outbox may take from one full look to the next."""
+
+_MOST_LOOKS: Final = 64
 _REBUILD_AT_ONCE: Final = 500
 _FINISHED_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Writes that may not be in the feed yet: how many, and the age of the oldest in seconds."""
+
+    pending: int
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    at_s: float
+    pending: int
+    lag_s: float
 
 
 class Relay:
@@ -58,6 +79,7 @@ class Relay:
         self._pause = pause
         self._on_duty = on_duty
         self._failures = 0
+        self._looks: deque[_Look] = deque(maxlen=_MOST_LOOKS)
 
     async def run(self) -> None:
         """One turn after the other; while they fail, ever more rarely."""
@@ -65,6 +87,8 @@ class Relay:
             try:
                 if self._on_duty is None or await self._on_duty():
                     await self.turn()
+                else:
+                    self._looks.clear()
                 self._failures = 0
             except StoreUnavailableError as failure:
                 if not self._failures:
@@ -82,6 +106,21 @@ class Relay:
         now_s = self._clock()
         return max((now_s - intent.noted_at_s for intent in await self._outbox.pending(now_s)), default=0.0)
 
+    def backlog(self, now_s: float) -> Backlog | None:
+        """What was seen in the outbox lately (`now_s` in Unix seconds); None while another relay works.
+
+        Not only by the last look: an outbox may tell of older intents now and then only. And when the outbox
+        can't be looked into, whatever waited there is taken to wait on.
+        """
+        if not self._looks:
+            return None
+        while len(self._looks) > 1 and self._looks[0].at_s < now_s - _LATELY_S:
+            self._looks.popleft()
+        last = self._looks[-1]
+        unseen_s = now_s - last.at_s if last.pending and now_s - last.at_s > _LATELY_S else 0.0
+        pending = max(look.pending for look in self._looks)
+        return Backlog(pending, max(look.lag_s for look in self._looks) + unseen_s)
+
     async def turn(self) -> None:
         """Finish what is pending, then beat. Raises StoreUnavailableError."""
         try:
@@ -94,7 +133,10 @@ class Relay:
         """Several at once: the feed does not beat before all are in it, and its outage leaves many. Where
         two are of one key, followers keep the later epoch, whichever comes first."""
         now_s = self._clock()
-        for together in chunks(await self._outbox.pending(now_s), _FINISHED_AT_ONCE):
+        intents = await self._outbox.pending(now_s)
+        lag_s = max((now_s - intent.noted_at_s for intent in intents), default=0.0)
+        self._looks.append(_Look(now_s, len(intents), max(0.0, lag_s)))
+        for together in chunks(intents, _FINISHED_AT_ONCE):
             finishing = (self._finish(intent, now_s) for intent in together)
             for outcome in await asyncio.gather(*finishing, return_exceptions=True):
                 if isinstance(outcome, BaseException):

@@ -209,7 +209,7 @@ class TierReader:
         await loop_turns()
         if reading.answer.done():
             return
-        self._circuit.failed(self._loop.time())
+        self._note(False)
         self._fail(reading.flights, LATE)
         reading.is_late = True
         self._late += 1
@@ -231,13 +231,23 @@ class TierReader:
     def _judge(self, flights: list[Flight], answer: Answer) -> None:
         failure = StoreUnavailableError("cancelled") if answer.cancelled() else answer.exception()
         if failure is None:
-            self._circuit.succeeded()
+            self._note(True)
             self._deliver(flights, answer.result())
             return
         if not isinstance(failure, StoreUnavailableError):
             _log.error("the %s tier raised what its port doesn't name", self._tier.name, exc_info=failure)
-        self._circuit.failed(self._loop.time())
+        self._note(False)
         self._fail(flights, ERROR)
+
+    def _note(self, answered: bool) -> None:
+        """For the circuit: how a reading went."""
+        was_open = self._circuit.is_open
+        if answered:
+            self._circuit.succeeded()
+        else:
+            self._circuit.failed(self._loop.time())
+        if self._circuit.is_open is not was_open:
+            self._observer.circuit(self._tier, self._circuit.is_open)
 
     def _deliver(self, flights: list[Flight], records: Mapping[str, Assignment]) -> None:
         for flight in flights:

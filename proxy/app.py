@@ -32,6 +32,7 @@ from lookup.snapshot import Knowledge
 from lookup.tier_reader import Read
 from proxy import wiring
 from proxy.cells.addresses import Addresses
+from proxy.census import Census
 from proxy.config.models import Settings
 from proxy.flag_switch import FlagSwitch
 from proxy.forward.edge import Edge
@@ -68,7 +69,11 @@ class _MeteredLookups(LookupObserver):
     def misrouted(self, tier: int) -> None:
         self._meters.misrouted(tier)
 
+    def circuit(self, tier: int, is_open: bool) -> None:
+        self._meters.circuit(tier, is_open)
+
     def tier_failed(self, tier: int, reason: str) -> None:
+        self._meters.tier_failed(tier, reason)
         now_s = time.monotonic()
         if reason != OPEN and now_s - self._told_at_s[tier] > _TELL_AGAIN_S:
             self._told_at_s[tier] = now_s
@@ -139,7 +144,13 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     if tiers.database is not None:  # without a book of leases every write is confirmed
         keeper = LeaseKeeper(worker, tiers.database, follower, fence, time.time, time.perf_counter)
     interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
-    running = RunningEdge(edge, tiers, switch, follower, keeper, addresses, watch, warm_start, interval_s)
+    census: Census | None = None
+    if slot == 0 and settings.store.kind != "cassandra":  # which would read all homes for it
+        names = [cell.name for cell in settings.cells]
+        census = Census(tiers.store, wiring.placement_plan(settings), names, meters)
+    running = RunningEdge(
+        edge, tiers, switch, follower, keeper, addresses, watch, warm_start, interval_s, census
+    )
     await running.adopt(listener)
     return running
 

@@ -17,6 +17,7 @@ from lookup.lease_keeper import LeaseKeeper
 from lookup.misroute_watch import MisrouteWatch
 from lookup.warm_start import WarmStart
 from proxy.cells.addresses import Addresses
+from proxy.census import Census
 from proxy.flag_switch import FlagSwitch
 from proxy.forward.downstream import Downstream
 from proxy.forward.edge import Edge
@@ -69,6 +70,7 @@ class RunningEdge:
         watch: MisrouteWatch,
         warm_start: WarmStart | None,
         snapshot_interval_s: float,
+        census: Census | None,
     ) -> None:
         self._edge = edge
         self._tiers = tiers
@@ -82,6 +84,8 @@ class RunningEdge:
         works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run(), HugePages().keep()]
         if keeper is not None:
             works.append(keeper.run())
+        if census is not None:
+            works.append(census.run())
         if tiers.relay is not None:
             works.append(tiers.relay.run())
         if warm_start is not None:
@@ -154,6 +158,12 @@ class RunningEdge:
             self._switch.expire()
             for link in edge.snapshot.links.values():
                 link.pool.trim()
+        if self._ticks % _TALLY_TICKS == 0 and self._tiers.relay is not None:
+            backlog = self._tiers.relay.backlog(time.time())
+            if backlog is None:
+                edge.meters.relay(False, 0, 0.0)
+            else:
+                edge.meters.relay(True, backlog.pending, backlog.lag_s)
         if self._ticks % _TALLY_TICKS == 0:
             picked = edge.samples.collect()
             self._heavy.add(picked.items, picked.weight)

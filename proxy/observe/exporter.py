@@ -46,6 +46,8 @@ from proxy.observe.layout import (
     SLUGS,
     cell_start,
 )
+from proxy.observe.rows import CellUsers
+from proxy.observe.truth_families import relay_families, tier_families, user_families
 from proxy.observe.usage import Usage
 
 NO_CELL: Final = "none"
@@ -64,6 +66,8 @@ class Reading:
     flags       for each cell the flags that workers apply (more than one while a change spreads)
     feed_age_s  of the worker that heard least recently from the feed; None when none did
     heavy       who asks most, at most RANKS of each cell; only how much is exported, not who
+    relays      Row.relay() of the workers that are one; None where the store needs no relay
+    census      Row.census() of the worker that counts users; None where none does
     """
 
     cells: Sequence[str]
@@ -74,6 +78,8 @@ class Reading:
     restarts: int
     uses: Sequence[Usage]
     heavy: Sequence[Heavy] = ()
+    relays: Sequence[tuple[int, float]] | None = None
+    census: tuple[int, Sequence[CellUsers]] | None = None
 
 
 def render(reading: Reading, accept: str) -> tuple[bytes, str]:
@@ -99,6 +105,11 @@ class _Families(Collector):
         yield from self._cell_troubles()
         yield self._heavy()
         yield from self._lookups()
+        yield from tier_families(self._totals)
+        if self._reading.relays is not None:
+            yield from relay_families(self._reading.relays)
+        if self._reading.census is not None:
+            yield from user_families(self._reading.cells, self._reading.census)
         yield from self._edge()
         yield from self._processes()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from lookup.flags import Flag
+from lookup.observer import FAILURES
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
 from proxy import errors
 from proxy.model import NOT_MINE_LABELS
@@ -53,7 +54,14 @@ LOOKUP_NS: Final = LOOKUP_BUCKETS + len(TIER_LABELS) * LOOKUP_BUCKET_COUNT  # by
 HEDGES: Final = LOOKUP_NS + len(TIER_LABELS)  # by tier
 COMPARED: Final = HEDGES + len(TIER_LABELS)  # by tier
 MISROUTES: Final = COMPARED + len(TIER_LABELS)  # by tier
-FIXED_WIDTH: Final = MISROUTES + len(TIER_LABELS)
+TIER_FAILURES: Final = MISROUTES + len(TIER_LABELS)  # by tier, then kind
+CIRCUITS_OPEN: Final = TIER_FAILURES + len(TIER_LABELS) * len(FAILURES)  # gauge, by tier
+CIRCUIT_OPENINGS: Final = CIRCUITS_OPEN + len(TIER_LABELS)  # by tier
+RELAY_LOOKS: Final = CIRCUIT_OPENINGS + len(TIER_LABELS)  # gauge: 1 while this worker is the relay
+RELAY_PENDING: Final = RELAY_LOOKS + 1  # gauge
+RELAY_LAG_MS: Final = RELAY_LOOKS + 2  # gauge
+ALL_USERS: Final = RELAY_LOOKS + 3  # gauge: 0 not counted by this worker, else 1 + users of all cells
+FIXED_WIDTH: Final = RELAY_LOOKS + 4
 
 # Block of one cell, relative to the block's start.
 IN_FLIGHT: Final = 0  # gauge
@@ -66,11 +74,22 @@ REQUEST_BUCKET_COUNT: Final = len(REQUEST_BOUNDS_S) + 1
 REPLIES: Final = REQUEST_BUCKETS + REQUEST_BUCKET_COUNT  # by code
 FALLBACKS: Final = REPLIES + len(CODES)  # by slug
 NOT_MINE: Final = FALLBACKS + len(SLUGS)  # by result
-CELL_WIDTH: Final = NOT_MINE + len(NOT_MINE_LABELS)
+USERS: Final = NOT_MINE + len(NOT_MINE_LABELS)  # gauge
+CAPACITY: Final = USERS + 1  # gauge: 0 unlimited, else 1 + users
+CROWDED: Final = USERS + 2  # gauge
+CELL_WIDTH: Final = USERS + 3
 
 # Not counted but levels: what a worker that is gone had here is over.
-FIXED_GAUGES: Final = (CONNECTIONS, FEED_SEEN_MS)
-CELL_GAUGES: Final = (IN_FLIGHT, FLAG)
+FIXED_GAUGES: Final = (
+    CONNECTIONS,
+    FEED_SEEN_MS,
+    *range(CIRCUITS_OPEN, CIRCUIT_OPENINGS),
+    RELAY_LOOKS,
+    RELAY_PENDING,
+    RELAY_LAG_MS,
+    ALL_USERS,
+)
+CELL_GAUGES: Final = (IN_FLIGHT, FLAG, USERS, CAPACITY, CROWDED)
 
 BYTES_PER_COUNTER: Final = 8
 
@@ -103,5 +122,6 @@ def _reply_place(status: int) -> int:
 # Place in a cell's block by status 0..599, so that counting a reply is one look-up.
 REPLY_PLACES: Final = tuple(_reply_place(status) for status in range(600))
 REPLY_OTHER: Final = REPLIES + len(CODES) - 1
+FAILURE_INDEX: Final = {kind: index for index, kind in enumerate(FAILURES)}
 SLUG_INDEX: Final = {slug: index for index, slug in enumerate(SLUGS)}
 SLUG_OTHER: Final = len(SLUGS) - 1

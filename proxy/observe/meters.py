@@ -13,10 +13,16 @@ from typing import Final
 
 from lookup.resolution import OUTCOME_LABELS
 from proxy.observe.layout import (
+    ALL_USERS,
     ATTEMPT_FAILURES,
+    CAPACITY,
     CELL_WIDTH,
+    CIRCUIT_OPENINGS,
+    CIRCUITS_OPEN,
     COMPARED,
     CONNECTIONS,
+    CROWDED,
+    FAILURE_INDEX,
     FALLBACKS,
     FEED_SEEN_MS,
     FIXED_WIDTH,
@@ -32,6 +38,9 @@ from proxy.observe.layout import (
     MISROUTES,
     NOT_MINE,
     REFUSALS,
+    RELAY_LAG_MS,
+    RELAY_LOOKS,
+    RELAY_PENDING,
     REPLY_OTHER,
     REPLY_PLACES,
     REQUEST_BOUNDS_S,
@@ -40,6 +49,8 @@ from proxy.observe.layout import (
     RETRIES,
     SLUG_INDEX,
     SLUG_OTHER,
+    TIER_FAILURES,
+    USERS,
     cell_start,
     cells_in,
 )
@@ -94,6 +105,14 @@ class CellMeter:
     def retry(self) -> None:
         """A request is sent to the cell once more."""
         self._counts[self._start + RETRIES] += 1
+        self.changed = True
+
+    def users(self, count: int, capacity: int | None, crowded: bool) -> None:
+        """So many users live there; `crowded`: that is too many, or about to be."""
+        counts = self._counts
+        counts[self._start + USERS] = count
+        counts[self._start + CAPACITY] = 0 if capacity is None else 1 + capacity
+        counts[self._start + CROWDED] = int(crowded)
         self.changed = True
 
     def not_mine(self, result: int) -> None:
@@ -158,6 +177,27 @@ class Meters:
     def misrouted(self, tier: int) -> None:
         """It was another one than the store's for longer than allowed."""
         self._counts[MISROUTES + tier] += 1
+
+    def tier_failed(self, tier: int, kind: str) -> None:
+        """`tier` failed, answered wrongly or was skipped: `kind` is one of lookup.observer.FAILURES."""
+        self._counts[TIER_FAILURES + tier * len(FAILURE_INDEX) + FAILURE_INDEX[kind]] += 1
+
+    def circuit(self, tier: int, is_open: bool) -> None:
+        """A reader of `tier` skips it from now on, or asks it again."""
+        self._counts[CIRCUITS_OPEN + tier] += 1 if is_open else -1
+        if is_open:
+            self._counts[CIRCUIT_OPENINGS + tier] += 1
+
+    def relay(self, looks: bool, pending: int, lag_s: float) -> None:
+        """Whether this worker brings writes to the feed; how many wait, and for how long the oldest."""
+        counts = self._counts
+        counts[RELAY_LOOKS] = int(looks)
+        counts[RELAY_PENDING] = pending
+        counts[RELAY_LAG_MS] = int(lag_s * 1000.0)
+
+    def all_users(self, count: int) -> None:
+        """This worker counts users; so many live in all cells."""
+        self._counts[ALL_USERS] = 1 + count
 
     def refused(self, slug: str) -> None:
         """A request was refused with the problem of this slug."""

@@ -5,18 +5,34 @@ from __future__ import annotations
 import mmap
 import os
 from operator import add
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.observe.layout import (
+    ALL_USERS,
     BYTES_PER_COUNTER,
+    CAPACITY,
     CELL_GAUGES,
+    CROWDED,
     FEED_SEEN_MS,
     FIXED_GAUGES,
     FLAG,
     FLAGS,
+    RELAY_LAG_MS,
+    RELAY_LOOKS,
+    RELAY_PENDING,
+    USERS,
     cell_start,
+    cells_in,
     row_length,
 )
+
+
+class CellUsers(NamedTuple):
+    """Users of one cell; `capacity` is the most that it may have, less than none if that is not said."""
+
+    users: int
+    capacity: int
+    crowded: bool
 
 
 class Row:
@@ -37,6 +53,25 @@ class Row:
         """The flag that this worker applies to the cell with this index; "" when it knows none yet."""
         value = self.counters[cell_start(cell) + FLAG]
         return FLAGS[value - 1] if value else ""
+
+    def relay(self) -> tuple[int, float] | None:
+        """Writes that wait for the feed, and the oldest one's age in seconds; None if others do that work."""
+        counters = self.counters
+        if not counters[RELAY_LOOKS]:
+            return None
+        return counters[RELAY_PENDING], counters[RELAY_LAG_MS] / 1000.0
+
+    def census(self) -> tuple[int, list[CellUsers]] | None:
+        """Users of all cells, and those of each cell by index; None when this worker does not count them."""
+        counters = self.counters
+        if not counters[ALL_USERS]:
+            return None
+        starts = [cell_start(index) for index in range(cells_in(len(counters)))]
+        cells = [
+            CellUsers(counters[at + USERS], counters[at + CAPACITY] - 1, bool(counters[at + CROWDED]))
+            for at in starts
+        ]
+        return counters[ALL_USERS] - 1, cells
 
     def close(self) -> None:
         """Unmap; `counters` can't be read any more."""

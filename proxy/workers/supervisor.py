@@ -121,6 +121,7 @@ class Supervisor:
     def reading(self) -> Reading:
         cells = self._settings.cells
         workers = [slot.worker for slot in self._slots if slot.worker is not None]
+        relays = [relay for worker in workers if (relay := worker.row.relay()) is not None]
         return Reading(
             cells=[cell.name for cell in cells],
             totals=self._bank.totals(),
@@ -130,6 +131,8 @@ class Supervisor:
             restarts=self._restarts,
             uses=[use for worker in workers if (use := usage(worker.slot, worker.pid)) is not None],
             heavy=self.heaviest(RANKS),
+            relays=relays if self._settings.store.cassandra is not None else None,
+            census=next((census for worker in workers if (census := worker.row.census())), None),
         )
 
     def heaviest(self, most: int) -> list[Heavy]:

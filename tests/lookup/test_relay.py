@@ -12,7 +12,7 @@ from lookup.feed_event import FeedEvent
 from lookup.moves import Position
 from lookup.outbox import FeedLostError
 from lookup.ports import StoreUnavailableError
-from lookup.relay import SETTLE_S, Relay
+from lookup.relay import SETTLE_S, Backlog, Relay
 from tests.lookup.asynchronous import asynchronous, settle
 from tests.lookup.fake_outbox import FakeOutbox, change
 from tests.lookup.fakes import NOW_S, home
@@ -102,6 +102,65 @@ async def test_a_write_still_on_its_way_is_left_alone_until_it_can_come_no_more(
     assert stage.outbox.asked_surely == ["op-1"]
     assert stage.outbox.finished == {"op-1": None}
     assert "op-1" not in stage.publisher.said
+
+
+@asynchronous
+async def test_its_backlog_is_how_many_writes_wait_and_for_how_long() -> None:
+    stage = Stage()
+    assert stage.relay.backlog(NOW_S) is None, "it has not looked yet"
+    await stage.relay.turn()
+    assert stage.relay.backlog(NOW_S) == Backlog(0, 0.0)
+    stage.outbox.note(change("op-1", home("user:1", epoch=2)), NOW_S - 20, committed=False)
+    stage.outbox.note(change("op-2", home("user:2", epoch=2)), NOW_S - 5, committed=False)
+    await stage.relay.turn()
+    assert stage.relay.backlog(NOW_S) == Backlog(2, 20.0)
+    assert await stage.relay.lag_s() == 20.0
+
+
+@asynchronous
+async def test_its_backlog_is_of_the_last_seconds_for_older_writes_are_looked_for_seldom() -> None:
+    stage = Stage()
+    stage.outbox.note(change("op-1", home("user:1", epoch=2)), NOW_S - 20, committed=False)
+    await stage.relay.turn()
+    stage.outbox.intents.clear()
+    stage.now_s += 5.0
+    await stage.relay.turn()
+    assert stage.relay.backlog(stage.now_s) == Backlog(1, 20.0)
+    stage.now_s += 1.5
+    await stage.relay.turn()
+    assert stage.relay.backlog(stage.now_s) == Backlog(0, 0.0)
+
+
+@asynchronous
+async def test_what_waits_grows_older_while_the_outbox_is_out_of_reach() -> None:
+    stage = Stage()
+    stage.outbox.note(change("op-1", home("user:1", epoch=2)), NOW_S - 20, committed=False)
+    await stage.relay.turn()
+    stage.outbox.failure = StoreUnavailableError("gone")
+    with pytest.raises(StoreUnavailableError):
+        await stage.relay.turn()
+    assert stage.relay.backlog(NOW_S + 100.0) == Backlog(1, 120.0)
+
+
+@asynchronous
+async def test_a_relay_that_is_off_duty_has_no_backlog() -> None:
+    stage = Stage()
+    duty = [True, False]
+    pauses: list[float] = []
+
+    async def on_duty() -> bool:
+        return duty[len(pauses)]
+
+    async def pause(pause_s: float) -> None:
+        pauses.append(pause_s)
+        if len(pauses) == len(duty):
+            raise asyncio.CancelledError
+
+    relay = Relay(stage.outbox, stage.publisher, lambda: NOW_S, Random(1), pause=pause, on_duty=on_duty)
+    with pytest.raises(asyncio.CancelledError):
+        await relay.run()
+    assert relay.backlog(NOW_S) is None
+    assert stage.publisher.said == ["beat"]
 
 
 @asynchronous

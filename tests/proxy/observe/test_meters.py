@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from lookup.observer import FAILURES, LATE
+from lookup.resolution import Tier
 from proxy import errors
 from proxy.model import NotMineResult
 from proxy.observe import layout
 from proxy.observe.exporter import Reading, render
+from proxy.observe.heavy import Heavy
 from proxy.observe.meters import Meters
-from proxy.observe.rows import Row, RowBank
+from proxy.observe.rows import CellUsers, Row, RowBank
+from proxy.observe.usage import Usage
 from tests.proxy.observe.reading import Scrape
 
 CELLS = ("eu-1", "us-1")
+DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
 @pytest.fixture
@@ -27,8 +34,13 @@ def row() -> Iterator[Row]:
     row.close()
 
 
-def scrape(totals: list[int], flags: tuple[frozenset[str], ...] = (frozenset(), frozenset())) -> Scrape:
-    reading = Reading(CELLS, totals, flags, feed_age_s=None, workers_ready=0, restarts=0, uses=())
+def scrape(
+    totals: list[int],
+    flags: tuple[frozenset[str], ...] = (frozenset(), frozenset()),
+    relays: Sequence[tuple[int, float]] | None = None,
+    census: tuple[int, Sequence[CellUsers]] | None = None,
+) -> Scrape:
+    reading = Reading(CELLS, totals, flags, None, 0, 0, (), relays=relays, census=census)
     body, _ = render(reading, accept="")
     return Scrape(body.decode())
 
@@ -43,18 +55,94 @@ def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
         cell.retry()
         cell.not_mine(NotMineResult.REPLAYED)
         cell.flag(down=True)
+        cell.users(1, 1, True)
     for tier in range(5):
         for outcome in range(3):
             meters.lookup(tier, outcome, 1.0)
+        for kind in FAILURES:
+            meters.tier_failed(tier, kind)
+        meters.circuit(tier, True)
     for slug in layout.SLUGS:
         meters.refused(slug)
     meters.connected()
     meters.log_dropped(1)
     meters.feed_seen(1.0)
+    meters.relay(True, 1, 1.0)
+    meters.all_users(1)
     meters.publish()
     places = len([value for value in row.counters if value])
-    by_cell = 9  # in flight, code, bucket, sum, fallback, failure, retry, not mine, flag
-    assert places == 3 * by_cell + 5 * 3 + 5 + 5 + len(layout.SLUGS) + 3
+    by_cell = 12  # in flight, code, bucket, sum, fallback, failure, retry, not mine, flag; of users three
+    of_tiers = 5 * 3 + 5 + 5 + 5 * len(FAILURES) + 2 * 5
+    assert places == 3 * by_cell + of_tiers + len(layout.SLUGS) + 3 + 3 + 1
+
+
+def test_a_tier_that_is_skipped_is_told_with_what_had_failed_of_it(row: Row) -> None:
+    meters = Meters(row.counters)
+    for _ in range(3):
+        meters.tier_failed(Tier.SHARED, LATE)
+    meters.circuit(Tier.SHARED, True)
+    meters.circuit(Tier.STORE, True)
+    meters.circuit(Tier.STORE, False)
+    meters.publish()
+    seen = scrape(list(row.counters))
+    assert seen.value("homecell_tier_failures_total", tier="redis", kind="late") == 3
+    assert seen.value("homecell_tier_failures_total", tier="store", kind="error") == 0
+    for tier, is_open in (("redis", 1), ("store", 0)):
+        assert seen.value("homecell_tier_circuits_open", tier=tier) == is_open
+        assert seen.value("homecell_tier_circuit_openings_total", tier=tier) == 1
+    bank = RowBank(len(CELLS))
+    dead = bank.open_row()
+    Meters(dead.counters).publish()
+    dead.counters[:] = row.counters
+    bank.retire(dead)
+    seen = scrape(bank.totals())
+    assert seen.value("homecell_tier_circuits_open", tier="redis") == 0, "a dead worker skips nothing"
+    assert seen.value("homecell_tier_circuit_openings_total", tier="redis") == 1
+
+
+def test_writes_on_their_way_to_the_feed_are_told_by_the_worker_that_brings_them(row: Row) -> None:
+    meters = Meters(row.counters)
+    meters.publish()
+    assert row.relay() is None
+    meters.relay(True, 7, 2.5)
+    meters.publish()
+    assert row.relay() == (7, 2.5)
+    seen = scrape(list(row.counters), relays=[(7, 2.5), (1, 4.0)])
+    assert seen.value("homecell_relays") == 2
+    assert seen.value("homecell_relay_pending") == 7
+    assert seen.value("homecell_relay_lag_seconds") == 4.0
+    assert scrape(list(row.counters), relays=[]).value("homecell_relays") == 0
+    assert scrape(list(row.counters)).value("homecell_relays") is None, "a store without a relay"
+
+
+def test_users_are_told_by_cell_as_the_one_worker_counts_them_that_does(row: Row) -> None:
+    meters = Meters(row.counters)
+    meters.publish()
+    assert row.census() is None
+    meters.all_users(10)
+    meters.cells[0].users(6, 8, True)
+    meters.cells[1].users(3, None, False)
+    meters.publish()
+    assert row.census() == (10, [CellUsers(6, 8, True), CellUsers(3, -1, False)])
+    seen = scrape(list(row.counters), census=row.census())
+    for cell, users, share, capacity, crowded in (("eu-1", 6, 0.6, 8, 1), ("us-1", 3, 0.3, None, 0)):
+        assert seen.value("homecell_cell_users", cell=cell) == users
+        assert seen.value("homecell_cell_share", cell=cell) == share
+        assert seen.value("homecell_cell_capacity", cell=cell) == capacity
+        assert seen.value("homecell_cell_crowded", cell=cell) == crowded
+    assert scrape(list(row.counters)).value("homecell_cell_users", cell="eu-1") is None
+
+
+def test_every_metric_is_documented() -> None:
+    totals = [1] * layout.row_length(len(CELLS))
+    heavy = [Heavy("eu-1", "user:1", 0.5, 0.6)]
+    census = (2, [CellUsers(1, 1, False)] * 2)
+    flags = [frozenset[str]()] * 2
+    uses = [Usage(0, 1.0, 1)]
+    body, _ = render(Reading(CELLS, totals, flags, 1.0, 1, 0, uses, heavy, [(1, 1.0)], census), accept="")
+    names = {line.split()[2] for line in body.decode().splitlines() if line.startswith("# TYPE ")}
+    told = set(re.findall(r"`(homecell_\w+)`", DOCUMENT.read_text()))
+    assert {name for name in names if not name.endswith("_created")} == told
 
 
 def test_what_became_of_a_refused_user_is_counted_by_the_cell_that_refused(row: Row) -> None:

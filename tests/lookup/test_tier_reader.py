@@ -1,0 +1,63 @@
+"""A tier that keeps failing is skipped, and asked again once it is back; both are told once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from lookup.assignment import Assignment
+from lookup.flight import Flight, FlightDeck
+from lookup.observer import ERROR, OPEN, LookupObserver
+from lookup.ports import StoreUnavailableError
+from lookup.resolution import Tier
+from lookup.tier_reader import TierLimits, TierReader
+from tests.lookup.asynchronous import asynchronous, settle
+from tests.lookup.fakes import NOW_S, home
+
+
+class Told(LookupObserver):
+    """What was told of circuits and failures, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def circuit(self, tier: int, is_open: bool) -> None:
+        assert tier == Tier.SHARED
+        self.said.append("open" if is_open else "closed")
+
+    def tier_failed(self, tier: int, reason: str) -> None:
+        assert tier == Tier.SHARED
+        self.said.append({ERROR: "failed", OPEN: "skipped"}[reason])
+
+
+@asynchronous
+async def test_a_circuit_is_told_of_when_it_opens_and_when_it_closes() -> None:
+    told = Told()
+    available = False
+
+    async def read(keys: Sequence[str]) -> Mapping[str, Assignment]:
+        if not available:
+            raise StoreUnavailableError("away")
+        return {key: home(key) for key in keys}
+
+    loop = asyncio.get_running_loop()
+    limits = TierLimits(
+        timeout_s=1.0, abandon_s=1.0, batch_keys=10, concurrency=1, failures_to_open=3, open_s=0.05
+    )
+    reader = TierReader(Tier.SHARED, read, limits, FlightDeck(), told)
+
+    async def ask() -> None:
+        reader.submit(Flight("user:1", NOW_S, loop.time() + 1.0))
+        await settle()
+
+    for _ in range(4):
+        await ask()
+    assert told.said == ["failed", "failed", "open", "failed", "skipped"]
+    told.said.clear()
+    available = True
+    while not told.said or told.said[-1] == "skipped":
+        await asyncio.sleep(0.005)
+        await ask()
+    assert told.said[-1] == "closed"
+    assert told.said.count("closed") == 1
+    await reader.close()
