@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -39,11 +40,27 @@ def redis_server(shared_redis: RedisServer) -> RedisServer:
     return shared_redis
 
 
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that the test may break."""
+    with needed():
+        server = start_redis(tmp_path / "redis")
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def shared_cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraRing]:
     """One node, in plain, for every test that uses a keyspace of its own or empties what it finds."""
     with needed():
-        ring = CassandraRing(tmp_path_factory.mktemp("cassandra"))
+        ring = CassandraRing(tmp_path_factory.mktemp("cassandra"), short_lived=True)
         ring.start()
     yield ring
     ring.stop()
+
+
+@pytest.fixture
+def mortal_cassandra(shared_cassandra: CassandraRing) -> Iterator[CassandraRing]:
+    """That node for a test that kills or freezes it; afterwards it serves again."""
+    yield shared_cassandra
+    shared_cassandra.nodes[0].revive()

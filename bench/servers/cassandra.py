@@ -49,6 +49,7 @@ class CassandraRing:
     """`nodes` on 127.0.0.1 and the addresses after it, all serving CQL on `port`.
 
     datacentres   of each node in turn
+    short_lived   for a test or a demo: quick to start, and ended without ceremony, for nobody wants its data
     """
 
     def __init__(
@@ -61,27 +62,31 @@ class CassandraRing:
         authenticates: bool = False,
         certificates: CertificateFiles | None = None,
         hints: bool = True,
+        short_lived: bool = False,
     ) -> None:
+        self._short_lived: Final = short_lived
         self.port: Final = port or free_port()
         storage_port = free_port()
         self.nodes: Final = [
             CassandraNode(
                 NodeSettings(
-                    folder / f"node-{number}",
-                    f"127.0.0.{number}",
+                    folder / f"node-{number + 1}",
+                    f"127.0.0.{number + 1}",
                     "127.0.0.1",
                     self.port,
                     storage_port,
                     free_port(),
                     len(datacentres),
+                    number,
                     heap_mb,
                     authenticates,
                     certificates,
                     datacentre,
                     hints,
+                    short_lived,
                 )
             )
-            for number, datacentre in enumerate(datacentres, start=1)
+            for number, datacentre in enumerate(datacentres)
         ]
 
     def addresses(self) -> list[str]:
@@ -89,10 +94,16 @@ class CassandraRing:
         return [node.address for node in self.nodes]
 
     def start(self) -> None:
-        """One node after the other; in the end each serves and sees the others. Raises ServerError."""
+        """The first node, then the others beside each other; in the end each serves and sees the others.
+
+        Raises ServerError.
+        """
         try:
-            for node in self.nodes:
+            self.nodes[0].start()
+            self.nodes[0].wait_ready()
+            for node in self.nodes[1:]:
                 node.start()
+            for node in self.nodes[1:]:
                 node.wait_ready()
             if len(self.nodes) > 1 and not poll(
                 lambda: see_each_other(self.addresses(), self.port), _TOGETHER_S
@@ -105,4 +116,7 @@ class CassandraRing:
     def stop(self) -> None:
         """End every node."""
         for node in self.nodes:
-            node.stop()
+            if self._short_lived:
+                node.kill()
+            else:
+                node.stop()

@@ -95,6 +95,14 @@ class ServerProcess:
         """SIGSTOP freezes it, SIGCONT lets it go on."""
         os.kill(self.pid, number)
 
+    def revive(self) -> None:
+        """Thaw it, or start it when it is gone; return once it serves. Raises ServerError."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        else:
+            self.signal(signal.SIGCONT)
+        self.wait_ready()
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self._process is not None:

@@ -6,43 +6,26 @@ As test_redis_model; here it is the statements to Cassandra whose answers are lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from bench.servers.cassandra import CassandraRing
-from bench.servers.redis import RedisServer, start_redis
+from bench.servers.redis import RedisServer
 from lookup.stores.cassandra_settings import CassandraSettings
 from tests.lookup.model.cassandra_stage import cassandra_stage
 from tests.lookup.model.machine import SEEDED, crowd
-from tests.lookup.stores.cassandra_stage import empty, settings_of
-from tests.support.servers import needed
+from tests.lookup.stores.cassandra_stage import settings_of
+from tests.support.on_cassandra import empty
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that the model may break."""
-    with needed():
-        server = start_redis(tmp_path / "redis")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def empty_tables(tmp_path: Path) -> Iterator[CassandraSettings]:
-    """Of one node."""
-    with needed():
-        ring = CassandraRing(tmp_path / "cassandra")
-        ring.start()
-    try:
-        settings = settings_of(ring)
-        asyncio.run(empty(settings))
-        yield settings
-    finally:
-        ring.stop()
+def empty_tables(shared_cassandra: CassandraRing) -> CassandraSettings:
+    """Of a keyspace that the model has to itself."""
+    settings = settings_of(shared_cassandra, "model")
+    asyncio.run(empty(settings))
+    return settings
 
 
 def test_no_lost_or_late_answer_of_cassandra_sends_a_write_to_the_wrong_cell(

@@ -3,100 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from lookup.assignment import Assignment, State
-from lookup.changes import FRESH_FOR_S, ChangeFollower, FlagListener
-from lookup.fence import Fence
-from lookup.flags import Flag, FlagRecord
+from lookup.changes import FRESH_FOR_S
+from lookup.flags import Flag
 from lookup.moves import Position
-from lookup.ports import Change, ChangeFeed, KeyMove, Store, StoreUnavailableError
-from lookup.resolution import Hint, Tier
-from lookup.resolver import Resolver, build_resolver
-from lookup.settings import LookupSettings
+from lookup.ports import KeyMove, StoreUnavailableError
+from lookup.resolution import Hint
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, FakeFeed, FakeStore, home
-
-
-class Board(FlagListener):
-    """Remembers the flags and how they came."""
-
-    def __init__(self) -> None:
-        self.flags: dict[str, Flag] = {}
-        self.replacements = 0
-        self.changes: list[FlagRecord] = []
-
-    def replaced(self, flags: Mapping[str, FlagRecord]) -> None:
-        self.replacements += 1
-        self.flags = {cell: record.flag for cell, record in flags.items()}
-
-    def changed(self, record: FlagRecord) -> None:
-        self.changes.append(record)
-        self.flags[record.cell] = record.flag
-
-
-class Worker:
-    """What one worker has: resolver, flags, follower; `now_s` is its clock, `pauses_s` what it waited."""
-
-    def __init__(self, store: Store, feed: ChangeFeed) -> None:
-        self.now_s = NOW_S
-        self.pauses_s: list[float] = []
-        self.board = Board()
-        self.resolver: Resolver = build_resolver(store, LookupSettings(deadline_s=10.0), Random(1))
-        self.fence = Fence(linger_s=30.0)
-        self.follower = ChangeFollower(
-            feed,
-            store,
-            self.resolver,
-            self.board,
-            3600.0,
-            lambda: self.now_s,
-            Random(2),
-            self.pause,
-            self.fence,
-        )
-
-    async def pause(self, pause_s: float) -> None:
-        self.pauses_s.append(pause_s)
-        await asyncio.sleep(0)
-
-    def believes(self, key: str, hint: Hint) -> bool:
-        found = self.resolver.recall(key, hint, self.now_s, safe=False)
-        return found is not None and found.tier is Tier.CLAIM
-
-
-@asynccontextmanager
-async def following(store: Store, feed: ChangeFeed) -> AsyncIterator[Worker]:
-    worker = Worker(store, feed)
-    task = asyncio.create_task(worker.follower.run())
-    try:
-        yield worker
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await worker.resolver.close()
-
-
-def beat(sequence: int, generation: str = "g1") -> Change:
-    return Change(generation, sequence)
-
-
-def moved(sequence: int, record: Assignment, left_cell: str = "cell-a") -> Change:
-    return Change("g1", sequence, assignment=record, left_cell=left_cell)
-
-
-def flagged(sequence: int, version: int, flag: Flag) -> Change:
-    return Change("g1", sequence, flag=FlagRecord("cell-a", flag, version, "", "ann", NOW_S))
-
-
-def claim() -> Hint:
-    return Hint("cell-a", 1, NOW_S - 100)
+from tests.lookup.feed_follower import beat, claim, flagged, following, moved
 
 
 @asynchronous

@@ -17,7 +17,7 @@ from lookup.resolver import build_resolver
 from lookup.settings import LookupSettings
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, FakeStore, home
-from tests.lookup.test_redis_tier import (
+from tests.lookup.redis_tier_stage import (
     PREFIX,
     commands_since_reset,
     put,

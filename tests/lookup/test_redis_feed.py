@@ -5,102 +5,35 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from bench.servers.redis import RedisServer, start_redis
+from bench.servers.redis import RedisServer
 from bench.servers.redis_sentinel import SentinelGroup
 from lookup.feed_event import FeedEvent
 from lookup.flags import Flag, FlagRecord
 from lookup.outbox import FeedLostError
-from lookup.ports import Change, StoreUnavailableError
+from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisSettings, Topology
 from lookup.redis_feed import RedisFeed
 from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
-from lookup.relay import Relay
 from tests.lookup.asynchronous import asynchronous
-from tests.lookup.fake_outbox import FakeOutbox, change
+from tests.lookup.fake_outbox import change
 from tests.lookup.fakes import NOW_S, home
+from tests.lookup.redis_feed_stage import (
+    drain,
+    following,
+    moves,
+    next_beat,
+    next_change,
+    settings_of,
+    staged,
+)
 from tests.support.servers import needed
 
 pytestmark = pytest.mark.slow
-
-
-class Stage:
-    """A publisher, a feed and a relay that runs; `outbox` is the truth behind them."""
-
-    def __init__(self, settings: RedisSettings, keeping: FeedKeeping | None = None) -> None:
-        self.outbox = FakeOutbox()
-        self.publisher = RedisPublisher(settings, keeping=keeping)
-        self.feed = RedisFeed(settings)
-        self.relays_publisher = RedisPublisher(settings)
-        self.relay = Relay(self.outbox, self.relays_publisher, time.time, Random(1), keep_s=1e10)
-        self.running = asyncio.create_task(self.relay.run())
-
-
-@asynccontextmanager
-async def staged(settings: RedisSettings, keeping: FeedKeeping | None = None) -> AsyncIterator[Stage]:
-    stage = Stage(settings, keeping)
-    try:
-        yield stage
-    finally:
-        stage.running.cancel()
-        await asyncio.gather(stage.running, return_exceptions=True)
-        await stage.feed.close()
-        await stage.publisher.close()
-        await stage.relays_publisher.close()
-
-
-def settings_of(server: RedisServer) -> RedisSettings:
-    return RedisSettings(((server.host, server.port),))
-
-
-@asynccontextmanager
-async def following(feed: RedisFeed) -> AsyncIterator[AsyncGenerator[Change, None]]:
-    """Followed as soon as the feed lives; the first heartbeat is taken."""
-    while True:
-        async with aclosing(feed.follow()) as changes:
-            try:
-                await anext(changes)
-            except StoreUnavailableError:
-                await asyncio.sleep(0.05)
-                continue
-            yield changes
-            return
-
-
-async def next_change(changes: AsyncGenerator[Change, None]) -> Change:
-    async for told in changes:
-        if told.assignment is not None or told.flag is not None:
-            return told
-    raise AssertionError("the feed ended")
-
-
-async def next_beat(changes: AsyncGenerator[Change, None]) -> Change:
-    async for told in changes:
-        if told.assignment is None and told.flag is None:
-            return told
-    raise AssertionError("the feed ended")
-
-
-async def drain(changes: AsyncGenerator[Change, None]) -> None:
-    """Take what comes until the feed breaks."""
-    async with asyncio.timeout(10.0):
-        async for _ in changes:
-            pass
-
-
-def moves(count: int, first: int = 0) -> list[FeedEvent]:
-    """Each moves a key of its own to epoch 2."""
-    return [
-        change(f"op-{number}", home(f"user:{number}", epoch=2, at_s=NOW_S + number), "cell-z")
-        for number in range(first, first + count)
-    ]
 
 
 @asynchronous
@@ -236,15 +169,6 @@ async def test_old_events_are_trimmed_by_age(redis_server: RedisServer) -> None:
         await stage.publisher.publish(moves(1, 3))
         history = await stage.feed.history(0.0)
         assert [move.key for move in history.moves] == ["user:3"]
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that the test may break."""
-    with needed():
-        server = start_redis(tmp_path / "redis")
-    yield server
-    server.stop()
 
 
 @asynchronous

@@ -5,63 +5,28 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from bench.servers.certificates import make_certificates
-from bench.servers.redis import RedisServer, start_redis
-from bench.servers.redis_cluster import RedisClusterNodes
-from bench.servers.redis_sentinel import SentinelGroup
+from bench.servers.redis import RedisServer
 from lookup import redis_value
 from lookup.ports import StoreUnavailableError
-from lookup.redis_clients import RedisSettings, RedisTls, Topology
-from lookup.redis_tier import RedisTier
+from lookup.redis_clients import RedisSettings
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import home
-from tests.support.servers import needed
+from tests.lookup.redis_tier_stage import (
+    PREFIX,
+    commands_since_reset,
+    fails,
+    put,
+    reset_statistics,
+    settings_of,
+    tier_on,
+    until_it_answers,
+)
 
 pytestmark = pytest.mark.slow
-
-PREFIX = "test:"
-
-
-@asynccontextmanager
-async def tier_on(settings: RedisSettings, ttl_s: float = 3600.0) -> AsyncIterator[RedisTier]:
-    tier = RedisTier(settings, Random(7), PREFIX, ttl_s)
-    try:
-        yield tier
-    finally:
-        await tier.close()
-
-
-def settings_of(server: RedisServer) -> RedisSettings:
-    return RedisSettings(((server.host, server.port),), password=server.password or None)
-
-
-def held(server: RedisServer, key: str) -> str | None:
-    with server.client() as client:
-        value = client.get(PREFIX + key)
-    assert value is None or isinstance(value, str)
-    return value
-
-
-def put(server: RedisServer, key: str, value: bytes | str) -> None:
-    with server.client() as client:
-        client.set(PREFIX + key, value)
-
-
-def commands_since_reset(server: RedisServer) -> dict[str, int]:
-    with server.client() as client:
-        return {name: stats["calls"] for name, stats in client.info("commandstats").items()}
-
-
-def reset_statistics(server: RedisServer) -> None:
-    with server.client() as client:
-        client.config_resetstat()
 
 
 @asynchronous
@@ -180,40 +145,6 @@ async def test_a_closed_tier_is_unavailable(redis_server: RedisServer) -> None:
             await tier.fill([home("user:1")])
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that the test may break."""
-    with needed():
-        server = start_redis(tmp_path / "redis")
-    yield server
-    server.stop()
-
-
-async def until_it_answers(tier: RedisTier, key: str) -> float:
-    """Seconds until a filled key is read."""
-    begun_s = time.monotonic()
-    while True:
-        try:
-            await tier.fill([home(key)])
-            if key in await tier.read([key]):
-                return time.monotonic() - begun_s
-        except StoreUnavailableError:
-            await asyncio.sleep(0.01)
-
-
-async def fails(tier: RedisTier, seconds: float) -> tuple[int, float]:
-    """How many readings failed in that time, and the longest one's seconds."""
-    failed, longest_s, end_s = 0, 0.0, time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        begun_s = time.monotonic()
-        with pytest.raises(StoreUnavailableError):
-            await tier.read(["user:1"])
-        failed += 1
-        longest_s = max(longest_s, time.monotonic() - begun_s)
-        await asyncio.sleep(0.005)
-    return failed, longest_s
-
-
 @asynchronous
 async def test_a_killed_redis_is_noticed_and_used_again_when_it_is_back(own_redis: RedisServer) -> None:
     async with tier_on(settings_of(own_redis)) as tier:
@@ -240,77 +171,3 @@ async def test_a_frozen_redis_delays_nobody_longer_than_its_timeout_and_is_diall
         assert await until_it_answers(tier, "user:1") < 4.0
     with own_redis.client() as client:
         assert client.info("stats")["total_connections_received"] < 25
-
-
-@asynchronous
-async def test_password_and_tls_are_used_and_a_wrong_one_is_unavailable(tmp_path: Path) -> None:
-    with needed():
-        certificates = make_certificates(tmp_path / "certificates")
-        server = start_redis(
-            tmp_path / "redis", password="open sesame".replace(" ", "-"), certificates=certificates
-        )
-    other = make_certificates(tmp_path / "others")
-    try:
-        address = ((server.host, server.port),)
-        good = RedisSettings(address, password=server.password, tls=RedisTls(certificates.authority))
-        async with tier_on(good) as tier:
-            await tier.fill([home("user:1")])
-            assert list(await tier.read(["user:1"])) == ["user:1"]
-        for bad in (
-            RedisSettings(address, password="wrong", tls=RedisTls(certificates.authority)),
-            RedisSettings(address, password=server.password, tls=RedisTls(other.authority)),
-            RedisSettings(address, password=server.password),
-        ):
-            async with tier_on(bad) as tier:
-                with pytest.raises(StoreUnavailableError):
-                    await tier.read(["user:1"])
-        assert server.password not in repr(good)
-    finally:
-        server.stop()
-
-
-@asynchronous
-async def test_after_a_failover_the_sentinels_new_master_is_used(tmp_path: Path) -> None:
-    with needed():
-        group = SentinelGroup(tmp_path, password="secret")
-    try:
-        settings = RedisSettings(tuple(group.addresses()), Topology.SENTINELS, password="secret")
-        async with tier_on(settings) as tier:
-            await until_it_answers(tier, "user:1")
-            master = group.master()
-            master.kill()
-            assert await until_it_answers(tier, "user:2") < 15.0
-            assert group.master() is not master
-            assert held(group.master(), "user:2") is not None
-    finally:
-        group.stop()
-
-
-@asynchronous
-async def test_a_cluster_is_read_by_slot_and_a_dead_node_costs_only_its_own_keys(tmp_path: Path) -> None:
-    with needed():
-        cluster = RedisClusterNodes(tmp_path)
-    try:
-        settings = RedisSettings(tuple(cluster.addresses()), Topology.CLUSTER)
-        async with tier_on(settings) as tier:
-            keys = [f"user:{number}" for number in range(300)]
-            await tier.fill([home(key) for key in keys])
-            assert len(await tier.read(keys)) == 300
-            await tier.fill([home(key, epoch=2) for key in keys[:100]])
-            assert (await tier.read(keys))["user:0"].epoch == 2
-            own = [key for key in keys if held_in_cluster(cluster.nodes[1], key)]
-            cluster.nodes[1].kill()
-            found = await tier.read(keys)
-            assert set(found) == set(keys) - set(own)
-            assert tier.partial_reads == 1
-            await asyncio.to_thread(cluster.nodes[1].start)
-            await asyncio.to_thread(cluster.nodes[1].wait_ready)
-            for key in own[:3]:
-                assert await until_it_answers(tier, key) < 10.0
-    finally:
-        cluster.stop()
-
-
-def held_in_cluster(node: RedisServer, key: str) -> bool:
-    with node.client() as client:
-        return (PREFIX + key) in client.keys(PREFIX + "*")

@@ -17,7 +17,7 @@ import yaml
 from tests.lookup.asynchronous import within
 from tests.proxy.config.site import Site, make_keys
 from tests.proxy.moving_stage import Client, MovingStage, moving_stage
-from tests.support.on_cassandra import new_keyspace, sections
+from tests.support.on_cassandra import empty_keyspace, sections
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def site(tmp_path: Path, keys: Path, request: pytest.FixtureRequest) -> Site:
     if request.param == "cassandra":
         ring = request.getfixturevalue("shared_cassandra")
         redis = request.getfixturevalue("redis_server")
-        new_keyspace(ring, "moving")
+        empty_keyspace(ring, "moving")
         servers = yaml.safe_dump(sections(ring, redis, "moving"))
         made.spoil(("store: {kind: sqlite, path: home.sqlite}\n", servers))
     return made

@@ -1,4 +1,4 @@
-"""Config sections that name real servers, and a store there that is new."""
+"""Config sections that name real servers, and a store there that holds nothing."""
 
 from __future__ import annotations
 
@@ -26,15 +26,22 @@ def sections(ring: CassandraRing, redis: RedisServer, keyspace: str) -> dict[str
     }
 
 
-def new_keyspace(ring: CassandraRing, keyspace: str) -> None:
-    """The keyspace with its tables, and nothing in them."""
-    asyncio.run(_renew(CassandraSettings(tuple(ring.addresses()), ring.port, keyspace, DATACENTRE)))
+def empty_keyspace(ring: CassandraRing, keyspace: str) -> None:
+    """Its tables exist and hold nothing."""
+    asyncio.run(empty(CassandraSettings(tuple(ring.addresses()), ring.port, keyspace, DATACENTRE)))
 
 
-async def _renew(settings: CassandraSettings) -> None:
+async def empty(settings: CassandraSettings) -> None:
+    """Tables that exist and hold nothing: to truncate them is quicker than to make them anew."""
+    await init(settings, {DATACENTRE: 1})
     session = await CassandraSession.connect(settings)
     try:
-        await session.ask_plain(f"DROP KEYSPACE IF EXISTS {settings.keyspace}")
+        rows = await session.ask_plain(
+            f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{settings.keyspace}'"
+        )
+        tables = {str(table) for (table,) in rows} - {"schema_step"}
+        await asyncio.gather(
+            *(session.ask_plain(f"TRUNCATE {settings.keyspace}.{table}") for table in tables)
+        )
     finally:
         await session.close()
-    await init(settings, {DATACENTRE: 1})

@@ -83,6 +83,31 @@ def test_a_frozen_server_can_be_ended(tmp_path: Path) -> None:
     assert not listens("127.0.0.1", port)
 
 
+def test_a_server_that_was_frozen_or_killed_or_died_is_revived(tmp_path: Path) -> None:
+    port = free_port()
+    server = process(tmp_path, LISTEN.format(port=port), port)
+    server.start()
+    server.wait_ready()
+    first = server.pid
+    server.signal(signal.SIGSTOP)
+    server.revive()
+    assert server.pid == first
+    assert poll(lambda: state(first) != "T", 5.0)
+    server.kill()
+    server.revive()
+    assert listens("127.0.0.1", port)
+    server.signal(signal.SIGKILL)
+    assert poll(lambda: state(server.pid) == "Z", 5.0)
+    server.revive()
+    assert listens("127.0.0.1", port)
+    server.stop()
+
+
+def state(pid: int) -> str:
+    """As the kernel tells it: T for a process that is stopped, Z for one that has died."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_a_missing_program_is_named_with_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServerError, match="apt-get install redis-server"):

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from bench.servers.cassandra import CassandraRing
-from bench.servers.redis import RedisServer
 from lookup.redis_clients import RedisSettings
+from lookup.stores.cassandra_settings import CassandraSettings
 from tests.lookup.stores.alias_contract import AliasContract
-from tests.lookup.stores.cassandra_stage import empty, opened, settings_of
+from tests.lookup.stores.cassandra_stage import opened
 from tests.lookup.stores.contract import OpenStore, StoreContract
 from tests.lookup.stores.leases_contract import LeaseBookContract
 from tests.lookup.stores.moves_contract import MoveLogContract
@@ -19,10 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def open_truth(shared_cassandra: CassandraRing, redis_server: RedisServer) -> OpenTruth:
-    settings = settings_of(shared_cassandra)
-    asyncio.run(empty(settings))
-    redis = RedisSettings(((redis_server.host, redis_server.port),))
+def open_truth(settings: CassandraSettings, redis: RedisSettings) -> OpenTruth:
     return lambda: opened(settings, redis)
 
 

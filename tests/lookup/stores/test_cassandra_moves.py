@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
-from bench.servers.cassandra import DATACENTRE, CassandraRing
 from bench.servers.redis import RedisServer
 from lookup.assignment import NO_EPOCH
 from lookup.fence import Fence
@@ -24,41 +23,16 @@ from lookup.ports import StoreUnavailableError, StoreUnusableError
 from lookup.redis_clients import RedisSettings
 from lookup.redis_publisher import RedisPublisher
 from lookup.stores.cassandra_moves import Moves, _Noted
-from lookup.stores.cassandra_schema import STEPS, SchemaStatus, migrate, status
-from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
 from lookup.stores.cassandra_truth import CassandraTruth
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, home
-from tests.lookup.stores.cassandra_stage import empty, opened, settings_of
+from tests.lookup.stores.cassandra_stage import opened
 from tests.lookup.stores.truth import Truth
-from tests.support.servers import needed
 
 pytestmark = pytest.mark.slow
 
 LINGER_S = 0.1
-
-
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraRing]:
-    with needed():
-        started = CassandraRing(tmp_path_factory.mktemp("cassandra"))
-        started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def settings(ring: CassandraRing) -> CassandraSettings:
-    """Of an empty store."""
-    found = settings_of(ring)
-    asyncio.run(empty(found))
-    return found
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> RedisSettings:
-    return RedisSettings(((redis_server.host, redis_server.port),))
 
 
 @asynccontextmanager
@@ -261,47 +235,3 @@ async def test_a_move_on_cassandra_waits_for_the_worker_that_has_a_write_under_w
         await asyncio.gather(*tasks, return_exceptions=True)
         await worker.keeper.end()
         assert list(await truth.leases()) == []
-
-
-@asynchronous
-async def test_a_program_of_the_first_schema_goes_on_while_and_after_it_is_migrated(
-    settings: CassandraSettings,
-) -> None:
-    session = await CassandraSession.connect(settings)
-    older = replace(settings, keyspace="older")
-    await session.ask_plain(
-        f"CREATE KEYSPACE older WITH replication = {{'class': 'NetworkTopologyStrategy', '{DATACENTRE}': 1}}"
-    )
-    await session.ask_plain(
-        "CREATE TABLE older.schema_step (fleet text, version int, oldest_program int, done boolean, "
-        "claim uuid, PRIMARY KEY (fleet, version))"
-    )
-    for statement in STEPS[0].statements:
-        await session.ask_plain(statement.format(keyspace="older"))
-    await session.ask_plain(
-        "INSERT INTO older.schema_step (fleet, version, oldest_program, done) VALUES ('all', 1, 1, true)"
-    )
-    with pytest.raises(StoreUnusableError, match="homecell store migrate"):
-        await CassandraTruth.open(older, None)
-
-    async def place_as_before(key: str) -> None:
-        columns = "key, cell, jurisdiction, epoch, state, moved_to, updated_at_s, left_cell, operations"
-        await session.ask_plain(
-            f"INSERT INTO older.home ({columns}) VALUES ('{key}', 'cell-a', 'eu', 1, 0, '', {NOW_S!r}, '', "
-            f"[{uuid4()}]) IF NOT EXISTS"
-        )
-
-    await place_as_before("user:1")
-    await migrate(older)
-    found = await status(older)
-    SchemaStatus(found.found, 1, found.oldest_program).check("older")
-    await place_as_before("user:2")
-    truth = await CassandraTruth.open(older, None)
-    await truth.compare_and_set(home("user:1", "cell-b", 2), 1)
-    await truth.compare_and_set(home("user:2", "cell-b", 2), 1)
-    assert {record.cell for record in (await truth.confirm(["user:1", "user:2"])).values()} == {"cell-b"}
-    await session.ask_plain("UPDATE older.home SET operations = [] WHERE key = 'user:1' IF epoch = 2")
-    await truth.compare_and_set(home("user:1", "cell-c", 3), 2)
-    assert [old.cell for old in await truth.past("user:1")] == ["cell-a", "cell-b", "cell-c"]
-    await truth.close()
-    await session.close()

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from proxy.rooms.routes import Route
+from tests.proxy.wire.refused_requests import EVERY_REFUSAL
 from tests.proxy.wire.test_chunked import MALFORMED
-from tests.proxy.wire.test_request_refusals import EVERY_REFUSAL
 from tests.support.ends import until
 from tests.support.messages import Problem, answer, answered, ask, asked, get, got, lines
 from tests.support.stage import HEAD_S, IDLE_S, Stage, staged

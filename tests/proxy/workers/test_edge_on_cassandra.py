@@ -18,7 +18,7 @@ import pytest
 from bench.servers.cassandra import CassandraRing
 from bench.servers.redis import RedisServer, start_redis
 from tests.proxy.workers.stage import CELL, USER, Stage, running, runs, started, until
-from tests.support.on_cassandra import new_keyspace, sections
+from tests.support.on_cassandra import empty_keyspace, sections
 from tests.support.servers import needed
 
 pytestmark = pytest.mark.slow
@@ -39,16 +39,13 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def servers(shared_cassandra: CassandraRing, redis: RedisServer) -> Iterator[dict[str, object]]:
+def servers(mortal_cassandra: CassandraRing, redis: RedisServer) -> Iterator[dict[str, object]]:
     """The config's sections, of an empty store; whatever was killed runs again afterwards."""
     with redis.client() as client:
         client.flushall()
-    new_keyspace(shared_cassandra, KEYSPACE)
-    yield sections(shared_cassandra, redis, KEYSPACE)
-    for server in (redis, shared_cassandra.nodes[0]):
-        server.stop()
-        server.start()
-        server.wait_ready()
+    empty_keyspace(mortal_cassandra, KEYSPACE)
+    yield sections(mortal_cassandra, redis, KEYSPACE)
+    redis.revive()
 
 
 async def homecell(stage: Stage, *arguments: str) -> tuple[int, str]:
@@ -165,13 +162,13 @@ def test_without_redis_every_request_is_served_and_a_new_one_is_taken_up(
 
 
 def test_without_cassandra_known_users_go_on_reading_and_writes_are_refused_once_leases_are_over(
-    tmp_path: Path, servers: dict[str, object], shared_cassandra: CassandraRing
+    tmp_path: Path, servers: dict[str, object], mortal_cassandra: CassandraRing
 ) -> None:
     async def scenario() -> None:
         async with running(tmp_path, sections=servers) as stage:
             await started(stage)
             await all_answer(stage, "GET", 200, 0.5)
-            node = shared_cassandra.nodes[0]
+            node = mortal_cassandra.nodes[0]
             await asyncio.to_thread(node.kill)
             await all_answer(stage, "GET", 200, LEASE_OVER_S)
             await until(partial(answers, stage, "POST", 503), "writes are refused")
@@ -189,14 +186,14 @@ def test_without_cassandra_known_users_go_on_reading_and_writes_are_refused_once
 
 
 def test_workers_started_without_both_serve_known_users_from_the_snapshot_until_they_are_back(
-    tmp_path: Path, servers: dict[str, object], shared_cassandra: CassandraRing, redis: RedisServer
+    tmp_path: Path, servers: dict[str, object], mortal_cassandra: CassandraRing, redis: RedisServer
 ) -> None:
     async def scenario() -> None:
         async with running(tmp_path, sections=servers, first_delay_s=0.1) as stage:
             await started(stage)
             await all_answer(stage, "GET", 200, 0.5)
             await until(partial(feed_is, "heard", stage), "the feed is heard")
-            node = shared_cassandra.nodes[0]
+            node = mortal_cassandra.nodes[0]
             await replace_workers(stage, signal.SIGTERM)  # which writes their snapshots
             await asyncio.to_thread(node.kill)
             await asyncio.to_thread(redis.kill)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.workers.stage import HUGE_BYTES, Stage, running, started
+from tests.proxy.workers.connections import HUGE_BYTES
+from tests.proxy.workers.stage import Stage, running, started
 
 pytestmark = pytest.mark.slow
 

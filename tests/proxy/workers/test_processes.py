@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections import Counter
@@ -11,55 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.workers.stage import BIG_BYTES, Answer, Stage, running, runs, started, until
+from tests.proxy.workers.load import LOST, Load, holding, refusing
+from tests.proxy.workers.stage import Stage, running, runs, started, until
 
 pytestmark = pytest.mark.slow
-
-LOST = (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError)
-
-
-class Load:
-    """Clients that ask without pause, on a new connection for every second request."""
-
-    def __init__(self, stage: Stage, clients: int) -> None:
-        self._stage = stage
-        self.seen: Counter[str] = Counter()
-        self._over = asyncio.Event()
-        self._tasks = [asyncio.create_task(self._client()) for _ in range(clients)]
-
-    async def __aenter__(self) -> Load:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._over.set()
-        await asyncio.gather(*self._tasks)
-
-    async def more(self, answers: int) -> None:
-        """Wait until so many more were answered."""
-        wanted = self.seen["200"] + answers
-
-        async def done() -> bool:
-            return self.seen["200"] >= wanted
-
-        await until(done, f"{answers} more requests are answered")
-
-    async def _client(self) -> None:
-        while not self._over.is_set():
-            try:
-                connection = await self._stage.connect()
-            except OSError as error:
-                self.seen[type(error).__name__] += 1
-                continue
-            with contextlib.closing(connection):
-                for _ in range(2):
-                    try:
-                        answer = await connection.ask()
-                    except LOST:
-                        self.seen["lost"] += 1
-                        break
-                    self.seen[str(answer.status)] += 1
-                    if answer.fields.get("connection") == "close":
-                        break
 
 
 def test_a_killed_worker_loses_only_what_it_had_in_flight(tmp_path: Path) -> None:
@@ -145,93 +99,15 @@ def test_a_worker_that_is_stuck_is_killed_and_replaced(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running(tmp_path) as stage:
-            await started(stage)
-            held = [asyncio.create_task(stage.ask("/hold")) for _ in range(8)]
-            idle = await stage.connect()
-            assert (await idle.ask()).status == 200
-            await _holding(stage, 8)
-            stage.process.terminate()
-            await _refusing(stage)
-            assert (await stage.admin("/-/ready")).status == 503
-            assert (await stage.admin("/-/live")).status == 200
-            stage.cell.let_go.set()
-            for answer in await asyncio.gather(*held):
-                assert answer == Answer(200, answer.fields, b"ok")
-                assert answer.fields["connection"] == "close"
-            assert await stage.ended() == 0
-
-    asyncio.run(scenario())
-
-
-def test_told_to_stop_it_lets_a_slow_client_read_what_was_answered(tmp_path: Path) -> None:
-    """No request is in flight any more, but of the replies some still wait in the worker."""
-
-    async def scenario() -> None:
-        async with running(tmp_path) as stage:
-            await started(stage)
-            client = await stage.connect()
-            client.stop_reading()
-            for _ in range(500):  # more than all buffers on the way hold
-                client.send("/big")
-            answered = -1
-            while len(stage.log_lines()) > answered:
-                answered = len(stage.log_lines())
-                await asyncio.sleep(0.6)
-            assert 0 < answered < 500
-            stage.process.terminate()
-            await asyncio.sleep(1.5)
-            client.go_on_reading()
-            for _ in range(answered):
-                assert len((await client.receive()).body) == BIG_BYTES
-            assert (await client.receive()).fields["connection"] == "close"
-            client.close()
-            assert await stage.ended() == 0
-
-    asyncio.run(scenario())
-
-
-def test_what_does_not_finish_within_the_limit_is_cut(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running(tmp_path, drain_timeout_s=0.5) as stage:
-            await started(stage)
-            held = asyncio.create_task(stage.ask("/hold"))
-            await _holding(stage, 1)
-            stage.process.terminate()
-            assert await stage.ended() == 0
-            with pytest.raises(LOST):
-                await held
-
-    asyncio.run(scenario())
-
-
-def test_told_twice_it_stops_at_once(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running(tmp_path, drain_timeout_s=3600) as stage:
-            await started(stage)
-            held = asyncio.create_task(stage.ask("/hold"))
-            await _holding(stage, 1)
-            stage.process.send_signal(signal.SIGINT)
-            await _refusing(stage)
-            stage.process.send_signal(signal.SIGINT)
-            assert await stage.ended() == 0
-            with pytest.raises(LOST):
-                await held
-
-    asyncio.run(scenario())
-
-
 def test_workers_end_after_their_supervisor_was_killed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as stage:
             await started(stage)
             pids = [pid for pid, _ in (await stage.workers()).values()]
             held = asyncio.create_task(stage.ask("/hold"))
-            await _holding(stage, 1)
+            await holding(stage, 1)
             stage.process.kill()
-            await _refusing(stage)
+            await refusing(stage)
             stage.cell.let_go.set()
             assert (await held).status == 200
 
@@ -248,7 +124,7 @@ def test_a_worker_that_is_told_to_end_is_replaced_while_it_drains(tmp_path: Path
         async with running(tmp_path) as stage:
             await started(stage)
             held = [asyncio.create_task(stage.ask("/hold")) for _ in range(8)]
-            await _holding(stage, 8)
+            await holding(stage, 8)
             old = {slot: pid for slot, (pid, _) in (await stage.workers()).items()}
             async with Load(stage, clients=4) as load:
                 for slot in (0, 1):
@@ -277,7 +153,7 @@ def test_counters_survive_a_workers_death_and_levels_do_not(tmp_path: Path) -> N
             for _ in range(40):
                 assert (await stage.ask()).status == 200
             held = [asyncio.create_task(stage.ask("/hold")) for _ in range(20)]
-            await _holding(stage, 20)
+            await holding(stage, 20)
             await until(
                 lambda: _published(stage, done=40, in_flight=20), "the workers published their counts"
             )
@@ -314,22 +190,3 @@ def test_after_a_hangup_both_workers_write_to_a_new_log(tmp_path: Path) -> None:
             assert "/before" not in {line["path"] for line in stage.log_lines()}
 
     asyncio.run(scenario())
-
-
-async def _holding(stage: Stage, requests: int) -> None:
-    async def held() -> bool:
-        return stage.cell.holding == requests
-
-    await until(held, f"the cell holds {requests} requests")
-
-
-async def _refusing(stage: Stage) -> None:
-    async def refused() -> bool:
-        try:
-            connection = await stage.connect()
-        except ConnectionError:
-            return True
-        connection.close()
-        return False
-
-    await until(refused, "new connections are refused")

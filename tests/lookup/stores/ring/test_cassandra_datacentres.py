@@ -1,9 +1,9 @@
-"""A real ring, two nodes in datacentre `eu` and one in `us`: which decides what, and what then holds."""
+"""A real ring, two copies in datacentre `eu` and one in `us`: which decides what, and what then holds."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,12 +18,11 @@ from lookup.assignment import NO_EPOCH, Assignment
 from lookup.flags import Flag
 from lookup.ports import EpochConflictError, StoreUnavailableError, StoreUnusableError
 from lookup.stores.cassandra_schema import init
-from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings, Owners
 from lookup.stores.cassandra_truth import CassandraTruth
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.stores.cassandra_stage import settings_of
-from tests.support.servers import needed
+from tests.lookup.stores.ring.replication import COPIES, alter, replicate
 
 pytestmark = pytest.mark.slow
 
@@ -33,20 +32,13 @@ OWNERS = Owners("eu", {"eu": "eu", "us": "us"})
 PATIENT_S = 10.0
 
 
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraRing]:
-    with needed():
-        folder = tmp_path_factory.mktemp("cassandra")
-        started = CassandraRing(folder, datacentres=["eu", "eu", "us"], hints=False)
-        started.start()
-    yield started
-    started.stop()
+def near(ring: CassandraRing, datacentre: str, owners: Owners | None) -> CassandraSettings:
+    """As an edge there is configured; its clocks differ by half a second at most, to be quick.
 
-
-def near(ring: CassandraRing, datacentre: str, keyspace: str, owners: Owners | None) -> CassandraSettings:
-    """As an edge there is configured; its clocks differ by half a second at most, to be quick."""
+    It takes long to make a keyspace in a ring: the tests share two.
+    """
     return replace(
-        settings_of(ring, keyspace),
+        settings_of(ring, "together" if owners is None else "owned"),
         datacentre=datacentre,
         owners=owners,
         request_timeout_s=PATIENT_S,
@@ -71,12 +63,12 @@ async def opened(settings: CassandraSettings) -> CassandraTruth:
 
 @asynccontextmanager
 async def both(
-    ring: CassandraRing, keyspace: str, owners: Owners | None
+    ring: CassandraRing, owners: Owners | None
 ) -> AsyncIterator[tuple[CassandraTruth, CassandraTruth]]:
     """Stores of an edge in eu and of one in us."""
-    await patiently(lambda: init(near(ring, "eu", keyspace, owners), {"eu": 2, "us": 1}))
-    eu = await opened(near(ring, "eu", keyspace, owners))
-    us = await opened(near(ring, "us", keyspace, owners))
+    await patiently(lambda: init(near(ring, "eu", owners), COPIES))
+    eu = await opened(near(ring, "eu", owners))
+    us = await opened(near(ring, "us", owners))
     try:
         yield eu, us
     finally:
@@ -102,7 +94,7 @@ def run(scenario: object, timeout_s: float = 90.0) -> None:
 
 def test_each_record_is_decided_where_its_jurisdiction_is_owned(ring: CassandraRing) -> None:
     async def scenario() -> None:
-        async with both(ring, "owned", OWNERS) as (eu, us):
+        async with both(ring, OWNERS) as (eu, us):
             await us.compare_and_set(home("user:1", "cell-a", 1), NO_EPOCH)
             await us.compare_and_set(in_us("user:2", "cell-a", 1), NO_EPOCH)
             assert [await decider(eu, key) for key in ("user:1", "user:2")] == ["eu", "eu"]
@@ -134,16 +126,16 @@ def test_writers_in_both_datacentres_agree_also_while_a_record_is_handed_over(
         raise AssertionError("never decided")
 
     async def scenario() -> None:
-        async with both(ring, "handed" if owners else "together", owners) as (eu, us):
-            await eu.load([home("user:1", "cell-0", 1)])
+        async with both(ring, owners) as (eu, us):
+            await eu.load([home("user:11", "cell-0", 1)])
             for epoch in range(2, 8):
                 make = in_us if epoch % 4 in (0, 1) else home
-                ours, theirs = make("user:1", f"eu-{epoch}", epoch), make("user:1", f"us-{epoch}", epoch)
+                ours, theirs = make("user:11", f"eu-{epoch}", epoch), make("user:11", f"us-{epoch}", epoch)
                 won = await asyncio.gather(attempt(eu, ours), attempt(us, theirs))
                 assert sorted(won) == [False, True], f"epoch {epoch}"
                 decided = ours if won[0] else theirs
                 for store in (eu, us):
-                    assert await patiently(partial(store.confirm, ["user:1"])) == {"user:1": decided}
+                    assert await patiently(partial(store.confirm, ["user:11"])) == {"user:11": decided}
 
     run(scenario())
 
@@ -151,37 +143,37 @@ def test_writers_in_both_datacentres_agree_also_while_a_record_is_handed_over(
 def test_without_one_datacentre_the_other_goes_on_with_what_it_owns_and_nobody_guesses_the_rest(
     ring: CassandraRing,
 ) -> None:
-    ours, theirs = home("user:1", "cell-a", 1), in_us("user:2", "cell-a", 1)
+    ours, theirs = home("user:21", "cell-a", 1), in_us("user:22", "cell-a", 1)
 
     async def scenario() -> None:
-        async with both(ring, "parted", OWNERS) as (eu, us):
-            await eu.load([ours, theirs, home("user:3")])
-            await name_home(eu, "email:a@x", "user:1", NOW_S)
+        async with both(ring, OWNERS) as (eu, us):
+            await eu.load([ours, theirs, home("user:23")])
+            await name_home(eu, "email:a@x", "user:21", NOW_S)
             await us.close()
             await asyncio.sleep(
                 2 * COMMITLOG_SYNC_S
             )  # until then the only copy in us is in its node's memory
-            await asyncio.to_thread(ring.nodes[2].kill)
-            await eu.compare_and_set(home("user:1", "cell-b", 2), 1)
-            await name_home(eu, "email:a@x", "user:3", NOW_S + 1)
-            assert await eu.confirm(["user:1"]) == {"user:1": home("user:1", "cell-b", 2)}
-            assert await eu.read(["user:1", "user:2"]) == {
-                "user:1": home("user:1", "cell-b", 2),
-                "user:2": theirs,
+            await asyncio.to_thread(ring.nodes[-1].kill)
+            await eu.compare_and_set(home("user:21", "cell-b", 2), 1)
+            await name_home(eu, "email:a@x", "user:23", NOW_S + 1)
+            assert await eu.confirm(["user:21"]) == {"user:21": home("user:21", "cell-b", 2)}
+            assert await eu.read(["user:21", "user:22"]) == {
+                "user:21": home("user:21", "cell-b", 2),
+                "user:22": theirs,
             }
             with pytest.raises(StoreUnavailableError):
-                await eu.confirm(["user:2"])
+                await eu.confirm(["user:22"])
             with pytest.raises(StoreUnavailableError):
-                await eu.compare_and_set(in_us("user:2", "cell-b", 2), 1)
-            await asyncio.to_thread(ring.nodes[2].start)
-            await asyncio.to_thread(ring.nodes[2].wait_ready)
-            back = await opened(near(ring, "us", "parted", OWNERS))
-            assert await back.read(["user:1"]) == {"user:1": ours}, "nothing has told it yet"
-            assert await back.confirm(["user:1"]) == {"user:1": home("user:1", "cell-b", 2)}
-            assert (await back.read(["email:a@x"]))["email:a@x"].key == "user:1"
-            assert (await back.confirm(["email:a@x"]))["email:a@x"].key == "user:3"
+                await eu.compare_and_set(in_us("user:22", "cell-b", 2), 1)
+            await asyncio.to_thread(ring.nodes[-1].start)
+            await asyncio.to_thread(ring.nodes[-1].wait_ready)
+            back = await opened(near(ring, "us", OWNERS))
+            assert await back.read(["user:21"]) == {"user:21": ours}, "nothing has told it yet"
+            assert await back.confirm(["user:21"]) == {"user:21": home("user:21", "cell-b", 2)}
+            assert (await back.read(["email:a@x"]))["email:a@x"].key == "user:21"
+            assert (await back.confirm(["email:a@x"]))["email:a@x"].key == "user:23"
             with pytest.raises(EpochConflictError):
-                await back.compare_and_set(home("user:1", "cell-c", 2), 1)
+                await back.compare_and_set(home("user:21", "cell-c", 2), 1)
             await back.close()
 
     run(scenario())
@@ -189,9 +181,9 @@ def test_without_one_datacentre_the_other_goes_on_with_what_it_owns_and_nobody_g
 
 def test_a_config_by_which_two_would_decide_is_refused(ring: CassandraRing) -> None:
     async def scenario() -> None:
-        async with both(ring, "agreed", OWNERS):
+        async with both(ring, OWNERS):
             pass
-        settings = near(ring, "eu", "agreed", OWNERS)
+        settings = near(ring, "eu", OWNERS)
         for other in (None, Owners("us", {"eu": "eu"}), Owners("eu", {})):
             with pytest.raises(
                 StoreUnusableError, match="eu decides writes, us those of us; here the config"
@@ -201,15 +193,23 @@ def test_a_config_by_which_two_would_decide_is_refused(ring: CassandraRing) -> N
         await (await opened(replace(settings, owners=same))).close()
         with pytest.raises(StoreUnusableError, match="no replicas in asia, only in eu, us"):
             await opened(replace(settings, owners=Owners("eu", {"jp": "asia"})))
-        await patiently(lambda: init(replace(settings, keyspace="only_eu"), {"eu": 2}))
+
+    run(scenario())
+
+
+def test_a_keyspace_that_is_not_where_records_are_decided_is_refused(ring: CassandraRing) -> None:
+    async def scenario() -> None:
+        for owners in (OWNERS, None):
+            async with both(ring, owners):
+                pass
+        owned, together = near(ring, "eu", OWNERS), near(ring, "eu", None)
+        await replicate(owned, {"eu": 2})
         with pytest.raises(StoreUnusableError, match="no replicas in us, only in eu"):
-            await opened(replace(settings, keyspace="only_eu"))
-        session = await CassandraSession.connect(settings)
-        await session.ask_plain(
-            "ALTER KEYSPACE only_eu WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
-        )
-        await session.close()
+            await opened(owned)
+        await alter(together, "SimpleStrategy", {"replication_factor": 3})
         with pytest.raises(StoreUnusableError, match="SimpleStrategy, which knows no datacentres"):
-            await opened(replace(settings, keyspace="only_eu", owners=None))
+            await opened(together)
+        for settings in (owned, together):
+            await replicate(settings, COPIES)
 
     run(scenario())
