@@ -28,10 +28,19 @@ _UI_PORT: Final = 8089
 @click.option(
     "--ui", is_flag=True, help=f"Locust's web page on 127.0.0.1:{_UI_PORT} instead of a run of its own."
 )
-@click.option("--seconds", default=60, show_default=True, help="How long to run.")
+@click.option(
+    "--seconds",
+    envvar="LOAD_SECONDS",
+    show_envvar=True,
+    default=60,
+    show_default=True,
+    help="How long to run.",
+)
 @click.option("--people", default=40, show_default=True, help="How many visit at the same time.")
 @click.option(
     "--port",
+    envvar="DEMO_PORT",
+    show_envvar=True,
     type=click.IntRange(1, HIGHEST_PORT),
     default=DEFAULT_PORT,
     show_default=True,

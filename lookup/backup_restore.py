@@ -73,7 +73,8 @@ class _Sorted:
 async def plan_restore(store: BackupStore, reader: BackupReader, progress: Progress) -> Plan:
     """Read the whole backup and compare it with the store; writes nothing.
 
-    Raises BackupError when the file is not sound, StoreUnavailableError.
+    Raises BackupError when the file is not sound, or has a flag that this program does not know;
+    StoreUnavailableError.
     """
     first = (await store.scan(FIRST, 2)).records
     plan = Plan(was_empty=all(record.key == MARK for record in first))
@@ -83,6 +84,7 @@ async def plan_restore(store: BackupStore, reader: BackupReader, progress: Progr
         _note(plan, await _compare(store, block.records, plan.was_empty))
         plan.aliases += len(await _lacking_aliases(store, block.aliases))
         progress(plan.records)
+    _insist_on_known_words(reader.flags)
     present = await store.flags()
     plan.flags = [flag for flag in reader.flags if _is_lacking(flag, present.get(flag.cell))]
     return plan
@@ -190,6 +192,16 @@ def _facts(record: Assignment) -> tuple[object, ...]:
         record.state,
         record.moved_to,
     )
+
+
+def _insist_on_known_words(flags: Sequence[FlagRecord]) -> None:
+    """To write another word in their place would be to flag those cells otherwise than their operator did."""
+    strange = [f"`{flag.unknown}` of {flag.cell}" for flag in flags if flag.unknown]
+    if strange:
+        raise BackupError(
+            f"flags that this program does not know: {', '.join(strange)}; "
+            "restore with the version that wrote the backup, or a later one"
+        )
 
 
 def _is_lacking(flag: FlagRecord, present: FlagRecord | None) -> bool:

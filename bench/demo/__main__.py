@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench.demo.board import Board, FlagWatch
+from bench.demo.board import Board, Watch
 from bench.demo.guide import Guide, command_line
 from bench.demo.layout import DEFAULT_PORT, HIGHEST_PORT, HOMECELL, Layout
 from bench.demo.outages import ServerOutages
@@ -24,10 +24,17 @@ from bench.demo.traffic import Trickle
 
 @click.command()
 @click.option(
-    "--check-for", "check_s", type=click.FloatRange(min=0), help="Check it all for so many seconds and end."
+    "--check-for",
+    "check_s",
+    envvar="DEMO_SECONDS",
+    show_envvar=True,
+    type=click.FloatRange(min=0),
+    help="Check it all for so many seconds and end.",
 )
 @click.option(
     "--port",
+    envvar="DEMO_PORT",
+    show_envvar=True,
     type=click.IntRange(1, HIGHEST_PORT),
     default=DEFAULT_PORT,
     show_default=True,
@@ -38,6 +45,8 @@ from bench.demo.traffic import Trickle
 )
 @click.option(
     "--store",
+    envvar="STORE",
+    show_envvar=True,
     type=click.Choice(["sqlite", "cassandra"]),
     default="sqlite",
     show_default=True,
@@ -101,11 +110,12 @@ async def _show(stage: Stage, console: Console, no_traffic: bool) -> None:
     _print_guide(guide, console)
     console.print("Ctrl-C ends everything")
     tally = Tally([cell.name for cell in stage.cells])
-    flags = FlagWatch(stage.flags)
+    flags, not_mine = Watch(stage.flags), Watch(stage.wrong_in_cells)
     await _until_one_ends(
         Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
         flags.follow(),
-        Board(console, tally, flags.current).run(),
+        not_mine.follow(),
+        Board(console, tally, flags.current, not_mine.current).run(),
         stage.until_an_edge_ends(),
     )
 
@@ -117,14 +127,15 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
     rehearsal = Rehearsal(stage, guide, tally, lambda finding: _print_finding(finding, console))
     own = None if stage.servers is None else stage.servers.own
     outages = None if own is None else ServerOutages(stage, own, rehearsal, tally)
-    flags = FlagWatch(stage.flags)
+    flags, not_mine = Watch(stage.flags), Watch(stage.wrong_in_cells)
     await _until_one_ends(
         Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
         flags.follow(),
+        not_mine.follow(),
         rehearsal.perform(lasting_s, outages),
         stage.until_an_edge_ends(),
     )
-    Board(console, tally, flags.current).print_once()
+    Board(console, tally, flags.current, not_mine.current).print_once()
     console.print(rehearsal.verdict(), style="bold")
     return rehearsal.all_right
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import aiohttp
 from rich.console import Console
@@ -15,10 +15,12 @@ from rich.table import Table
 
 from bench.demo.tally import CellTally, Tally, Verdict
 
+T = TypeVar("T")
+
 _LIVE_EVERY_S: Final = 0.5
 _PLAIN_EVERY_S: Final = 5.0
-_FLAGS_EVERY_S: Final = 1.0
-_COLUMNS: Final = ("cell", "req/s", "p50 ms", "p99 ms", "errors", "degraded", "wrong cell", "flag", "seen")
+_WATCH_EVERY_S: Final = 1.0
+_COLUMNS: Final = ("cell", "req/s", "p50 ms", "p99 ms", "errors", "degraded", "not mine", "flag", "seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,10 @@ class Line:
     alarm: bool
 
 
-def line(name: str, cell: CellTally, flag: str, now_s: float) -> Line:
-    wrong = cell.verdicts[Verdict.WRONG]
-    errors = cell.verdicts[Verdict.ERROR] + cell.verdicts[Verdict.LOST]
+def line(name: str, cell: CellTally, flag: str, not_mine: str, now_s: float) -> Line:
+    """`not_mine`: how many requests the cell refused because they were not of its users. Where users move a
+    few are normal: the edge asks the truth and sends them on."""
+    errors = sum(cell.verdicts[verdict] for verdict in (Verdict.ERROR, Verdict.LOST, Verdict.WRONG))
     texts = (
         name,
         f"{cell.rate(now_s):.1f}",
@@ -42,19 +45,19 @@ def line(name: str, cell: CellTally, flag: str, now_s: float) -> Line:
         f"{cell.latency_s(0.99) * 1e3:.1f}",
         str(errors),
         str(cell.verdicts[Verdict.DEGRADED]),
-        str(wrong),
+        not_mine,
         flag,
         cell.seen(now_s) or "-",
     )
-    return Line(texts, alarm=bool(wrong or errors))
+    return Line(texts, alarm=bool(errors))
 
 
-class FlagWatch:
-    """`follow` keeps `current`, the flag of each cell, as fresh as `fetch` allows, until it is cancelled."""
+class Watch(Generic[T]):
+    """`follow` keeps `current`, something of each cell, as fresh as `fetch` allows, until it is cancelled."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[Mapping[str, T]]]) -> None:
         self._fetch = fetch
-        self.current: dict[str, str] = {}
+        self.current: dict[str, T] = {}
 
     async def follow(self) -> None:
         while True:
@@ -62,16 +65,20 @@ class FlagWatch:
                 self.current.update(await self._fetch())
             except (aiohttp.ClientError, TimeoutError):
                 self.current.clear()
-            await asyncio.sleep(_FLAGS_EVERY_S)
+            await asyncio.sleep(_WATCH_EVERY_S)
 
 
 class Board:
-    """`run` shows until it is cancelled. `flags` has the flag of each cell, where it is known."""
+    """`run` shows until it is cancelled. `flags` has the flag of each cell, `not_mine` how many requests it
+    refused as not of its users; where that is known."""
 
-    def __init__(self, console: Console, tally: Tally, flags: Mapping[str, str]) -> None:
+    def __init__(
+        self, console: Console, tally: Tally, flags: Mapping[str, str], not_mine: Mapping[str, int]
+    ) -> None:
         self._console = console
         self._tally = tally
         self._flags = flags
+        self._not_mine = not_mine
 
     async def run(self) -> None:
         if self._console.is_terminal:
@@ -91,7 +98,8 @@ class Board:
     def _lines(self) -> list[Line]:
         now_s = time.monotonic()
         return [
-            line(name, cell, self._flags.get(name, "?"), now_s) for name, cell in self._tally.cells.items()
+            line(name, cell, self._flags.get(name, "?"), str(self._not_mine.get(name, "?")), now_s)
+            for name, cell in self._tally.cells.items()
         ]
 
     def _table(self) -> Table:

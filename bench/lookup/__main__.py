@@ -87,7 +87,8 @@ def _arguments() -> argparse.Namespace:
     given = parser.parse_args()
     unknown = [name for name in given.rows if name not in names]
     if unknown or (_KILLS in given.rows and given.rows != [_KILLS]):
-        parser.error(f"no rows {', '.join(given.rows)}: name some of {', '.join(names[:-1])}, or kills alone")
+        some = f"name some of {', '.join(names[:-1])}, or kills alone"
+        parser.error(f"ROWS: no rows {', '.join(given.rows)}: {some}")
     return given
 
 

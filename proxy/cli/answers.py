@@ -19,7 +19,19 @@ NO: Final = 1
 MISTAKE: Final = 2
 UNREACHABLE: Final = 3
 
+_LONGEST_SUMMARY: Final = 1000
+
 HELP_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class SummaryGroup(click.Group):
+    """A group whose help shows each command's first sentence whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, command.get_short_help_str(_LONGEST_SUMMARY)) for name, command in found if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 class CommandError(click.ClickException):

@@ -14,6 +14,7 @@ from lookup.flags import Flag, FlagRecord
 from proxy.cli.answers import (
     HELP_SETTINGS,
     NO,
+    SummaryGroup,
     UnreachableError,
     UsageMistakeError,
     config_option,
@@ -59,7 +60,7 @@ class CellRow:
     capacity: int | None
 
 
-@click.group("cells", context_settings=HELP_SETTINGS)
+@click.group("cells", cls=SummaryGroup, context_settings=HELP_SETTINGS)
 def command() -> None:
     """Show the cells, take one out of service, put it back, empty it.
 

@@ -9,6 +9,7 @@ import click
 
 from proxy.cli.answers import (
     HELP_SETTINGS,
+    SummaryGroup,
     UsageMistakeError,
     config_option,
     end,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN: Final = 1000
 
 
-@click.group("moves", context_settings=HELP_SETTINGS)
+@click.group("moves", cls=SummaryGroup, context_settings=HELP_SETTINGS)
 def command() -> None:
     """Move many users; list moves, resume or abort one.
 

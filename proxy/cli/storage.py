@@ -13,6 +13,7 @@ from proxy.cli.answers import (
     NO,
     OK,
     UNREACHABLE,
+    SummaryGroup,
     config_option,
     end,
     json_option,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from proxy.config import Settings
 
 
-@click.group("store", context_settings=HELP_SETTINGS)
+@click.group("store", cls=SummaryGroup, context_settings=HELP_SETTINGS)
 def command() -> None:
     """Make the store, see how it is, back it up, restore it.
 

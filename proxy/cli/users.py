@@ -11,6 +11,7 @@ import click
 from proxy.cli.answers import (
     HELP_SETTINGS,
     NO,
+    SummaryGroup,
     config_option,
     end,
     json_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from lookup.moves import Move
 
 
-@click.group("users", context_settings=HELP_SETTINGS)
+@click.group("users", cls=SummaryGroup, context_settings=HELP_SETTINGS)
 def command() -> None:
     """Show where users are at home, place and move them.
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookup.assignment import NO_EPOCH, Alias, Assignment, State
 from lookup.backup import take_backup
 from lookup.backup_drill import Lost, what_is_lost
-from lookup.backup_format import Summary
+from lookup.backup_format import BackupError, Summary
 from lookup.backup_reader import BackupReader
 from lookup.backup_restore import Plan, plan_restore, restore
 from lookup.flags import Flag
@@ -50,6 +52,12 @@ async def put_back(store: SqliteStore, path: Path) -> tuple[Plan, int]:
 async def plan_of(store: SqliteStore, path: Path) -> Plan:
     with BackupReader(path) as reader:
         return await plan_restore(store, reader, lambda _: None)
+
+
+def rewrite_flag(path: Path, word: str) -> None:
+    """As a later version would have written it."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE flag SET flag = ?", (word,))
 
 
 async def everything(store: SqliteStore) -> dict[str, Assignment]:
@@ -149,6 +157,20 @@ class TestRestore:
             await store.set_flag("cell-a", Flag.SERVING, reason="", author="a", now_s=NOW_S + 1)
             await put_back(store, tmp_path / "b")
             assert (await store.flags())["cell-a"].flag is Flag.SERVING
+
+    @asynchronous
+    async def test_a_flag_of_a_later_version_is_refused_before_anything_is_written(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "t") as new:
+            await store.load([home("user:1")])
+            await store.set_flag("cell-a", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
+            rewrite_flag(tmp_path / "s", "draining")
+            await back_up(store, tmp_path / "b")
+            with pytest.raises(BackupError, match="`draining` of cell-a; restore with the version"):
+                await put_back(new, tmp_path / "b")
+            assert await everything(new) == {}
+            assert await new.flags() == {}
 
     @asynchronous
     async def test_followers_are_told_to_read_anew_and_claims_from_before_count_no_more(

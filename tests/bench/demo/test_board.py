@@ -9,8 +9,21 @@ from bench.demo.tally import CellTally, Verdict
 def test_a_dead_cell_that_nobody_flagged_is_shown_as_serving_and_unreachable() -> None:
     cell = CellTally()
     cell.note(Verdict.DEGRADED, "503 cell-unreachable", 0.0, 0.001)
-    assert line("eu-1", cell, "serving", 1.0).texts[-2:] == ("serving", "unreachable")
+    assert line("eu-1", cell, "serving", "0", 1.0).texts[-2:] == ("serving", "unreachable")
 
 
 def test_of_a_cell_without_traffic_nothing_is_claimed() -> None:
-    assert line("eu-1", CellTally(), "serving", 1.0).texts[-2:] == ("serving", "-")
+    assert line("eu-1", CellTally(), "serving", "0", 1.0).texts[-2:] == ("serving", "-")
+
+
+def test_requests_that_a_cell_refused_as_not_its_users_are_shown_and_alarm_nobody() -> None:
+    """Where users move a few are normal."""
+    shown = line("eu-1", CellTally(), "serving", "3", 1.0)
+    assert (shown.texts[-3:], shown.alarm) == (("3", "serving", "-"), False)
+
+
+def test_a_reply_from_another_cell_is_an_error_that_alarms() -> None:
+    cell = CellTally()
+    cell.note(Verdict.WRONG, "eu-2", 0.0, 0.001)
+    shown = line("eu-1", cell, "serving", "0", 1.0)
+    assert (shown.texts[4], shown.alarm) == ("1", True)

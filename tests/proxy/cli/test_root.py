@@ -27,7 +27,7 @@ PAGES = [
     *([name] for name in COMMANDS),
     *(["store", name] for name in ("init", "migrate", "status")),
     *(["cells", name] for name in ("list", "flag")),
-    *(["users", name] for name in ("show", "history", "place", "move")),
+    *(["users", name] for name in ("show", "history", "place", "move", "heavy")),
     *(["moves", name] for name in ("list", "resume", "abort")),
 ]
 
@@ -56,6 +56,16 @@ def test_the_listed_summary_of_a_command_is_the_first_line_of_its_help(homecell:
         command = main.get_command(context, name)
         assert command is not None
         assert f"{name} {(command.help or '').partition(chr(10))[0]}" in shown
+
+
+@pytest.mark.parametrize("group", ["store", "cells", "users", "moves"])
+def test_a_group_lists_its_commands_with_their_whole_first_sentences(homecell: Homecell, group: str) -> None:
+    shown = " ".join(homecell(group, "--help").stdout.partition("Commands:\n")[2].split())
+    of_group = main.get_command(click.Context(main), group)
+    assert isinstance(of_group, click.Group)
+    for name, command in of_group.commands.items():
+        sentence = " ".join((command.help or "").split()).partition(". ")[0].removesuffix(".")
+        assert f"{name} {sentence}." in shown
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["cells", "--help"], ["completion", "fish"]])
