@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lookup.announcement import Announcement
 from lookup.flags import Flag
+from lookup.mover import MoveListener, Mover, Patience
+from lookup.moves import Move, MoveOrder, Step
 from lookup.ports import FeedingStore
 from lookup.service.run import running as service_running
 from lookup.stores.sqlite import SqliteStore
@@ -37,6 +40,48 @@ def test_its_users_are_served_and_follow_flags_also_after_the_service_was_away(t
                     await until(partial(_answers, stage, 503), "the flag is applied")
                     await _flag(database, Flag.SERVING)
                     await until(partial(_answers, stage, 200), "the flag is lifted")
+        finally:
+            await database.close()
+
+    asyncio.run(scenario())
+
+
+class Copying:
+    """Hooks that note when they ran (Unix seconds)."""
+
+    def __init__(self) -> None:
+        self.ran_at_s: list[float] = []
+
+    async def run(self, _hook: str, _move: Move) -> None:
+        self.ran_at_s.append(time.time())
+
+
+def test_a_move_waits_for_a_write_that_its_worker_had_confirmed_through_the_service(tmp_path: Path) -> None:
+    """The worker has no lease that could be waited for. What it confirmed may take two seconds here."""
+
+    async def scenario() -> None:
+        database = await SqliteStore.open(tmp_path / "truth.sqlite", create=True)
+        await place(database, f"user:{USER}", CELL, "eu", time.time())
+        (tmp_path / "token").write_text(READ_TOKEN)
+        port, hooks = free_port(), Copying()
+        remote = {"kind": "remote", "url": f"http://127.0.0.1:{port}", "token_file": "token"}
+        says = Announcement("lookup/confirms", database, 2.0, time.time, time.perf_counter)
+        mover = Mover(
+            database, database, database, hooks, "ann", time.time, Patience(60, 0.5), MoveListener()
+        )
+        try:
+            async with (
+                service_running(database, tokens(tmp_path), SETTINGS, "127.0.0.1", port, announcement=says),
+                running(tmp_path, sections={"store": remote}) as stage,
+            ):
+                await started(stage)
+                assert (await stage.ask("/")).status == 200
+                assert list(await database.leases()) == [], "a read asks for no confirmation"
+                assert (await stage.ask("/", "POST")).status == 200
+                begun_s = time.time()
+                await mover.begin(MoveOrder("op-1", f"user:{USER}", "eu-west-1-cell-02", "copy"))
+                assert (await mover.drive("op-1")).step is Step.DONE
+                assert hooks.ran_at_s[0] >= begun_s + 2.0 + 0.5
         finally:
             await database.close()
 
