@@ -17,6 +17,9 @@ TREE := $(if $(COMPILED),$(CURDIR)/build/compiled,$(CURDIR))
 RUN := cd $(TREE) && HOMECELL_COMPILED=$(COMPILED) PYTHONPATH=$(TREE) $(PY)
 READY := $(if $(COMPILED),build/compiled/.ready,.venv/.test-ready)
 
+# What runs beside each other is shown in turn, each part when it has ended (make 4 or newer can).
+ONE_AFTER_THE_OTHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 # Nothing that these start is compiled: once is enough.
 NOT_COMPILED := --ignore-glob='*/test_cassandra*'
 
@@ -35,10 +38,19 @@ test: $(READY) ## every test, slow ones and real servers included
 	@$(RUN) -m pytest $(if $(COMPILED),$(NOT_COMPILED))
 
 check: .venv/.test-ready ## lint, types, import rules, fast tests; under a minute
+	@$(MAKE) --no-print-directory --jobs=2 $(ONE_AFTER_THE_OTHER) lint fast-edge fast-rest
+
+.PHONY: lint fast-edge fast-rest
+lint: .venv/.test-ready
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@$(PY) -m pytest -m "not slow"
+
+fast-edge: .venv/.test-ready
+	@$(PY) -m pytest -m "not slow" tests/proxy
+
+fast-rest: .venv/.test-ready
+	@$(PY) -m pytest -m "not slow" --ignore=tests/proxy
 
 format: .venv/.test-ready ## put the sources into the project's format
 	@$(VENV)/bin/ruff check --fix .
