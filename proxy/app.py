@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import inf
 from random import Random
 from typing import Final
@@ -28,6 +29,7 @@ from lookup.observer import OPEN, LookupObserver
 from lookup.ports import StoreUnavailableError
 from lookup.resolution import TIER_LABELS
 from lookup.resolver import Resolver
+from lookup.settings import LookupSettings
 from lookup.snapshot import Knowledge
 from lookup.tier_reader import Read
 from proxy import wiring
@@ -40,6 +42,8 @@ from proxy.forward.outbox import Outbox
 from proxy.forward.wheel import DeadlineWheel
 from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
+from proxy.rooms.identify import Identify
+from proxy.rooms.routing_cookie import RoutingCookies
 from proxy.running_edge import RunningEdge
 from proxy.tiers import Tiers, open_tiers
 
@@ -87,47 +91,107 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     row     the worker's counters, see proxy.observe.layout
     Raises StoreUnavailableError, KeyMistakeError, LogTargetError or OSError: what can't be had, and why.
     """
-    loop = asyncio.get_running_loop()
     meters = Meters(row)
-    wheel = DeadlineWheel(loop.time())
-    outbox = Outbox(loop)
     addresses = Addresses(endpoint.host for cell in settings.cells for endpoint in cell.endpoints)
     await addresses.refresh()
     spelling = wiring.key_spelling(settings)
     cookies = wiring.routing_cookies(settings, spelling)
     identify = wiring.identify(settings, cookies, spelling)
     identify.reload(time.time())
-    lookup_settings = wiring.lookup_settings(settings)
     random = Random()
-    memory = Memory(
-        lookup_settings.memory_entries, lookup_settings.unknown_entries, lookup_settings.lifetimes(), random
-    )
-    moved = MovedSet(lookup_settings.moved_keys, lookup_settings.clock_skew_s)
+    memory, moved = _memory(wiring.lookup_settings(settings), random)
     warm_start = wiring.warm_start(settings, slot, memory, moved)
     known = await warm_start.restore(time.time()) if warm_start is not None else None
     tiers = open_tiers(settings)
-    store = tiers.store
     flags = await _first_flags(tiers, spelling, known, meters)
+    worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
+    lookups = _lookups(settings, tiers, memory, moved, worker, meters, random)
+    edge = _edge(settings, slot, addresses, identify, cookies, lookups, flags, meters)
+    switch = FlagSwitch(edge)
+    follower = ChangeFollower(
+        tiers.store,
+        tiers.store,
+        lookups.resolver,
+        switch,
+        wiring.lookup_settings(settings).claim_lifetime_s,
+        time.time,
+        random,
+        fence=lookups.fence,
+    )
+    keeper: LeaseKeeper | None = None
+    if tiers.database is not None:  # without a book of leases every write is confirmed
+        keeper = LeaseKeeper(worker, tiers.database, follower, lookups.fence, time.time, time.perf_counter)
+    interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
+    census = _census(settings, slot, tiers, meters)
+    running = RunningEdge(
+        edge, tiers, switch, follower, keeper, addresses, lookups.watch, warm_start, interval_s, census
+    )
+    await running.adopt(listener)
+    return running
+
+
+def _memory(settings: LookupSettings, random: Random) -> tuple[Memory, MovedSet]:
+    memory = Memory(settings.memory_entries, settings.unknown_entries, settings.lifetimes(), random)
+    return memory, MovedSet(settings.moved_keys, settings.clock_skew_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookups:
+    """How a worker finds homes, learns that it was wrong, and may write by what it has found."""
+
+    resolver: Resolver
+    confirmations: Confirmations
+    watch: MisrouteWatch
+    fence: Fence
+
+
+def _lookups(
+    settings: Settings,
+    tiers: Tiers,
+    memory: Memory,
+    moved: MovedSet,
+    worker: str,
+    meters: Meters,
+    random: Random,
+) -> _Lookups:
+    lookup_settings = wiring.lookup_settings(settings)
     observer = _MeteredLookups(meters)
-    homes = wiring.homes(settings, store)
+    homes = wiring.homes(settings, tiers.store)
     resolver = Resolver(memory, moved, homes, tiers.shared, lookup_settings, observer)
     watching = wiring.watch_settings(settings)
-    watch = MisrouteWatch(memory, moved, resolver, store, tiers.shared, watching, observer, time.time, random)
+    watch = MisrouteWatch(
+        memory, moved, resolver, tiers.store, tiers.shared, watching, observer, time.time, random
+    )
     fence = Fence(settings.limits.cell_request_limit_s)
-    worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
     confirm: Read = homes.confirm
     if tiers.database is not None:
         confirm = announced(confirm, wiring.announcement(settings, worker, tiers.database), fence)
+    return _Lookups(resolver, Confirmations(confirm, lookup_settings, observer), watch, fence)
+
+
+def _edge(
+    settings: Settings,
+    slot: int,
+    addresses: Addresses,
+    identify: Identify,
+    cookies: RoutingCookies,
+    lookups: _Lookups,
+    flags: Iterable[FlagRecord],
+    meters: Meters,
+) -> Edge:
+    loop = asyncio.get_running_loop()
+    wheel = DeadlineWheel(loop.time())
+    outbox = Outbox(loop)
     cell_links = wiring.links(settings, addresses, wheel, outbox, meters)
-    edge = Edge(
+    return Edge(
         loop=loop,
         jurisdiction=settings.edge.jurisdiction,
         snapshot=wiring.first_snapshot(settings, cell_links, flags),
         identify=identify,
         cookies=cookies,
-        resolver=resolver,
-        confirmations=Confirmations(confirm, lookup_settings, observer),
-        fence=fence,
+        resolver=lookups.resolver,
+        confirmations=lookups.confirmations,
+        fence=lookups.fence,
         outbox=outbox,
         meters=meters,
         access_log=AccessLog(str(settings.access_log), settings.edge.name, slot, meters),
@@ -136,23 +200,14 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
         connection_limit=max(1, settings.limits.connections // settings.edge.workers),
         trusted_networks=settings.edge.trusted_peers,
     )
-    switch = FlagSwitch(edge)
-    follower = ChangeFollower(
-        store, store, resolver, switch, lookup_settings.claim_lifetime_s, time.time, random, fence=fence
-    )
-    keeper: LeaseKeeper | None = None
-    if tiers.database is not None:  # without a book of leases every write is confirmed
-        keeper = LeaseKeeper(worker, tiers.database, follower, fence, time.time, time.perf_counter)
-    interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
-    census: Census | None = None
-    if slot == 0 and settings.store.kind != "cassandra":  # which would read all homes for it
-        names = [cell.name for cell in settings.cells]
-        census = Census(tiers.store, wiring.placement_plan(settings), names, meters)
-    running = RunningEdge(
-        edge, tiers, switch, follower, keeper, addresses, watch, warm_start, interval_s, census
-    )
-    await running.adopt(listener)
-    return running
+
+
+def _census(settings: Settings, slot: int, tiers: Tiers, meters: Meters) -> Census | None:
+    """Of one worker only, and not of Cassandra, which would read all homes for it."""
+    if slot != 0 or settings.store.kind == "cassandra":
+        return None
+    names = [cell.name for cell in settings.cells]
+    return Census(tiers.store, wiring.placement_plan(settings), names, meters)
 
 
 async def _first_flags(
