@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from time import perf_counter
 
-from bench.lookup.openloop import Tally, drive, saturate
+from bench.lookup.openloop import STARTS_A_TURN, Tally, drive, saturate
 from lookup.assignment import Assignment
 from lookup.ports import StoreUnavailableError
 from lookup.resolver import build_resolver
@@ -21,10 +21,12 @@ class SlowStore:
 
     def __init__(self, delay_s: float) -> None:
         self.readings = 0
+        self.most_keys = 0
         self._delay_s = delay_s
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         self.readings += 1
+        self.most_keys = max(self.most_keys, len(keys))
         await asyncio.sleep(self._delay_s)
         if "user:broken" in keys:
             raise StoreUnavailableError("broken")
@@ -55,6 +57,13 @@ def test_a_latency_counts_from_the_intended_start() -> None:
     tally = asked(SlowStore(0.0), ["user:1", "user:2"], [-1.0, 0.0])
     assert tally.latencies_s[0] >= 1.0
     assert tally.latencies_s[1] < 1.0
+
+
+def test_who_is_behind_lets_answers_in_between() -> None:
+    store = SlowStore(0.0)
+    tally = asked(store, [f"user:{number}" for number in range(1000)], [-1.0] * 1000)
+    assert tally.answers == Counter({"store": 1000})
+    assert store.most_keys <= STARTS_A_TURN, "each turn's keys are read before more are asked for"
 
 
 def test_answers_are_counted_by_tier_and_those_without_a_home_as_errors() -> None:
