@@ -9,12 +9,20 @@ import os
 from setuptools import setup
 
 HOT_MODULES: tuple[str, ...] = (
+    "lookup/aliases.py",
     "lookup/assignment.py",
+    "lookup/circuit.py",
+    "lookup/confirm.py",
     "lookup/fence.py",
+    "lookup/flight.py",
+    "lookup/flights.py",
+    "lookup/hedging.py",
     "lookup/memory.py",
     "lookup/moved.py",
+    "lookup/redis_value.py",
     "lookup/resolution.py",
     "lookup/resolver.py",
+    "lookup/tier_reader.py",
     "proxy/forward/closing.py",
     "proxy/forward/downstream.py",
     "proxy/forward/edge.py",
