@@ -264,9 +264,10 @@ class Journey(Bounce):
         if link is not None:
             link.meter.leave()
             link.meter.reply(self.status, elapsed_s)
-            edge.samples.left -= 1
-            if edge.samples.left <= 0 and resolution is not None:
-                edge.samples.take(link.name, resolution.key)
+            samples = edge.samples
+            samples.left = left = samples.left - 1
+            if left <= 0 and resolution is not None:
+                samples.take(link.name, resolution.key)
         else:
             edge.meters.none.reply(self.status, elapsed_s)
         edge.access_log.note(

@@ -14,7 +14,7 @@ from typing import Final
 from proxy.observe.samples import Item
 
 CAPACITY: Final = 256
-_ENOUGH: Final = 320.0
+_ENOUGH: Final = 640.0
 """Requests of a cell from which on a share of them says something: about twenty that were picked."""
 
 

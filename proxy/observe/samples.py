@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final, NamedTuple
 
-_LEAST_GAP: Final = 16
+_LEAST_GAP: Final = 32
 _MOST: Final = 512
 """Picked at most between two calls of `collect`: what costs a microsecond each then costs nothing at all."""
 

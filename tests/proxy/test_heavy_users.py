@@ -15,7 +15,7 @@ from tests.proxy.moving_stage import MovingStage, moving_stage
 from tests.proxy.observe.reading import Scrape
 from tests.proxy.workers.stage import until
 
-ASKED = {"1": 1500, "2": 600, "3": 300}
+ASKED = {"1": 6000, "2": 2400, "3": 1200}
 """How often each user asks: of all requests 62.5 %, 25 %, 12.5 %."""
 
 

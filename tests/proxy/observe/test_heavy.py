@@ -69,7 +69,7 @@ def test_a_hot_user_is_found_among_a_hundred_thousand() -> None:
 
 def test_shares_are_of_the_cell_and_ranked_within_it() -> None:
     sketch = HeavyHitters()
-    sketch.add([("eu-1", "user:1")] * 600 + [("eu-1", "user:2")] * 400 + [("eu-2", "user:3")] * 500)
+    sketch.add([("eu-1", "user:1")] * 600 + [("eu-1", "user:2")] * 400 + [("eu-2", "user:3")] * 700)
     assert [(user.cell, user.key, user.share) for user in sketch.heaviest(3)] == [
         ("eu-1", "user:1", 0.6),
         ("eu-1", "user:2", 0.4),
@@ -111,11 +111,11 @@ def pass_by(samples: Samples, requests: int) -> None:
             samples.take("eu-1", "user:1")
 
 
-def test_about_one_request_in_sixteen_is_picked() -> None:
+def test_about_one_request_in_thirty_two_is_picked() -> None:
     samples = Samples(Random(1))
     pass_by(samples, 4000)
     items, weight = samples.collect()
-    assert weight == 16
+    assert weight == 32
     assert 4000 * 0.8 < len(items) * weight < 4000 * 1.25
     assert samples.collect().items == []
 
@@ -136,7 +136,7 @@ def test_when_less_is_going_on_again_more_of_it_is_picked() -> None:
     for _ in range(12):
         pass_by(samples, 10)
         weight = samples.collect().weight
-    assert weight == 16
+    assert weight == 32
 
 
 def test_two_users_in_turn_are_picked_alike() -> None:
