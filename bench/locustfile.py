@@ -24,6 +24,7 @@ from bench.demo.replies import ANSWERED_BY, DEGRADED_FIELD
 from bench.demo.tally import Verdict, judge
 from bench.demo.tokens import ALGORITHMS, Tokens
 from bench.load_report import EXPLAINED, LoadReport
+from bench.outage import Outage
 from proxy.config import load
 
 DOWN_FROM: Final = 0.4
@@ -32,7 +33,6 @@ DOWN_UNTIL: Final = 0.6
 
 VISITS_PER_PERSON: Final = 12
 _DEFAULT_RUN_S: Final = 60
-_APPLIED_WITHIN_S: Final = 1.0
 
 
 class Campaign:
@@ -45,37 +45,33 @@ class Campaign:
         self.cells = settings.cells
         self.routing_cookie = settings.routing_cookie.name
         self.tokens = Tokens(layout.keys, settings)
-        self.flagged = self.cells[1].name
+        self.outage = Outage(self.cells[1].name)
         self.report = LoadReport([cell.name for cell in self.cells])
         self._began_s = time.monotonic()
         self._took_s = 0.0
         self._lasting_s = lasting_s
-        self._down_s = float("inf")
-        self._back_s = float("inf")
         self._over = threading.Event()
-        self._outage = threading.Thread(target=self._take_down_and_back, daemon=True)
-        self._outage.start()
+        self._switch = threading.Thread(target=self._take_down_and_back, daemon=True)
+        self._switch.start()
 
     def _take_down_and_back(self) -> None:
         """Where the run is ended early, the cell is put back early, or not taken down at all."""
         if self._over.wait(DOWN_FROM * self._lasting_s):
             return
-        self.report.taken_down = self.flagged
-        self._down_s = time.monotonic()
+        outage = self.outage
+        self.report.taken_down = outage.cell
+        outage.down_from_s = time.monotonic()
         self._flag("down")
+        outage.down_s = time.monotonic()
         self._over.wait((DOWN_UNTIL - DOWN_FROM) * self._lasting_s)
+        outage.back_from_s = time.monotonic()
         self._flag("serving")
-        self._back_s = time.monotonic()
-
-    def may_be_degraded(self, home: str, asked_s: float) -> bool:
-        """Whether a request for that cell, asked then and answered now, may get a degraded reply."""
-        now_s = time.monotonic()
-        return home == self.flagged and now_s >= self._down_s and asked_s <= self._back_s + _APPLIED_WITHIN_S
+        outage.back_s = time.monotonic()
 
     def end(self) -> None:
         """Put the cell back if need be, and write the report for scripts."""
         self._over.set()
-        self._outage.join()
+        self._switch.join()
         self._took_s = time.monotonic() - self._began_s
         self.report.write(self.layout.directory / "load" / "by-cell.json", self._took_s)
 
@@ -85,11 +81,12 @@ class Campaign:
         verdict = ["FAILED:", *failures] if failures else ["Every reply came from the right cell."]
         title = f"By home cell, over {self._took_s:.0f} s"
         if self.report.taken_down:
-            title += f"; {self.flagged} was down for {self._back_s - self._down_s:.0f} s of it"
+            down_s = self.outage.back_s - self.outage.down_from_s
+            title += f"; {self.outage.cell} was down for {down_s:.0f} s of it"
         return "\n".join(["", title, "", self.report.table(self._took_s), "", EXPLAINED, "", *verdict])
 
     def _flag(self, flag: str) -> None:
-        command = [str(HOMECELL), "cells", "flag", "--config", str(self._config), self.flagged, flag]
+        command = [str(HOMECELL), "cells", "flag", "--config", str(self._config), self.outage.cell, flag]
         command += ["--reason", "load test"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -190,15 +187,14 @@ class Person(HttpUser):
             return Verdict.LOST
         home = self._home.name
         verdict = judge(status, DEGRADED_FIELD in fields, fields.get(ANSWERED_BY, ""), home)
-        if verdict is Verdict.DEGRADED and not self.campaign.may_be_degraded(home, asked_s):
-            return Verdict.ERROR
-        return verdict
+        return self.campaign.outage.judged(verdict, home, asked_s, time.monotonic())
 
     def _complaint(self, verdict: Verdict, status: int, fields: Mapping[str, str]) -> str:
         """What is wrong with the reply; "" when nothing is."""
         if verdict not in (Verdict.RIGHT, Verdict.DEGRADED):
             by = fields.get(ANSWERED_BY) or fields.get(DEGRADED_FIELD, "the edge")
-            return f"{verdict}: {status} by {by}"
+            served = verdict is Verdict.ERROR and status == 200 and by == self.campaign.outage.cell
+            return f"{verdict}: {status} by {by}" + (", which was flagged down" if served else "")
         cookieless = self._is_browser and self.campaign.routing_cookie not in self.client.cookies
         return "a browser got no routing cookie" if cookieless and verdict is Verdict.RIGHT else ""
 
