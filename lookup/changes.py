@@ -26,7 +26,9 @@ FRESH_FOR_S: Final = 3.0
 """After the last event the feed counts as alive for so long; heartbeats come at least every second."""
 
 _FIRST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 1.0
+"""A store that is back must not wait long to be heard: that is when operators flip flags."""
+
 _YIELD_EVERY: Final = 128
 """Changes taken in a row before the loop gets its turn."""
 

@@ -40,6 +40,7 @@ from proxy.flag_switch import FlagSwitch
 from proxy.forward.edge import Edge
 from proxy.forward.outbox import Outbox
 from proxy.forward.wheel import DeadlineWheel
+from proxy.kernel.open_files import raise_limit, room_for_clients
 from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
 from proxy.rooms.identify import Identify
@@ -197,9 +198,25 @@ def _edge(
         access_log=AccessLog(str(settings.access_log), settings.edge.name, slot, meters),
         wheel=wheel,
         timeouts=wiring.timeouts(settings),
-        connection_limit=max(1, settings.limits.connections // settings.edge.workers),
+        connection_limit=_connection_limit(settings, slot),
         trusted_networks=settings.edge.trusted_peers,
     )
+
+
+def _connection_limit(settings: Settings, slot: int) -> int:
+    """This worker's share of the clients, if as many fit under the limit of open files; else it says so."""
+    wanted = max(1, settings.limits.connections // settings.edge.workers)
+    open_files = raise_limit()
+    room = room_for_clients(open_files)
+    if room < wanted and slot == 0:
+        _log.warning(
+            "each worker may have %d open files: room for %d client connections, not for the %d that "
+            "limits.connections gives it; raise the limit (ulimit -n, LimitNOFILE=) or lower that",
+            open_files,
+            room,
+            wanted,
+        )
+    return min(wanted, room)
 
 
 def _census(settings: Settings, slot: int, tiers: Tiers, meters: Meters) -> Census | None:

@@ -62,7 +62,8 @@ def routing_cookies(settings: Settings, spelling: KeySpelling = AS_THEY_ARE) -> 
     """The signer and verifier of routing cookies; raises KeyMistakeError for a bad secret file."""
     cookie = settings.routing_cookie
     keys = tuple(load_cookie_key(key.id, key.secret_file) for key in cookie.keys)
-    return RoutingCookies(cookie.name, keys, int(cookie.lifetime_s), secure=False, spelling=spelling)
+    secure = settings.residency[settings.edge.jurisdiction].edge_url.startswith("https:")
+    return RoutingCookies(cookie.name, keys, int(cookie.lifetime_s), secure=secure, spelling=spelling)
 
 
 def identify(settings: Settings, cookies: RoutingCookies, spelling: KeySpelling = AS_THEY_ARE) -> Identify:

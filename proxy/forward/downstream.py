@@ -7,7 +7,7 @@ import time
 from typing import Final, cast
 
 from proxy import errors
-from proxy.errors import Refusal
+from proxy.errors import Problem, Refusal
 from proxy.forward.closing import Closing
 from proxy.forward.edge import Edge
 from proxy.forward.journey import Journey
@@ -221,10 +221,12 @@ class Downstream(Closing):
         edge = self.edge
         problem = refusal.problem
         own = OwnReply(edge.ids.take(REQUEST_ID_DIGITS), False)
-        self.outlet.write(problem_reply(problem, refusal.detail, own))
+        reply = problem_reply(problem, refusal.detail, own)
+        self.outlet.write(reply)
         edge.meters.refused(problem.slug)
         edge.meters.none.reply(problem.status, 0.0)
-        edge.access_log.note(_refused_record(self.peer.address, problem.status, problem.slug, own.request_id))
+        body_bytes = len(reply) - reply.find(b"\r\n\r\n") - 4
+        edge.access_log.note(_refused_record(self.peer.address, problem, body_bytes, own.request_id))
         self.close()
 
     def release_turn(self, rest: bytes) -> None:
@@ -244,5 +246,6 @@ def _address(peername: object) -> str:
     return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
-def _refused_record(client: str, status: int, slug: str, request_id: bytes) -> AccessRecord:
-    return (time.time(), client, b"", b"", status, "", -1, -1, slug, 0.0, 0, 0, request_id, 0, 0)
+def _refused_record(client: str, problem: Problem, body_bytes: int, request_id: bytes) -> AccessRecord:
+    status, slug = problem.status, problem.slug
+    return (time.time(), client, b"", b"", status, "", -1, -1, slug, 0.0, 0, body_bytes, request_id, 0, 0)

@@ -135,7 +135,7 @@ class Journey(Bounce):
         snapshot = self.edge.snapshot
         link = snapshot.links.get(resolution.cell)
         if link is None:
-            self._not_listed(resolution.jurisdiction)
+            self._not_listed(resolution)
             return
         if resolution.jurisdiction not in link.permitted:
             self._not_permitted(resolution, link)
@@ -151,10 +151,18 @@ class Journey(Bounce):
         else:
             self.depart(link, False)
 
-    def _not_listed(self, jurisdiction: str) -> None:
-        """No such cell here. Users whom no cell here may have belong to another edge all the same."""
+    def _not_listed(self, resolution: Resolution) -> None:
+        """No such cell here. A claim may be of one that was retired: the truth is asked, not memory, for the
+        claim may as well be newer than that.
+
+        Users whom no cell here may have belong to another edge all the same.
+        """
+        jurisdiction = resolution.jurisdiction
         links = self.edge.snapshot.links.values()
-        if jurisdiction and not any(jurisdiction in link.permitted for link in links):
+        identity = self.identity
+        if self.state == ROOMS and resolution.tier == Tier.CLAIM and identity is not None:
+            self._wait_for(self._confirm(identity, self.began_at_s))
+        elif jurisdiction and not any(jurisdiction in link.permitted for link in links):
             self._wrong_edge(jurisdiction)
         else:
             self.refuse(errors.HOME_NOT_LISTED, "")

@@ -13,6 +13,7 @@ from proxy.forward.exchange import CONNECT, DONE, LOOKUP, REPLY, SENT
 from proxy.forward.link import CellLink
 from proxy.forward.reply_flow import ReplyFlow
 from proxy.forward.upstream import IDLE, WINDOW_BYTES, Upstream
+from proxy.kernel.open_files import OUT_OF_RESOURCES
 from proxy.wire.rewrite import head_for_cell, keep_request_id
 
 _BACKOFF_S: Final = 0.025
@@ -49,8 +50,10 @@ class RequestFlow(ReplyFlow):
         link.pool.announced -= 1
         try:
             upstream = await link.pool.open()
-        except OSError:
-            if self.state == CONNECT:
+        except OSError as error:
+            if self.state == CONNECT and error.errno in OUT_OF_RESOURCES:
+                self.refuse(errors.OUT_OF_RESOURCES, "no further connection can be opened")
+            elif self.state == CONNECT:
                 self.attempt_failed(errors.CELL_UNREACHABLE, True)
             return
         if self.state != CONNECT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from proxy.wire.forwarding import extended
 from proxy.wire.framing import CHUNKED
 from proxy.wire.ids import REQUEST_ID_DIGITS, IdPool
 from proxy.wire.reply import ReplyHead
@@ -39,19 +40,7 @@ class Peer:
 
     def extended(self, head: RequestHead) -> bytes:
         """The lines of a trusted peer's request: its own forwarding fields with this hop added at the end."""
-        values: dict[bytes, list[bytes]] = {}
-        for line in head.forwarding:
-            name, _, value = line.partition(b":")
-            values.setdefault(name.lower(), []).append(value.strip(b" \t"))
-        hop = b'for=%b;proto=http;host="%b"' % (self._node, head.host)
-        chain = [*values.get(b"x-forwarded-for", []), self.address.encode()]
-        lines = (
-            b"X-Forwarded-For: " + b", ".join(chain),
-            b"X-Forwarded-Proto: " + values.get(b"x-forwarded-proto", [b"http"])[-1],
-            b"X-Forwarded-Host: " + values.get(b"x-forwarded-host", [head.host])[-1],
-            b"Forwarded: " + b", ".join([*values.get(b"forwarded", []), hop]),
-        )
-        return b"\r\n".join(lines)
+        return extended(head.forwarding, self.address.encode(), self._node, head.host)
 
 
 def head_for_cell(head: RequestHead, peer: Peer, cell_lines: bytes, epoch: int, ids: IdPool) -> bytes:

@@ -70,6 +70,56 @@ async def test_a_trusted_peers_forwarding_fields_are_extended(stage: Stage) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("told", "told_on"),
+    [
+        (
+            (b"X-Forwarded-For: 9.9.9.9, 10.0.0.1", b"X-Forwarded-Proto: https"),
+            (
+                b"9.9.9.9, 10.0.0.1, 127.0.0.1",
+                b"https",
+                b"a.example",
+                b"for=9.9.9.9;proto=https, for=10.0.0.1",
+            ),
+        ),
+        (
+            (b"X-Forwarded-For: 2001:db8::1", b"X-Forwarded-Host: public.example"),
+            (
+                b"2001:db8::1, 127.0.0.1",
+                b"http",
+                b"public.example",
+                b'for="[2001:db8::1]";host="public.example"',
+            ),
+        ),
+        (
+            (b'X-Forwarded-For: "; for=1.2.3.4', b'X-Forwarded-Proto: ht"tp', b'X-Forwarded-Host: a", for=b'),
+            (b'"; for=1.2.3.4, 127.0.0.1', b'ht"tp', b'a", for=b', b"for=unknown"),
+        ),
+        (
+            (b'Forwarded: for="[2001:db8::1]:4711";proto=https;host=public.example, For=10.0.0.1:99',),
+            (
+                b"2001:db8::1, 10.0.0.1, 127.0.0.1",
+                b"https",
+                b"public.example",
+                b'for="[2001:db8::1]:4711";proto=https;host=public.example, For=10.0.0.1:99',
+            ),
+        ),
+        ((b"X-Forwarded-Proto: https",), (b"127.0.0.1", b"https", b"a.example", b"for=unknown;proto=https")),
+    ],
+)
+@staged
+async def test_what_a_trusted_peer_says_in_one_family_of_fields_is_told_in_both(
+    stage: Stage, told: tuple[bytes, ...], told_on: tuple[bytes, bytes, bytes, bytes]
+) -> None:
+    stage.edge.trusted_networks = (ip_network("127.0.0.0/8"),)
+    head = await seen_by_cell(stage, *told)
+    clients, proto, host, elements = told_on
+    assert value_of(head, b"X-Forwarded-For") == clients
+    assert value_of(head, b"X-Forwarded-Proto") == proto
+    assert value_of(head, b"X-Forwarded-Host") == host
+    assert value_of(head, b"Forwarded") == elements + b', for=127.0.0.1;proto=http;host="a.example"'
+
+
 @staged
 async def test_a_trusted_peer_that_says_nothing_is_the_first_hop(stage: Stage) -> None:
     stage.edge.trusted_networks = (ip_network("127.0.0.1/32"),)

@@ -100,6 +100,28 @@ async def test_a_lookup_that_is_unavailable_is_503_and_soon_tried_again(stage: S
 
 
 @staged
+async def test_a_claim_of_a_cell_that_is_not_in_the_inventory_is_confirmed(stage: Stage) -> None:
+    client = await stage.client()
+    claim = b"Authorization: Bearer " + token(1, "retired", 1)
+    for readings in (1, 2):
+        seen, _ = await stage.serve(client, lines(b"GET / HTTP/1.1", HOST_LINE, claim), "eu-1")
+        assert b"\r\nX-Home-Cell: eu-1\r\nX-Home-Cell-Epoch: 3\r\n" in seen
+        assert stage.store.readings == readings
+
+
+@staged
+async def test_a_newer_claim_of_a_cell_that_is_not_in_the_inventory_is_not_overruled_by_memory(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    await stage.serve(client, get())
+    stage.store.place(Assignment("user:1", "eu-99", "eu", 9))
+    client.send(lines(b"GET / HTTP/1.1", HOST_LINE, b"Authorization: Bearer " + token(1, "eu-99", 9)))
+    assert (await problem_of(client)).slug == "home-not-listed"
+    await stage.insist_untouched()
+
+
+@staged
 async def test_a_home_that_is_not_in_the_inventory_is_503(stage: Stage) -> None:
     stage.store.place(Assignment("user:3", "eu-99", "eu", 2))
     client = await stage.client()

@@ -1,0 +1,79 @@
+"""What a trusted peer said of who is behind it, in either of the two families of fields, told on in both.
+
+A balancer that speaks only X-Forwarded-* must not let the cell take the balancer for the client because the
+cell reads Forwarded (RFC 7239), nor the other way round. What only one family says is put into the other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_FOR: Final = re.compile(rb'(?:^|[;, \t])for=(?:"([^"\\]*)"|([^;, \t"]+))', re.IGNORECASE)
+_PROTO: Final = re.compile(rb'(?:^|[;, \t])proto="?([A-Za-z][A-Za-z0-9+.-]*)"?', re.IGNORECASE)
+_HOST: Final = re.compile(rb'(?:^|[;, \t])host=(?:"([^"\\]*)"|([^;, \t"]+))', re.IGNORECASE)
+_WITH_PORT: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]+)?")
+_IN_TEXT: Final = re.compile(rb"[A-Za-z0-9._~:\[\]-]+")
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*")
+
+
+def extended(told: list[bytes], address: bytes, node: bytes, host: bytes) -> bytes:
+    """The lines for the cell, joined by CRLF: the peer's own with this hop added at the end.
+
+    told            lines of Forwarded and X-Forwarded-* as the peer sent them
+    address, node   the peer's, as X-Forwarded-For and as Forwarded want it
+    host            what the request asked for
+    """
+    values: dict[bytes, list[bytes]] = {}
+    for line in told:
+        name, _, value = line.partition(b":")
+        values.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    forwarded = values.get(b"forwarded", [])
+    clients = values.get(b"x-forwarded-for", [])
+    proto = values.get(b"x-forwarded-proto", [b""])[-1]
+    named = values.get(b"x-forwarded-host", [b""])[-1]
+    if not forwarded:
+        forwarded = _as_forwarded(clients, proto, named)
+    else:
+        elements = b", ".join(forwarded)
+        clients = clients or [_bare(client) for client in _said(_FOR, elements)]
+        proto = proto or b"".join(_said(_PROTO, elements)[:1])
+        named = named or b"".join(_said(_HOST, elements)[:1])
+    hop = b'for=%b;proto=http;host="%b"' % (node, host)
+    return b"\r\n".join(
+        (
+            b"X-Forwarded-For: " + b", ".join([*clients, address]),
+            b"X-Forwarded-Proto: " + (proto or b"http"),
+            b"X-Forwarded-Host: " + (named or host),
+            b"Forwarded: " + b", ".join([*forwarded, hop]),
+        )
+    )
+
+
+def _said(what: re.Pattern[bytes], elements: bytes) -> list[bytes]:
+    return [b"".join(found.groups(b"")) for found in what.finditer(elements)]
+
+
+def _bare(client: bytes) -> bytes:
+    """An address as X-Forwarded-For has it: no brackets, no port. Names like `unknown` stay."""
+    found = _WITH_PORT.fullmatch(client)
+    return client if found is None else found[1] or found[2]
+
+
+def _as_forwarded(clients: list[bytes], proto: bytes, host: bytes) -> list[bytes]:
+    """Elements of Forwarded that say the same: what was asked for, and how, belongs to the first."""
+    elements = [b"for=" + _node(client.strip(b" \t")) for client in b",".join(clients).split(b",")]
+    if _SCHEME.fullmatch(proto):
+        elements[0] += b";proto=" + proto
+    if _IN_TEXT.fullmatch(host):
+        elements[0] += b';host="%b"' % host
+    return elements
+
+
+def _node(client: bytes) -> bytes:
+    """A node (RFC 7239, section 6): IPv6 in brackets and quotes; what can't be one is `unknown`."""
+    if not client or not _IN_TEXT.fullmatch(client):
+        return b"unknown"
+    if client.count(b":") > 1 and not client.startswith(b"["):
+        client = b"[%b]" % client
+    return client if not client.count(b":") else b'"%b"' % client
