@@ -35,7 +35,7 @@ RUN_S: Final = 4
 
 
 def edge(stage: Stage) -> list[Figure]:
-    """Raises MissingError without nginx, wrk or a second core."""
+    """Raises MissingError without nginx, wrk, the program `homecell` or a second core."""
     cores = pick_here()
     if cores is None:
         raise MissingError("two cores: one for the proxy, one for origin, load and servers")
@@ -49,7 +49,10 @@ def edge(stage: Stage) -> list[Figure]:
             _row(build, "servers", "Redis and Cassandra", sections(cassandra, redis)),
         ]
         peers = PeerStage(launcher, world)
-        start_rows(peers, rows, {}, stage.tell)
+        missing: dict[str, str] = {}
+        start_rows(peers, rows, missing, stage.tell)
+        if missing:
+            raise MissingError("; ".join(missing.values()))
         found = table.measure(launcher, rows, peers.running, peers.requests, ROUNDS, RUN_S, stage.tell)
     return figures(*found)
 
