@@ -99,7 +99,7 @@ async def servers(folder: Path, *, may_kill: bool) -> AsyncIterator[Servers]:
         return
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        own = OwnServers(RedisServer(folder / "redis"), CassandraRing(folder / "cassandra", short_lived=True))
+        own = OwnServers(RedisServer(folder / "redis"), CassandraRing(folder / "cassandra"))
     except ServerError as error:
         raise DemoError(str(error)) from error
     starting = asyncio.create_task(asyncio.to_thread(own.start))

@@ -49,7 +49,7 @@ class CassandraRing:
     """`nodes` on 127.0.0.1 and the addresses after it, all serving CQL on `port`.
 
     datacentres   of each node in turn
-    short_lived   for a test or a demo: quick to start, and ended without ceremony, for nobody wants its data
+    short_lived   for a test: quick to start, and ended without ceremony, for nobody wants its data
     """
 
     def __init__(
