@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from lookup.assignment import Assignment
+from lookup.first_sight import FirstSight
 from lookup.flight import Flight, FlightDeck
 from lookup.observer import LookupObserver
 from lookup.resolution import Outcome, Resolution, Tier
@@ -29,14 +30,21 @@ class _Question(Flight):
 class Confirmations(FlightDeck):
     """Built inside the running loop; only its thread uses it.
 
-    read   ports.Store.confirm
+    read         ports.Store.confirm
+    first_sight  gives those a home whom the store does not know. None: they are unknown
     """
 
-    def __init__(self, read: Read, settings: LookupSettings, observer: LookupObserver) -> None:
+    def __init__(
+        self,
+        read: Read,
+        settings: LookupSettings,
+        observer: LookupObserver,
+        first_sight: FirstSight | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadline_s = settings.deadline_s
         self._observer = observer
-        self._reader = TierReader(Tier.STORE, read, settings.store_limits(), self, observer)
+        self._reader = TierReader(Tier.STORE, read, settings.store_limits(), self, observer, first_sight)
 
     async def confirm(self, key: str, now_s: float) -> Resolution:
         """What the store says now (`now_s` in Unix seconds); UNAVAILABLE when it can't be asked in time."""

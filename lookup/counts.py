@@ -14,8 +14,11 @@ from lookup.ports import Store, StoreUnavailableError
 _log: Final = logging.getLogger(__name__)
 
 QUICK_S: Final = 0.02
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
 _SHARE_OF_TIME: Final = 0.02
-"""One for which counting is work is asked so rarely that it takes at most this share of the time."""
+"""One for which counting is work, or that fails at it, is asked so rarely that it takes at most this share of
+the time."""
 
 
 class CellCounts:
@@ -33,20 +36,28 @@ class CellCounts:
         self._loop = asyncio.get_running_loop()
         self._users: Counter[str] = Counter()
         self._due_s = -inf
+        self._begun_s = -inf
         self._took_s = 0.0
+        self._failures = 0
         self._counting: asyncio.Task[None] | None = None
 
-    async def users(self) -> Mapping[str, int]:
+    async def users(self, patience_s: float | None = None) -> Mapping[str, int]:
         """A new count, or where counting takes long the last one, with those placed since.
 
-        Raises StoreUnavailableError when there never was a count.
+        `patience_s` with a count, from its beginning on; None: as long as it takes. Raises
+        StoreUnavailableError when there is none by then.
         """
         if self._counting is None and self._loop.time() >= self._due_s:
+            self._begun_s = self._loop.time()
             self._counting = self._loop.create_task(self._count())
         if self._counting is not None and (self.counted_at_s == -inf or self._took_s < self._quick_s):
-            await asyncio.shield(self._counting)
+            left_s = None
+            if patience_s is not None:
+                left_s = max(0.0, self._begun_s + patience_s - self._loop.time())
+            await asyncio.wait((self._counting,), timeout=left_s)
         if self.counted_at_s == -inf:
-            raise StoreUnavailableError("the users of the cells could not be counted")
+            reason = "could not be counted" if self._counting is None else "are not counted yet"
+            raise StoreUnavailableError(f"the users of the cells {reason}")
         return self._users
 
     def placed(self, cell: str) -> None:
@@ -60,15 +71,22 @@ class CellCounts:
             await asyncio.gather(self._counting, return_exceptions=True)
 
     async def _count(self) -> None:
-        begun_s, begun_at_s = self._loop.time(), self._clock()
+        begun_at_s = self._clock()
+        self._failures += 1  # until it is known better
         try:
             self._users = Counter(await self._store.count_by_cell())
             self.counted_at_s = begun_at_s
+            self._failures = 0
         except StoreUnavailableError as failure:
             _log.warning("the users of the cells could not be counted: %s", failure)
         finally:
             now_s = self._loop.time()
-            self._took_s = now_s - begun_s
-            is_work = self._took_s >= self._quick_s and self.counted_at_s > -inf
-            self._due_s = now_s + self._took_s / _SHARE_OF_TIME if is_work else -inf
+            self._took_s = now_s - self._begun_s
+            self._due_s = now_s + self._pause_s()
             self._counting = None
+
+    def _pause_s(self) -> float:
+        work_s = self._took_s / _SHARE_OF_TIME if self._took_s >= self._quick_s else 0.0
+        if not self._failures:
+            return work_s
+        return max(work_s, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._failures - 1, 9)))

@@ -1,49 +1,98 @@
-"""A store that gives a home to users who have none as they are looked up: for edges that may place users."""
+"""Gives a home to users who have none as they are looked up: for edges that may place users."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Final
 
-from lookup.assignment import Assignment
+from lookup.flight import Flight, FlightDeck
 from lookup.keys import Kind
 from lookup.placement import NoRoom
 from lookup.placer import Placer
-from lookup.ports import Store
+from lookup.ports import StoreUnavailableError
+from lookup.resolution import Tier
 
 _log: Final = logging.getLogger(__name__)
 _USERS: Final = f"{Kind.USER}:"
 
+_AT_ONCE: Final = 16
+_MOST: Final = 1000
+"""Being placed or waiting for it; who comes then is told to try again."""
+
+_GIVE_UP_S: Final = 10.0
+_SAY_EVERY_S: Final = 10.0
+
 
 class FirstSight:
-    """Reads like the store; on the way of those requests only that would else be answered "unknown user"."""
+    """Takes over flights that the store has no home for: each user is placed in a task of its own, so that
+    nobody who has a home waits for that. Built inside the running loop; only its thread uses it.
+    """
 
-    def __init__(self, store: Store, placer: Placer, jurisdiction: str) -> None:
-        self._store = store
+    def __init__(self, placer: Placer, jurisdiction: str, most: int = _MOST) -> None:
         self._placer = placer
         self._jurisdiction = jurisdiction
+        self._most = most
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._waiting: dict[str, list[tuple[Flight, FlightDeck]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._said_s = -_SAY_EVERY_S
 
-    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
-        """ports.Store.read; a user without a home is there too, unless no cell has room for it.
+    def may_place(self, key: str) -> bool:
+        """Whether such a key gets a home. Only keys of verified credentials may come here."""
+        return key.startswith(_USERS)
 
-        Only keys of verified credentials may come here: each one is written down.
-        """
-        return await self._with_new(keys, await self._store.read(keys))
+    def admit(self, flight: Flight, deck: FlightDeck) -> None:
+        """Tell the deck the user's new home, as the store's answer; none where no cell has room."""
+        waiting = self._waiting.get(flight.key)
+        if waiting is not None:
+            waiting.append((flight, deck))
+        elif len(self._waiting) >= self._most:
+            self._say(f"{self._most} new users wait for a home already; others are told to try again")
+            deck.unanswered(flight, Tier.STORE)
+        else:
+            self._waiting[flight.key] = [(flight, deck)]
+            task = asyncio.get_running_loop().create_task(self._place(flight.key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
-        """ports.Store.confirm, likewise."""
-        return await self._with_new(keys, await self._store.confirm(keys))
+    async def close(self) -> None:
+        """End the placements under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._placer.counts.close()
 
-    async def _with_new(
-        self, keys: Sequence[str], known: Mapping[str, Assignment]
-    ) -> Mapping[str, Assignment]:
-        new = [key for key in keys if key not in known and key.startswith(_USERS)]
-        if not new:
-            return known
-        placed = await asyncio.gather(*(self._placer.place(key, self._jurisdiction) for key in new))
-        refused = [answer for answer in placed if isinstance(answer, NoRoom)]
-        if refused:
-            _log.warning("%d new users get no home: %s", len(refused), refused[0])
-        return {**known, **{answer.key: answer for answer in placed if not isinstance(answer, NoRoom)}}
+    async def _place(self, key: str) -> None:
+        try:
+            async with self._places:
+                if all(flight.landed for flight, _ in self._waiting[key]):
+                    return  # it took too long until its turn; the user comes again
+                async with asyncio.timeout(_GIVE_UP_S):
+                    found = await self._placer.place(key, self._jurisdiction)
+        except (StoreUnavailableError, TimeoutError) as failure:
+            self._say(f"a new user could not be given a home: {failure or 'no answer in time'}")
+            self._pass_on(key)
+        except Exception:
+            _log.exception("a new user could not be given a home")
+            self._pass_on(key)
+        else:
+            if isinstance(found, NoRoom):
+                self._say(f"a new user gets no home: {found}")
+            for flight, deck in self._waiting.pop(key):
+                deck.answered(flight, None if isinstance(found, NoRoom) else found, Tier.STORE)
+        finally:
+            self._waiting.pop(key, None)
+
+    def _pass_on(self, key: str) -> None:
+        for flight, deck in self._waiting.pop(key):
+            deck.unanswered(flight, Tier.STORE)
+
+    def _say(self, text: str) -> None:
+        """Not for each of many users."""
+        now_s = monotonic()
+        if now_s >= self._said_s + _SAY_EVERY_S:
+            self._said_s = now_s
+            _log.warning("%s", text)

@@ -11,6 +11,7 @@ from math import inf
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, Alias, Assignment
+from lookup.first_sight import FirstSight
 from lookup.flight import Flight, FlightDeck
 from lookup.lateness import loop_turns
 from lookup.memory import Memory
@@ -40,6 +41,7 @@ class Flights(FlightDeck):
         shared: SharedCache | None,
         settings: LookupSettings,
         observer: LookupObserver,
+        first_sight: FirstSight | None,
     ) -> None:
         self._memory = memory
         self._moved = moved
@@ -49,7 +51,8 @@ class Flights(FlightDeck):
         self._flights: dict[str, Flight] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._store = TierReader(Tier.STORE, store.read, settings.store_limits(), self, observer)
+        limits = settings.store_limits()
+        self._store = TierReader(Tier.STORE, store.read, limits, self, observer, first_sight)
         self._shared: TierReader | None = None
         self._fill: SharedFill | None = None
         if shared is not None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from lookup.aliases import ALWAYS_HOME, FREED, NAMES
 from lookup.assignment import NO_EPOCH, Alias, Assignment
+from lookup.first_sight import FirstSight
 from lookup.flights import Flights
 from lookup.leases import LEASE_S
 from lookup.memory import RESTORED, Entry, Memory
@@ -33,7 +34,10 @@ _STORE: Final = Tier.STORE
 
 
 class Resolver:
-    """Built inside the running loop; only its thread uses it."""
+    """Built inside the running loop; only its thread uses it.
+
+    first_sight  gives those a home whom the store does not know. None: they are unknown
+    """
 
     def __init__(
         self,
@@ -43,11 +47,12 @@ class Resolver:
         shared: SharedCache | None,
         settings: LookupSettings,
         observer: LookupObserver,
+        first_sight: FirstSight | None = None,
     ) -> None:
         self._memory = memory
         self._known = memory.known
         self._moved = moved
-        self._flights = Flights(memory, moved, store, shared, settings, observer)
+        self._flights = Flights(memory, moved, store, shared, settings, observer, first_sight)
         self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._refresh_s = memory.lifetimes.refresh_s

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from lookup.aliases import answers
 from lookup.assignment import Assignment
 from lookup.circuit import Circuit
+from lookup.first_sight import FirstSight
 from lookup.flight import Flight, FlightDeck
 from lookup.hedging import HedgeBudget
 from lookup.lateness import loop_turns
@@ -98,16 +99,25 @@ class TierReader:
 
     A reading is one task, the tier's own, with callbacks around it: waiting for it in a second one costs as
     much as reading ten keys (`python -m bench.lookup zipf`).
+
+    first_sight  takes over the flights of users for whom the tier has nothing. None: they have no home
     """
 
     def __init__(
-        self, tier: Tier, read: Read, limits: TierLimits, deck: FlightDeck, observer: LookupObserver
+        self,
+        tier: Tier,
+        read: Read,
+        limits: TierLimits,
+        deck: FlightDeck,
+        observer: LookupObserver,
+        first_sight: FirstSight | None = None,
     ) -> None:
         self._tier = tier
         self._read = read
         self._limits = limits
         self._deck = deck
         self._observer = observer
+        self._first_sight = first_sight
         self._loop = asyncio.get_running_loop()
         self._hedges = HedgeBudget(limits.hedged_share)
         self._circuit = Circuit(limits.failures_to_open, limits.open_s)
@@ -130,6 +140,8 @@ class TierReader:
             reading.stop_watching()
             answer.cancel()
         await asyncio.gather(*readings, return_exceptions=True)
+        if self._first_sight is not None:
+            await self._first_sight.close()
 
     def _pump(self) -> None:
         self._pump_due = False
@@ -250,11 +262,14 @@ class TierReader:
             self._observer.circuit(self._tier, self._circuit.is_open)
 
     def _deliver(self, flights: list[Flight], records: Mapping[str, Assignment]) -> None:
+        first_sight = self._first_sight
         for flight in flights:
             record = records.get(flight.key)
             if record is not None and not answers(record, flight.key):
                 self._observer.tier_failed(self._tier, WRONG_KEY)
                 self._deck.unanswered(flight, self._tier)
+            elif record is None and first_sight is not None and _is_new(flight, first_sight):
+                first_sight.admit(flight, self._deck)
             else:
                 self._deck.answered(flight, record, self._tier)
 
@@ -262,3 +277,8 @@ class TierReader:
         self._observer.tier_failed(self._tier, reason)
         for flight in flights:
             self._deck.unanswered(flight, self._tier)
+
+
+def _is_new(flight: Flight, first_sight: FirstSight) -> bool:
+    """Whether somebody waits for a home who gets one at first sight."""
+    return not flight.landed and first_sight.may_place(flight.key)

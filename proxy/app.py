@@ -157,17 +157,17 @@ def _lookups(
 ) -> _Lookups:
     lookup_settings = wiring.lookup_settings(settings)
     observer = _MeteredLookups(meters)
-    homes = wiring.homes(settings, tiers.store)
-    resolver = Resolver(memory, moved, homes, tiers.shared, lookup_settings, observer)
+    new = wiring.first_sight(settings, tiers.store)
+    resolver = Resolver(memory, moved, tiers.store, tiers.shared, lookup_settings, observer, new)
     watching = wiring.watch_settings(settings)
     watch = MisrouteWatch(
         memory, moved, resolver, tiers.store, tiers.shared, watching, observer, time.time, random
     )
     fence = Fence(settings.limits.cell_request_limit_s)
-    confirm: Read = homes.confirm
+    confirm: Read = tiers.store.confirm
     if tiers.database is not None:
         confirm = announced(confirm, wiring.announcement(settings, worker, tiers.database), fence)
-    return _Lookups(resolver, Confirmations(confirm, lookup_settings, observer), watch, fence)
+    return _Lookups(resolver, Confirmations(confirm, lookup_settings, observer, new), watch, fence)
 
 
 def _edge(

@@ -40,6 +40,9 @@ from proxy.rooms.routes import Route, Routes, StaticReply
 from proxy.rooms.routing_cookie import RoutingCookies, load_cookie_key
 from proxy.rooms.tokens import TokenVerifier
 
+_COUNT_S = 0.1
+"""So long a new user's home waits for the first count of all users; the lookup's deadline is short."""
+
 _SOURCES: Mapping[str, Source] = {
     "bearer": Source.BEARER,
     "session_cookie": Source.SESSION_COOKIE,
@@ -122,12 +125,12 @@ def watch_settings(settings: Settings) -> WatchSettings:
     return WatchSettings(settings.lookup.watch_keys, settings.lookup.watch_lag_s)
 
 
-def homes(settings: Settings, store: Store) -> Store | FirstSight:
-    """Where lookups that no cache answers are sent: where this edge may, a new user gets its home there."""
+def first_sight(settings: Settings, store: Store) -> FirstSight | None:
+    """What gives new users their home, where this edge may."""
     if not settings.placement.first_sight:
-        return store
-    placer = Placer(store, placement_plan(settings), time.time)
-    return FirstSight(store, placer, settings.edge.jurisdiction)
+        return None
+    placer = Placer(store, placement_plan(settings), time.time, _COUNT_S)
+    return FirstSight(placer, settings.edge.jurisdiction)
 
 
 def announcement(settings: Settings, holder: str, book: LeaseBook) -> Announcement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placement import NoRoom, warnings
@@ -11,6 +12,9 @@ from lookup.placer import PlacementPlan, Placer
 from lookup.ports import Store
 from lookup.service.forms import Json, record_form
 from lookup.service.problems import ProblemError
+
+_COUNT_S: Final = 2.0
+"""So long a placement waits for the first count of all users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class CellAnswers:
         spelling: KeySpelling = AS_THEY_ARE,
     ) -> None:
         self._spelling = spelling
-        self._placer = Placer(store, plan, clock)
+        self._placer = Placer(store, plan, clock, _COUNT_S)
         self._plan = plan
         self._clock = clock
 

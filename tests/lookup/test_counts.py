@@ -72,3 +72,27 @@ async def test_a_store_that_went_away_leaves_the_last_count() -> None:
     never = counts_of(store)
     with pytest.raises(StoreUnavailableError, match="could not be counted"):
         await never.users()
+
+
+@asynchronous
+async def test_a_count_that_fails_is_not_begun_again_at_once() -> None:
+    store = CountingStore()
+    store.failure = StoreUnavailableError("a page timed out")
+    counts = counts_of(store)
+    for _ in range(20):
+        with pytest.raises(StoreUnavailableError, match="could not be counted"):
+            await counts.users()
+    assert store.counted == 1
+
+
+@asynchronous
+async def test_who_can_not_wait_for_the_first_count_is_told_so_and_finds_it_later() -> None:
+    store = CountingStore(home("user:1"))
+    counts = counts_of(store)
+    store.gate.clear()
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="not counted yet"):
+            await counts.users(patience_s=0.01)
+    store.gate.set()
+    assert await counts.users() == {"cell-a": 1}
+    assert store.counted == 1

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from lookup.assignment import Assignment
-from lookup.first_sight import FirstSight
 from lookup.flags import Flag
 from lookup.placement import CellRoom, NoRoom, ShareLimits
 from lookup.placer import PlacementPlan, Placer
@@ -71,19 +70,42 @@ class TestPlacer:
             await Placer(FakeStore(), PLAN, now).place("user:1", "mars")
 
     @asynchronous
-    async def test_without_any_count_nobody_is_placed_and_the_next_one_counts_again(self) -> None:
+    async def test_without_any_count_law_flags_and_weight_decide(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         store = _Uncountable()
-        placer = Placer(store, PLAN, now)
-        with pytest.raises(StoreUnavailableError):
-            await placer.place("user:1", "eu")
+        await store.set_flag("eu-1", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
+        plan = replace(PLAN, cells=[replace(cell, capacity=1) for cell in CELLS])
+        placer = Placer(store, plan, now)
+        placed = [await placer.place(f"user:{number}", "eu") for number in range(3)]
+        assert [_assigned(record).cell for record in placed] == ["eu-2"] * 3
+        assert caplog.text.count("whatever cells' capacities and shares are") == 1
+        assert store.counted == 1
+
+    @asynchronous
+    async def test_a_count_that_takes_long_is_not_waited_for(self, caplog: pytest.LogCaptureFixture) -> None:
+        store = _Uncountable()
+        store.gate.clear()
         store.countable = True
-        assert isinstance(await placer.place("user:1", "eu"), Assignment)
+        placer = Placer(store, replace(PLAN, cells=[replace(CELLS[0], capacity=1)]), now, patience_s=0.01)
+        placed = await asyncio.gather(*(placer.place(f"user:{number}", "eu") for number in range(3)))
+        assert [_assigned(record).cell for record in placed] == ["eu-1"] * 3
+        store.gate.set()
+        await settle()
+        assert isinstance(await placer.place("user:9", "eu"), NoRoom)
+        assert "capacities and shares are kept again" in caplog.text
+        await placer.counts.close()
 
 
 class _Uncountable(FakeStore):
+    """Counts when it is `countable`, and when the gate is open."""
+
     countable = False
+    counted = 0
 
     async def count_by_cell(self) -> Mapping[str, int]:
+        self.counted += 1
+        await self.gate.wait()
         if not self.countable:
             raise StoreUnavailableError("gone")
         return await super().count_by_cell()
@@ -155,31 +177,3 @@ async def _homes(path: Path, keys: list[str]) -> dict[str, tuple[str, int]]:
     found = {key: (record.cell, record.epoch) for key, record in (await store.read(keys)).items()}
     await store.close()
     return found
-
-
-class TestFirstSight:
-    @asynchronous
-    async def test_a_user_who_is_looked_up_has_a_home_from_then_on(self) -> None:
-        store = FakeStore(home("user:1", "eu-2"))
-        reader = FirstSight(store, Placer(store, PLAN, now), "eu")
-        found = await reader.read(["user:1", "user:2"])
-        assert found["user:1"] == home("user:1", "eu-2")
-        assert found["user:2"] == store.records["user:2"]
-        assert found["user:2"].jurisdiction == "eu"
-        confirmed = await reader.confirm(["user:1", "user:3"])
-        assert confirmed["user:3"] == store.records["user:3"]
-
-    @asynchronous
-    async def test_known_users_cost_one_reading_and_nothing_else(self) -> None:
-        store = _Uncountable(home("user:1"))
-        await FirstSight(store, Placer(store, PLAN, now), "eu").read(["user:1"])
-        await settle()
-        assert store.readings == [["user:1"]]
-
-    @asynchronous
-    async def test_only_users_are_placed_and_where_there_is_room(self) -> None:
-        store = FakeStore()
-        plan = replace(PLAN, cells=[replace(CELLS[0], weight=0.0)])
-        reader = FirstSight(store, Placer(store, plan, now), "eu")
-        assert await reader.read(["tenant:acme", "user:1"]) == {}
-        assert store.records == {}
