@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from bench.demo.layout import EdgeLayout, Layout
+from bench.demo.layout import EdgeLayout, Layout, hooks_url
 from bench.demo.population import UNKNOWN_USER, resident
 from bench.demo.sample_cell import COPY_PATH
 from bench.demo.tokens import Tokens
@@ -152,8 +152,7 @@ class Guide:
 
     def _moved(self) -> Iterator[Step]:
         eu, (old, new) = self._layout.eu, self._cells[:2]
-        endpoint = new.endpoints[0]
-        copy = f"http://{endpoint.host}:{endpoint.port}{COPY_PATH}"
+        copy = hooks_url(new) + COPY_PATH
         move = ("users", "move", f"user:{self._mover}", "--to", new.name, "--copy-command", copy)
         yield Ask(
             f"user:{self._mover} and its record", eu, "/me", f"200 from {old.name}", bearer=self._moving,

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from proxy.model import Cell
+
 DEFAULT_PORT: Final = 8080
 """The EU edge's port in configs/demo.yaml; another one moves every port of the demo by the difference."""
 
 HIGHEST_PORT: Final = 65_535 - 1001
 """With it the US edge's admin port, the highest of the demo, is the highest that there is."""
+
+HOOKS_FURTHER: Final = 100
+"""From a sample cell's port to the one for its webhooks, which clients can't reach through the edge."""
 
 HOMECELL: Final = Path(sys.executable).with_name("homecell")
 """The command line, as installed beside the Python that runs this."""
@@ -95,3 +100,15 @@ class Layout:
 def moved(config: str, shift: int) -> str:
     """The config for a file inside the demo's directory, with every loopback port moved by `shift`."""
     return _LOOPBACK_PORT.sub(lambda port: str(int(port[0]) + shift), config.replace(_DEMO_PATH, ""))
+
+
+def cell_url(cell: Cell) -> str:
+    return f"http://{cell.endpoints[0].host}:{cell.endpoints[0].port}"
+
+
+def hooks_port(cell: Cell) -> int:
+    return cell.endpoints[0].port + HOOKS_FURTHER
+
+
+def hooks_url(cell: Cell) -> str:
+    return f"http://{cell.endpoints[0].host}:{hooks_port(cell)}"

@@ -1,16 +1,21 @@
 """One sample cell: a small HTTP server with records of its own users, loud when asked for anybody else's.
 
-It has a webhook for moves, which fetches a user's record from the cell that the user leaves.
+It has a webhook for moves, which fetches a user's record from the cell that the user leaves. Webhooks and the
+tally are on a port of their own: on the cell's port the edge passes on whatever a client asks for.
 
 python -m bench.demo.sample_cell --config .demo/demo.yaml --cell eu-west-1-cell-01
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
+import signal
 import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -19,17 +24,18 @@ import aiohttp
 import click
 from aiohttp import web
 
+from bench.demo.layout import hooks_port, hooks_url
 from bench.demo.population import USERS, home_of
 from bench.demo.replies import ANSWERED_BY
 from bench.demo.residents import Record, Residents
 from proxy.config import load
-from proxy.model import Cell
+from proxy.model import Cell, Endpoint
 
-TALLY_PATH: Final = "/-/tally"
-COPY_PATH: Final = "/-/copy"
+TALLY_PATH: Final = "/tally"
+COPY_PATH: Final = "/copy"
 """The webhook that copies a user's data to this cell from the one that the move names."""
 
-_LEAVE_PATH: Final = "/-/leave"
+_LEAVE_PATH: Final = "/leave"
 NOT_MINE: Final = "X-Home-Cell-Not-Mine"
 
 
@@ -66,13 +72,33 @@ class _Move:
 
 
 class SampleCell:
-    """Answers any method and path with who asked, what this cell keeps of them, and what the edge said."""
+    """Answers any method and path with who asked, what this cell keeps of them, and what the edge said.
 
-    def __init__(self, cell: Cell, inventory: tuple[Cell, ...]) -> None:
+    hooks_at    where a cell's webhooks are
+    """
+
+    def __init__(
+        self, cell: Cell, inventory: tuple[Cell, ...], hooks_at: Callable[[Cell], str] = hooks_url
+    ) -> None:
         self._cell = cell
         self._inventory = inventory
+        self._hooks_at = hooks_at
         self._residents = Residents(self._is_seeded)
         self._tally = Tally()
+
+    def application(self) -> web.Application:
+        """What the edge is to reach."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        return app
+
+    def hooks(self) -> web.Application:
+        """What it is not to reach: whoever can ask here gets anybody's record."""
+        app = web.Application()
+        app.router.add_get(TALLY_PATH, self.tally)
+        app.router.add_post(COPY_PATH, self.copy)
+        app.router.add_post(_LEAVE_PATH, self.leave)
+        return app
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body_bytes = 0
@@ -101,7 +127,7 @@ class SampleCell:
         source = next((cell for cell in self._inventory if cell.name == move.source), None)
         if source is None:
             return web.json_response({"error": f"there is no cell {move.source}"}, status=400)
-        url = f"http://{source.endpoints[0].host}:{source.endpoints[0].port}{_LEAVE_PATH}"
+        url = self._hooks_at(source) + _LEAVE_PATH
         async with aiohttp.ClientSession() as session, session.post(url, json=asdict(move)) as reply:
             if reply.status != 200:
                 said = (await reply.text()).strip()
@@ -184,14 +210,17 @@ def _epoch_said(request: web.Request) -> int:
     return int(said) if said.isdecimal() else 0
 
 
-def application(cell: Cell, inventory: tuple[Cell, ...]) -> web.Application:
-    sample = SampleCell(cell, inventory)
-    app = web.Application()
-    app.router.add_get(TALLY_PATH, sample.tally)
-    app.router.add_post(COPY_PATH, sample.copy)
-    app.router.add_post(_LEAVE_PATH, sample.leave)
-    app.router.add_route("*", "/{path:.*}", sample.answer)
-    return app
+async def serve(sample: SampleCell, endpoint: Endpoint, hooks_port: int) -> None:
+    """Until SIGTERM. Who is answered on the hooks' port may take it that the cell's port answers too."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with AsyncExitStack() as opened:
+        for app, port in ((sample.application(), endpoint.port), (sample.hooks(), hooks_port)):
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
+            opened.push_async_callback(runner.cleanup)
+            await runner.setup()
+            await web.TCPSite(runner, endpoint.host, port).start()
+        await stop.wait()
 
 
 @click.command()
@@ -201,16 +230,7 @@ def main(config: Path, name: str) -> None:
     """Run one sample cell of the config's inventory until SIGTERM."""
     cells = load(config).cells
     cell = next(cell for cell in cells if cell.name == name)
-    endpoint = cell.endpoints[0]
-    web.run_app(
-        application(cell, cells),
-        host=endpoint.host,
-        port=endpoint.port,
-        access_log=None,
-        print=None,
-        shutdown_timeout=1.0,
-        keepalive_timeout=75.0,
-    )
+    asyncio.run(serve(SampleCell(cell, cells), cell.endpoints[0], hooks_port(cell)))
 
 
 if __name__ == "__main__":

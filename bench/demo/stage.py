@@ -17,7 +17,7 @@ from typing import Final
 
 import aiohttp
 
-from bench.demo.layout import HOMECELL, EdgeLayout, Layout
+from bench.demo.layout import HOMECELL, EdgeLayout, Layout, cell_url, hooks_port, hooks_url
 from bench.demo.population import USERS, assignments
 from bench.demo.processes import DemoError, Running, refuse_taken_ports, start, stop, wait_ready
 from bench.demo.sample_cell import TALLY_PATH
@@ -101,7 +101,7 @@ class Stage:
         """How many requests of somebody else's users each cell was sent, by the cells' own count."""
         wrong: dict[str, int] = {}
         for cell in self.cells:
-            async with self.session.get(cell_url(cell) + TALLY_PATH) as reply:
+            async with self.session.get(hooks_url(cell) + TALLY_PATH) as reply:
                 wrong[cell.name] = int((await reply.json())["wrong"])
         return wrong
 
@@ -109,10 +109,6 @@ class Stage:
         """The flag of each cell as the EU edge applies it."""
         async with self.session.get(self.layout.eu.admin_url + "/metrics") as reply:
             return dict(_FLAG_SAMPLE.findall(await reply.text()))
-
-
-def cell_url(cell: Cell) -> str:
-    return f"http://{cell.endpoints[0].host}:{cell.endpoints[0].port}"
 
 
 @asynccontextmanager
@@ -173,6 +169,7 @@ def _write_files(layout: Layout, below: Servers | None) -> Settings:
 
 def _ports(layout: Layout, cells: tuple[Cell, ...]) -> dict[str, int]:
     ports: dict[str, int] = {cell.name: cell.endpoints[0].port for cell in cells}
+    ports |= {f"{cell.name}, webhooks": hooks_port(cell) for cell in cells}
     for edge in layout.edges:
         ports[edge.name] = edge.port
         ports[f"{edge.name}, admin"] = edge.admin_port
@@ -226,7 +223,7 @@ async def _start_all(stage: Stage, say: Callable[[str], None]) -> None:
         command = [str(HOMECELL), "proxy", "--config", str(layout.config(edge))]
         stage.running.append(await start(edge.name, command, layout.log(edge.name)))
     for running, cell in zip(stage.running, stage.cells, strict=False):
-        await wait_ready(running, cell_url(cell) + TALLY_PATH, stage.session, READY_S)
+        await wait_ready(running, hooks_url(cell) + TALLY_PATH, stage.session, READY_S)
         say(f"cell {cell.name} ({cell.region}) on {cell_url(cell)}")
     for edge in layout.edges:
         await wait_ready(stage.edge(edge), edge.admin_url + "/-/ready", stage.session, READY_S)

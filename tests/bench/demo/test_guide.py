@@ -72,5 +72,5 @@ def test_a_user_who_sends_nothing_by_itself_is_moved_and_asked_for_before_and_af
     assert int(order.arguments[2].removeprefix("user:")) < FREE_TO_TRY
     assert order.arguments[3:7] == (
         *("--to", "eu-west-1-cell-02", "--copy-command"),
-        "http://127.0.0.1:8102/-/copy",
+        "http://127.0.0.1:8202/copy",
     )

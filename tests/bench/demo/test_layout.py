@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.demo.layout import Layout, moved
+from bench.demo.layout import Layout, hooks_port, moved
 from bench.demo.servers import Servers
 from proxy.config import load
 from proxy.model import Endpoint
@@ -43,7 +43,11 @@ def test_the_sections_of_another_store_take_the_place_of_the_embedded_one_on_eve
         assert settings.redis.addresses == (Endpoint("127.0.0.1", 20_001),)
 
 
-def test_no_two_things_of_a_demo_share_a_port() -> None:
-    layout = Layout(Path())
+def test_no_two_things_of_a_demo_share_a_port_and_the_edge_knows_no_port_of_webhooks(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    write_demo_keys(layout.keys)
+    layout.write_configs()
+    cells = load(layout.config(layout.eu)).cells
     ports = [port for edge in layout.edges for port in (edge.port, edge.admin_port)]
-    assert len({*ports, 8101, 8102, 8103, 8104}) == 8
+    endpoints = [endpoint.port for cell in cells for endpoint in cell.endpoints]
+    assert len({*ports, *endpoints, *map(hooks_port, cells)}) == 12

@@ -19,7 +19,7 @@ from bench.demo.layout import DEFAULT_PORT
 
 pytestmark = pytest.mark.slow
 
-PORTS: Final = (8080, 8081, 8101, 8102, 8103, 8104, 9080, 9081)
+PORTS: Final = (8080, 8081, 8101, 8102, 8103, 8104, 8201, 8202, 8203, 8204, 9080, 9081)
 LIMIT_S: Final = 120.0
 
 

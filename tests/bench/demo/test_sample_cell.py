@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
 from bench.demo.population import UNKNOWN_USER, resident
 from bench.demo.replies import ANSWERED_BY
-from bench.demo.sample_cell import COPY_PATH, NOT_MINE, TALLY_PATH, application
-from proxy.model import Cell, Endpoint
+from bench.demo.sample_cell import COPY_PATH, NOT_MINE, TALLY_PATH, SampleCell
+from proxy.model import Cell
 from proxy.rooms.mint import SigningKey, mint_token
 from tests.bench.demo.test_population import CELLS
 
@@ -25,7 +24,7 @@ def token(number: int) -> str:
 
 def with_cell(scenario: Callable[[Client], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with TestClient(TestServer(application(HERE, CELLS))) as client:
+        async with TestClient(TestServer(SampleCell(HERE, CELLS).application())) as client:
             await scenario(client)
 
     asyncio.run(run())
@@ -56,13 +55,18 @@ def test_somebody_elses_user_is_refused_so_that_the_edge_understands_and_counted
         "Cookie": f"session={token(resident(ELSEWHERE, CELLS))}",
     }
 
-    async def scenario(client: Client) -> None:
-        reply = await client.get("/me", headers=headers)
-        assert (reply.status, (await reply.json())["error"]) == (421, "not-mine")
-        assert reply.headers[NOT_MINE] == f"7; cell={ELSEWHERE.name}"
-        assert await (await client.get(TALLY_PATH)).json() == {"requests": 1, "wrong": 1}
+    async def scenario() -> None:
+        sample = SampleCell(HERE, CELLS)
+        async with (
+            TestClient(TestServer(sample.application())) as client,
+            TestClient(TestServer(sample.hooks())) as hooks,
+        ):
+            reply = await client.get("/me", headers=headers)
+            assert (reply.status, (await reply.json())["error"]) == (421, "not-mine")
+            assert reply.headers[NOT_MINE] == f"7; cell={ELSEWHERE.name}"
+            assert await (await hooks.get(TALLY_PATH)).json() == {"requests": 1, "wrong": 1}
 
-    with_cell(scenario)
+    asyncio.run(scenario())
 
 
 def test_a_user_whom_nobody_knows_is_refused_without_a_guess_where_he_lives() -> None:
@@ -94,13 +98,15 @@ def test_a_reply_to_head_names_the_cell_in_a_field() -> None:
 def test_a_moved_user_keeps_the_record_and_the_old_cell_refuses_what_goes_by_older_epochs() -> None:
     async def scenario() -> None:
         number = resident(HERE, CELLS)
-        old_server = TestServer(application(HERE, CELLS))
-        await old_server.start_server()
-        at = Endpoint("127.0.0.1", old_server.port or 0)
-        inventory = (replace(HERE, endpoints=(at,)), *CELLS[1:])
+        left = SampleCell(HERE, CELLS)
+        left_hooks = TestServer(left.hooks())
+        await left_hooks.start_server()
+        arrived_at = SampleCell(ELSEWHERE, CELLS, lambda _cell: str(left_hooks.make_url("")))
         async with (
-            TestClient(old_server) as old,
-            TestClient(TestServer(application(ELSEWHERE, inventory))) as new,
+            left_hooks,
+            TestClient(TestServer(left.application())) as old,
+            TestClient(TestServer(arrived_at.application())) as new,
+            TestClient(TestServer(arrived_at.hooks())) as hooks,
         ):
 
             async def ask(client: Client, cell: Cell, epoch: int) -> tuple[int, dict[str, Any]]:
@@ -115,7 +121,7 @@ def test_a_moved_user_keeps_the_record_and_the_old_cell_refuses_what_goes_by_old
             _, first = await ask(old, HERE, 1)
             move = {"key": f"user:{number}", "source": HERE.name, "target": ELSEWHERE.name, "epoch": "2"}
             for _ in range(2):
-                assert (await new.post(COPY_PATH, json=move)).status == 204
+                assert (await hooks.post(COPY_PATH, json=move)).status == 204
             assert (await ask(old, HERE, 1))[0] == 421
             assert (await ask(old, HERE, 2))[0] == 200
             assert (await ask(new, ELSEWHERE, 2))[0] == 421
@@ -130,17 +136,17 @@ def test_a_copy_that_is_not_for_this_cell_or_of_nobody_at_home_in_the_source_is_
     stranger = {"key": f"user:{UNKNOWN_USER}", "source": HERE.name, "epoch": "2"}
 
     async def scenario() -> None:
-        server = TestServer(application(HERE, CELLS))
-        await server.start_server()
-        inventory = (replace(HERE, endpoints=(Endpoint("127.0.0.1", server.port or 0),)), *CELLS[1:])
-        async with TestClient(server), TestClient(TestServer(application(ELSEWHERE, inventory))) as cell:
+        source = TestServer(SampleCell(HERE, CELLS).hooks())
+        await source.start_server()
+        sample = SampleCell(ELSEWHERE, CELLS, lambda _cell: str(source.make_url("")))
+        async with source, TestClient(TestServer(sample.hooks())) as hooks:
             for move, status in (
                 ({**stranger, "target": ELSEWHERE.name}, 502),
                 ({**stranger, "target": HERE.name}, 400),
                 ({**stranger, "target": ELSEWHERE.name, "source": "nowhere"}, 400),
                 ({"key": "email:a@b"}, 400),
             ):
-                reply = await cell.post(COPY_PATH, json=move)
+                reply = await hooks.post(COPY_PATH, json=move)
                 assert (reply.status, bool((await reply.json())["error"])) == (status, True)
 
     asyncio.run(scenario())
