@@ -1,7 +1,7 @@
 """One thread that owns one SQLite connection and runs jobs on it.
 
-Nothing of SQLite happens on the event loop, and the loop never waits for this thread. Writes that wait
-together share a transaction, because committing costs more than most of them.
+The loop never waits for this thread, and asks SQLite one thing itself: whether anybody has committed
+(sqlite_watch.py). Writes that wait together share a transaction, because committing costs more than most.
 """
 
 from __future__ import annotations
