@@ -19,6 +19,7 @@ from proxy.observe.meters import Meters
 from proxy.observe.samples import Samples
 from proxy.rooms.identify import Identify
 from proxy.rooms.routing_cookie import RoutingCookies
+from proxy.wire.forwarding import client_named
 from proxy.wire.ids import IdPool
 
 if TYPE_CHECKING:
@@ -131,3 +132,7 @@ class Edge:
             return False
         peer = ip_address(address)
         return any(peer in network for network in self.trusted_networks)
+
+    def client_behind(self, peer: str, told: list[bytes]) -> str:
+        """Whom a trusted peer's forwarding fields name as the client; if nobody usable, the peer."""
+        return client_named(told, self.trusts) or peer

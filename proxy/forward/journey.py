@@ -278,10 +278,14 @@ class Journey(Bounce):
                 samples.take(link.name, resolution.key)
         else:
             edge.meters.none.reply(self.status, elapsed_s)
+        peer = self.down.peer
+        client = peer.address
+        if peer.trusted and head.forwarding:
+            client = edge.client_behind(client, head.forwarding)
         edge.access_log.note(
             (
                 self.began_at_s + elapsed_s,
-                self.down.peer.address,
+                client,
                 head.method,
                 b"" if self.withheld else head.target,
                 self.status,

@@ -7,6 +7,8 @@ cell reads Forwarded (RFC 7239), nor the other way round. What only one family s
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 _FOR: Final = re.compile(rb'(?:^|[;, \t])for=(?:"([^"\\]*)"|([^;, \t"]+))', re.IGNORECASE)
@@ -15,6 +17,11 @@ _HOST: Final = re.compile(rb'(?:^|[;, \t])host=(?:"([^"\\]*)"|([^;, \t"]+))', re
 _WITH_PORT: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]+)?")
 _IN_TEXT: Final = re.compile(rb"[A-Za-z0-9._~:\[\]-]+")
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*")
+_LITERAL: Final = re.compile(rb"[0-9A-Fa-f:.]+")
+_MOST_HOPS: Final = 16
+"""As many are looked at for the client: a chain can be made up, and each costs microseconds."""
+
+_Values = dict[bytes, list[bytes]]
 
 
 def extended(told: list[bytes], address: bytes, node: bytes, host: bytes) -> bytes:
@@ -24,19 +31,15 @@ def extended(told: list[bytes], address: bytes, node: bytes, host: bytes) -> byt
     address, node   the peer's, as X-Forwarded-For and as Forwarded want it
     host            what the request asked for
     """
-    values: dict[bytes, list[bytes]] = {}
-    for line in told:
-        name, _, value = line.partition(b":")
-        values.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    values = _values(told)
     forwarded = values.get(b"forwarded", [])
-    clients = values.get(b"x-forwarded-for", [])
+    clients = _clients(values)
     proto = values.get(b"x-forwarded-proto", [b""])[-1]
     named = values.get(b"x-forwarded-host", [b""])[-1]
     if not forwarded:
         forwarded = _as_forwarded(clients, proto, named)
     else:
         elements = b", ".join(forwarded)
-        clients = clients or [_bare(client) for client in _said(_FOR, elements)]
         proto = proto or b"".join(_said(_PROTO, elements)[:1])
         named = named or b"".join(_said(_HOST, elements)[:1])
     hop = b'for=%b;proto=http;host="%b"' % (node, host)
@@ -48,6 +51,50 @@ def extended(told: list[bytes], address: bytes, node: bytes, host: bytes) -> byt
             b"Forwarded: " + b", ".join([*forwarded, hop]),
         )
     )
+
+
+def client_named(told: list[bytes], trusts: Callable[[str], bool]) -> str:
+    """The IP literal of who came to the outermost of the trusted: what he said himself is further left.
+
+    told    as above
+    trusts  whether an IP literal is a trusted hop
+    "" when the trusted name nobody else, or name him by something that is no IP literal.
+    """
+    chain = b",".join(_clients(_values(told))).split(b",")
+    for named in chain[: -1 - _MOST_HOPS : -1]:
+        literal = _literal(named.strip(b" \t"))
+        if not literal or not trusts(literal):
+            return literal
+    return ""
+
+
+def _values(told: list[bytes]) -> _Values:
+    """By name in lower case, in order."""
+    values: _Values = {}
+    for line in told:
+        name, _, value = line.partition(b":")
+        values.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    return values
+
+
+def _clients(values: _Values) -> list[bytes]:
+    """As X-Forwarded-For tells them, or else Forwarded; each may be several with commas between them."""
+    told = values.get(b"x-forwarded-for", [])
+    return told or [_bare(client) for client in _said(_FOR, b", ".join(values.get(b"forwarded", [])))]
+
+
+def _literal(client: bytes) -> str:
+    """The IP literal in its usual spelling, without a port; "" when it is none."""
+    bare = _bare(client)
+    if not _LITERAL.fullmatch(bare):
+        return ""
+    try:
+        address = ip_address(bare.decode())
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
 
 
 def _said(what: re.Pattern[bytes], elements: bytes) -> list[bytes]:

@@ -120,6 +120,26 @@ async def test_what_a_trusted_peer_says_in_one_family_of_fields_is_told_in_both(
     assert value_of(head, b"Forwarded") == elements + b', for=127.0.0.1;proto=http;host="a.example"'
 
 
+@pytest.mark.parametrize(
+    ("networks", "chain", "logged"),
+    [
+        ("127.0.0.0/8", b"192.0.2.66, 192.0.2.1", "192.0.2.1"),
+        ("127.0.0.0/8", b"192.0.2.1, 127.0.0.9", "192.0.2.1"),
+        ("127.0.0.0/8", b"192.0.2.1, nonsense", "127.0.0.1"),
+        ("10.0.0.0/8", b"192.0.2.1", "127.0.0.1"),
+    ],
+)
+@staged
+async def test_the_log_has_the_client_whom_a_trusted_peer_names(
+    stage: Stage, networks: str, chain: bytes, logged: str
+) -> None:
+    stage.edge.trusted_networks = (ip_network(networks),)
+    client = await stage.client()
+    client.send(lines(b"GET / HTTP/1.1", HOST_LINE, b"X-Forwarded-For: " + chain))
+    Problem(await client.take_head() + await client.take_to(b"}\n"))
+    assert (await stage.logged())["client"] == logged
+
+
 @staged
 async def test_a_trusted_peer_that_says_nothing_is_the_first_hop(stage: Stage) -> None:
     stage.edge.trusted_networks = (ip_network("127.0.0.1/32"),)
