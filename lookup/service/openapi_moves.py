@@ -53,50 +53,50 @@ MOVE_SCHEMAS: Final[Mapping[str, Json]] = {
         }
     ),
 }
+_STATUS: Final = ref("MoveStatus")
+_LISTED: Final = object_of(
+    {
+        "moves": list_of(ref("Move"), 1000),
+        "more": {"type": "boolean", "description": "Whether there are others than these."},
+    }
+)
+_OPERATION_ID: Final[Json] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 128,
+    "description": "Of your own, without a slash; the same one is the same move.",
+}
+_ORDER: Final = object_of(
+    {"operation": _OPERATION_ID, "key": KEY, "target": TEXT}, {"author": TEXT, "reason": TEXT}
+)
 _OPERATION: Final = parameter("operation", "path", TEXT, "The operation id, percent-encoded.")
 _GOES_ON: Final = "The service carries it on; ask for it to see how far it is."
 
 
 def move_paths() -> dict[str, Json]:
     """The paths of moves. All are for tokens that may write."""
-    operation_id: Json = {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 128,
-        "description": "Of your own, without a slash; the same one is the same move.",
-    }
-    order = object_of(
-        {"operation": operation_id, "key": KEY, "target": TEXT}, {"author": TEXT, "reason": TEXT}
-    )
-    listed = object_of(
-        {
-            "moves": list_of(ref("Move"), 1000),
-            "more": {"type": "boolean", "description": "Whether there are others than these."},
-        }
-    )
-    status = ref("MoveStatus")
     return {
         "/v1/moves": {
             "post": operation(
                 "beginMove",
                 "Move a key's user to another cell. Asked for again it is the same move, carried on if it is "
                 "open; 409 when the id is that of another one. What copies is in the service's config.",
-                status,
-                takes=order,
+                _STATUS,
+                takes=_ORDER,
                 goes_on=_GOES_ON,
             ),
-            "get": operation("getOpenMoves", "The moves that are not over, the latest first.", listed),
+            "get": operation("getOpenMoves", "The moves that are not over, the latest first.", _LISTED),
         },
         "/v1/moves/{operation}": {
             "parameters": [_OPERATION],
-            "get": operation("getMove", "How far a move is, and what it waits for.", status),
+            "get": operation("getMove", "How far a move is, and what it waits for.", _STATUS),
         },
         "/v1/moves/{operation}:resume": {
             "parameters": [_OPERATION],
             "post": operation(
                 "resumeMove",
                 "Carry a move on that nobody carries out any more; nothing happens while somebody does.",
-                status,
+                _STATUS,
                 goes_on=_GOES_ON,
             ),
         },
@@ -105,7 +105,7 @@ def move_paths() -> dict[str, Json]:
             "post": operation(
                 "abortMove",
                 "Give a move up: the user stays in the old cell. 409 once it is verified.",
-                status,
+                _STATUS,
                 takes=object_of({"reason": TEXT}),
             ),
         },
