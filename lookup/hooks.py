@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import signal
 from typing import Final, Protocol
 
 import aiohttp
 
+from lookup.hook_child import command_line
 from lookup.moves import Move
 
 _TOLD_BYTES: Final = 300
@@ -28,7 +28,8 @@ class Hooks(Protocol):
     async def run(self, hook: str, move: Move) -> None:
         """Return when it succeeded; "" is no hook, which always does. Raises HookFailedError.
 
-        A hook may be run again after a crash: it must be one that can be repeated.
+        A hook may be run again after a crash: it must be one that can be repeated. And the run before may
+        still go on: of two runs the one with the higher `move.attempt` counts.
         """
 
 
@@ -39,7 +40,10 @@ class OperatorHooks:
         self._timeout_s = timeout_s
 
     async def run(self, hook: str, move: Move) -> None:
-        """Hooks.run; cancelled, a command is killed with all that it started, and a webhook is hung up on."""
+        """Hooks.run; cancelled, a command is killed with all that it started, and a webhook is hung up on.
+
+        A command is also killed when this process is.
+        """
         if not hook:
             return
         try:
@@ -87,6 +91,7 @@ def facts(move: Move) -> dict[str, str]:
         "source": move.source,
         "target": move.order.target,
         "epoch": str(move.epoch + 1),
+        "attempt": str(move.attempt),
     }
 
 
@@ -100,9 +105,9 @@ async def _execute(hook: str, move: Move) -> None:
     environment = os.environ | {f"HOMECELL_{name.upper()}": text for name, text in facts(move).items()}
     try:
         process = await asyncio.create_subprocess_exec(
-            *words,
+            *command_line(words),
             env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
@@ -112,9 +117,9 @@ async def _execute(hook: str, move: Move) -> None:
     try:
         said = await _last_words(process)
     finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        assert process.stdin is not None
+        process.stdin.close()  # which ends the command if it has not ended yet
+        await process.wait()
     if process.returncode != 0:
         raise HookFailedError(f"`{hook}` ended with status {process.returncode}{_quoted(said)}")
 
@@ -130,7 +135,10 @@ async def _last_words(process: asyncio.subprocess.Process) -> bytes:
 
 async def _call(url: str, move: Move) -> None:
     """A redirect is no success: followed, it would become a GET of something else, which copies nothing."""
-    fields = {"Idempotency-Key": f"{move.order.operation}/{move.step.value}"}
+    fields = {
+        "Idempotency-Key": f"{move.order.operation}/{move.step.value}",
+        "X-Home-Cell-Attempt": str(move.attempt),
+    }
     unbounded = aiohttp.ClientTimeout(total=None)  # the caller's bound holds
     try:
         async with (

@@ -53,6 +53,12 @@ class MoveLog(Protocol):
         `steal` takes it from whoever holds it: their next `advance_move` fails.
         """
 
+    async def begin_attempt(self, move: Move, holder: str) -> Move:
+        """The move with the next number of an attempt, which no other run of its hooks has or will have.
+
+        Raises MoveTakenError when its step or holder is another meanwhile.
+        """
+
     async def release_move(self, operation: str, holder: str, detail: str) -> None:
         """Hold it no longer, leaving word why; nothing happens when it is another's."""
 

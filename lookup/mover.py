@@ -15,7 +15,7 @@ from lookup.assignment import Assignment
 from lookup.hooks import HookFailedError, Hooks
 from lookup.lease_rounds import LeaseRounds
 from lookup.leases import LEASE_S, Lease, LeaseBook, stands_in_way
-from lookup.move_log import MoveLog
+from lookup.move_log import MoveLog, MoveTakenError
 from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
 from lookup.ports import EpochConflictError, Store
 
@@ -149,6 +149,8 @@ class Mover:
         return move if move.is_over else await self._carry_on(move)
 
     async def _carry_on(self, move: Move) -> Move:
+        if _hook(move):
+            move = await self._log.begin_attempt(move, self._holder)
         return await self._advance(move, await self._keep_hold(move, self._act(move)))
 
     async def _act(self, move: Move) -> _Outcome:
@@ -157,9 +159,9 @@ class Mover:
         if move.step is Step.FENCING:
             return await self._await_workers(move)
         if move.step is Step.COPYING:
-            return await self._run_hook(move, move.order.copy_hook, Event.COPIED)
+            return await self._run_hook(move, Event.COPIED)
         if move.step is Step.VERIFYING:
-            return await self._run_hook(move, move.order.verify_hook, Event.VERIFIED)
+            return await self._run_hook(move, Event.VERIFIED)
         if move.step is Step.COMMITTING:
             return await self._commit(move)
         return await self._return(move)
@@ -216,9 +218,9 @@ class Mover:
             self._listener.waiting(move, confirming)
             await self._pause(min(left_s, _TELL_EVERY_S))
 
-    async def _run_hook(self, move: Move, hook: str, done: Event) -> _Outcome:
+    async def _run_hook(self, move: Move, done: Event) -> _Outcome:
         try:
-            await self._hooks.run(hook, move)
+            await self._hooks.run(_hook(move), move)
         except HookFailedError as failure:
             return _Outcome(Event.GIVEN_UP, str(failure))
         return _Outcome(done)
@@ -265,11 +267,20 @@ class Mover:
                 done, _ = await asyncio.wait((working,), timeout=_HOLD_EVERY_S)
                 if done:
                     return working.result()
-                await self._hold(move.order.operation, steal=False)
+                held = await self._hold(move.order.operation, steal=False)
+                if (held.step, held.attempt) != (move.step, move.attempt):  # others had it, and let it go
+                    await self._let_go(move.order.operation, held.detail)
+                    raise MoveTakenError(move.order.operation, "")
         finally:
             if not working.done():
                 working.cancel()
                 await asyncio.wait((working,))
+
+
+def _hook(move: Move) -> str:
+    """What the move's step runs, "" for nothing."""
+    hooks = {Step.COPYING: move.order.copy_hook, Step.VERIFYING: move.order.verify_hook}
+    return hooks.get(move.step, "")
 
 
 def _insist_on_movable(order: MoveOrder, record: Assignment | None) -> None:

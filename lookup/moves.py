@@ -111,6 +111,7 @@ class Move:
     detail                       why it was given up, or what the last attempt at the step met
     holder, held_until_s         who carries it out, and until when (Unix seconds) nobody else may; "" nobody
     fence                        where the feed says that the record is MOVING; None before FENCING
+    attempt                      how many runs of its hooks were begun; each is told which one it is
     """
 
     order: MoveOrder
@@ -124,6 +125,7 @@ class Move:
     holder: str = ""
     held_until_s: float = 0.0
     fence: Position | None = None
+    attempt: int = 0
 
     @property
     def is_over(self) -> bool:

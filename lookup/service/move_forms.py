@@ -13,7 +13,7 @@ from lookup.service.forms import Json
 class MoveStatus:
     """How far a move is.
 
-    move       as its log knows it; without its place in the feed
+    move       as its log knows it; without its place in the feed and the number of its attempt
     waits_for  what it needs to go on, in words; "" when that is only a moment, or nothing
     workers    while it waits for acknowledgements: each worker, and whether it has given its own
     """

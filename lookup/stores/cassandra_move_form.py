@@ -14,7 +14,10 @@ def spell(move: Move) -> str:
 
 
 def read(text: str) -> Move:
-    """The move that was spelled. Raises ValueError; fields of later programs are ignored."""
+    """The move that was spelled. Raises ValueError; fields of later programs are ignored.
+
+    Programs before this field spell no attempt, and forget one when they change the move.
+    """
     form = json.loads(text)
     order, fence = form["order"], form["fence"]
     return Move(
@@ -37,4 +40,5 @@ def read(text: str) -> Move:
         form["holder"],
         form["held_until_s"],
         None if fence is None else Position(fence["generation"], fence["sequence"]),
+        form.get("attempt", 0),
     )

@@ -116,6 +116,15 @@ class Moves:
                 return held
         raise _contended(operation)
 
+    async def begin_attempt(self, move: Move, holder: str) -> Move:
+        """MoveLog.begin_attempt."""
+        for _ in range(_ATTEMPTS):
+            noted = await self._find_as(move, holder)
+            begun = replace(noted.move, attempt=noted.move.attempt + 1)
+            if await self._write(begun, noted):
+                return begun
+        raise _contended(move.order.operation)
+
     async def release(self, operation: str, holder: str, detail: str) -> None:
         """MoveLog.release_move."""
         for _ in range(_ATTEMPTS):
@@ -131,11 +140,8 @@ class Moves:
     ) -> Move:
         """MoveLog.advance_move."""
         step = next_step(move.step, event)
-        operation = move.order.operation
         for _ in range(_ATTEMPTS):
-            noted = await self._find(operation)
-            if noted is None or (noted.move.step, noted.move.holder) != (move.step, holder):
-                raise MoveTakenError(operation, noted.move.holder if noted else "")
+            noted = await self._find_as(move, holder)
             advanced = replace(
                 noted.move, step=step, changed_at_s=now_s, detail=detail, fence=fence or move.fence
             )
@@ -143,7 +149,7 @@ class Moves:
                 if advanced.is_over:
                     await self._lists.close(advanced)
                 return advanced
-        raise _contended(operation)
+        raise _contended(move.order.operation)
 
     async def _claim_operation(self, order: MoveOrder) -> str:
         """The key that this operation is of, for ever: this one's, unless it is another's already."""
@@ -167,6 +173,13 @@ class Moves:
     async def _find(self, operation: str) -> _Noted | None:
         key = await self._key(operation)
         return None if key is None else await self._find_of(key, operation)
+
+    async def _find_as(self, move: Move, holder: str) -> _Noted:
+        """Raises MoveTakenError when its step or holder is another."""
+        noted = await self._find(move.order.operation)
+        if noted is None or (noted.move.step, noted.move.holder) != (move.step, holder):
+            raise MoveTakenError(move.order.operation, noted.move.holder if noted else "")
+        return noted
 
     async def _find_of(self, key: str, operation: str) -> _Noted | None:
         rows = await self._session.ask(self._one, (key, operation), self._confirming)

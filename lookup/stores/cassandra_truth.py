@@ -68,6 +68,10 @@ class CassandraTruth(CassandraStore):
         """MoveLog.hold_move."""
         return await self._moves.hold(operation, holder, now_s, until_s, steal)
 
+    async def begin_attempt(self, move: Move, holder: str) -> Move:
+        """MoveLog.begin_attempt."""
+        return await self._moves.begin_attempt(move, holder)
+
     async def release_move(self, operation: str, holder: str, detail: str) -> None:
         """MoveLog.release_move."""
         await self._moves.release(operation, holder, detail)

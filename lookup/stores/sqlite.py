@@ -187,6 +187,10 @@ class SqliteStore:
             lambda connection: sqlite_moves.hold(connection, operation, holder, now_s, until_s, steal)
         )
 
+    async def begin_attempt(self, move: Move, holder: str) -> Move:
+        """MoveLog.begin_attempt."""
+        return await self._write(lambda connection: sqlite_moves.begin_attempt(connection, move, holder))
+
     async def release_move(self, operation: str, holder: str, detail: str) -> None:
         """MoveLog.release_move."""
         await self._write(lambda connection: sqlite_moves.release(connection, operation, holder, detail))

@@ -78,7 +78,8 @@ _ALIASES: Final = (
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS alias_of_home ON alias (home) WHERE home <> ''",
 )
-"""Of no version: programs that do not know them work with the file as before, and may go on opening it."""
+_ATTEMPTS: Final = "ALTER TABLE move ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0"
+"""Both of no version: programs that know neither work with the file as before, and may go on opening it."""
 
 
 def open_file(path: Path, create: bool) -> sqlite3.Connection:
@@ -149,6 +150,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
     _check_version(connection, path)
     _upgrade(connection)
     _add_aliases(connection)
+    _add_attempts(connection)
     if _pragma(connection, "journal_mode") != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a committed move must survive a power cut
@@ -182,6 +184,18 @@ def _add_aliases(connection: sqlite3.Connection) -> None:
         with writing(connection):
             for statement in _ALIASES:
                 connection.execute(statement)
+
+
+def _add_attempts(connection: sqlite3.Connection) -> None:
+    if not _has_attempts(connection):
+        with writing(connection):
+            if not _has_attempts(connection):  # another process may have been quicker
+                connection.execute(_ATTEMPTS)
+
+
+def _has_attempts(connection: sqlite3.Connection) -> bool:
+    columns = connection.execute("SELECT 1 FROM pragma_table_info('move') WHERE name = 'attempt'")
+    return columns.fetchone() is not None
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:

@@ -13,7 +13,7 @@ from lookup.stores.sqlite_file import writing
 
 _COLUMNS: Final = (
     "operation, key, target, copy_hook, verify_hook, author, reason, source, jurisdiction, epoch, step, "
-    "begun_at_s, changed_at_s, detail, holder, held_until_s, fence_generation, fence_sequence"
+    "begun_at_s, changed_at_s, detail, holder, held_until_s, fence_generation, fence_sequence, attempt"
 )
 _IS_OPEN: Final = "step NOT IN ('done', 'aborted')"
 """As the index of the schema says it."""
@@ -30,7 +30,7 @@ def note(connection: sqlite3.Connection, order: MoveOrder, record: Assignment, n
             raise MoveInProgressError(rows[0])
         move = Move(order, record.cell, record.jurisdiction, record.epoch, Step.INTENDED, now_s, now_s)
         connection.execute(
-            f"INSERT INTO move ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO move ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             _row(move),
         )
     return move
@@ -75,6 +75,16 @@ def hold(
     return move
 
 
+def begin_attempt(connection: sqlite3.Connection, move: Move, holder: str) -> Move:
+    """MoveLog.begin_attempt."""
+    with writing(connection):
+        connection.execute(
+            "UPDATE move SET attempt = attempt + 1 WHERE operation = ? AND step = ? AND holder = ?",
+            (move.order.operation, move.step.value, holder),
+        )
+        return _changed(connection, move)
+
+
 def release(connection: sqlite3.Connection, operation: str, holder: str, detail: str) -> None:
     """MoveLog.release_move."""
     with writing(connection):
@@ -111,12 +121,7 @@ def advance(
                 holder,
             ),
         )
-        if connection.execute("SELECT changes()").fetchone()[0] != 1:
-            current = find(connection, move.order.operation)
-            raise MoveTakenError(move.order.operation, current.holder if current else "")
-        advanced = find(connection, move.order.operation)
-    assert advanced is not None, "moves are never deleted"
-    return advanced
+        return _changed(connection, move)
 
 
 def past(connection: sqlite3.Connection, key: str) -> list[Assignment]:
@@ -131,6 +136,15 @@ def past(connection: sqlite3.Connection, key: str) -> list[Assignment]:
         Assignment(key, cell, jurisdiction, epoch, State(state), moved_to, updated_at_s)
         for key, cell, jurisdiction, epoch, state, moved_to, updated_at_s in rows
     ]
+
+
+def _changed(connection: sqlite3.Connection, move: Move) -> Move:
+    """The move after the statement before. Raises MoveTakenError when that changed none."""
+    count = connection.execute("SELECT changes()").fetchone()[0]
+    current = find(connection, move.order.operation)
+    if count != 1 or current is None:
+        raise MoveTakenError(move.order.operation, current.holder if current else "")
+    return current
 
 
 def _select(
@@ -164,6 +178,7 @@ def _row(move: Move) -> tuple[object, ...]:
         move.held_until_s,
         fence.generation if fence else None,
         fence.sequence if fence else None,
+        move.attempt,
     )
 
 
@@ -186,6 +201,7 @@ def _move(
     held_until_s: float,
     fence_generation: str | None,
     fence_sequence: int | None,
+    attempt: int,
 ) -> Move:
     fence = None
     if fence_generation is not None and fence_sequence is not None:
@@ -203,4 +219,5 @@ def _move(
         holder,
         held_until_s,
         fence,
+        attempt,
     )

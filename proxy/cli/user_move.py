@@ -58,10 +58,11 @@ def move_user(
     not answer, the move is given up and the user stays.
 
     Commands are run without a shell, and get HOMECELL_KEY, HOMECELL_SOURCE,
-    HOMECELL_TARGET, HOMECELL_EPOCH, HOMECELL_OPERATION and HOMECELL_STEP in their
-    environment; a URL (http:// or https://) gets the same as JSON by POST, and
-    answers 2xx. After a crash a hook may be run again: it must be one that can be
-    repeated.
+    HOMECELL_TARGET, HOMECELL_EPOCH, HOMECELL_OPERATION, HOMECELL_STEP and
+    HOMECELL_ATTEMPT in their environment; a URL (http:// or https://) gets the same
+    as JSON by POST, and answers 2xx. After a crash a hook may be run again, also
+    beside the run before: it must be one that can be repeated, and of two runs the
+    one with the higher HOMECELL_ATTEMPT counts.
 
     \b
     Examples:

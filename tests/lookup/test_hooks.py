@@ -14,7 +14,7 @@ from lookup.moves import Move, MoveOrder, Step
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S
 
-MOVE = Move(MoveOrder("op-1", "user:1", "cell-b"), "cell-a", "eu", 4, Step.COPYING, NOW_S, NOW_S)
+MOVE = Move(MoveOrder("op-1", "user:1", "cell-b"), "cell-a", "eu", 4, Step.COPYING, NOW_S, NOW_S, attempt=3)
 AT_ONCE = 64
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,16 +37,19 @@ async def served(**handlers: Handler) -> AsyncIterator[str]:
 
 @asynchronous
 async def test_a_webhook_is_told_of_the_move_and_has_a_key_by_which_to_know_a_repetition() -> None:
-    told: list[tuple[str, str, object]] = []
+    told: list[tuple[str, str, str, object]] = []
 
     async def copy(request: web.Request) -> web.Response:
-        told.append((request.method, request.headers["Idempotency-Key"], await request.json()))
+        fields = request.headers
+        told.append(
+            (request.method, fields["Idempotency-Key"], fields["X-Home-Cell-Attempt"], await request.json())
+        )
         return web.Response(status=204)
 
     async with served(copy=copy) as url:
         await OperatorHooks(10.0).run(f"{url}/copy", MOVE)
     facts = {"operation": "op-1", "step": "copying", "key": "user:1", "source": "cell-a", "target": "cell-b"}
-    assert told == [("POST", "op-1/copying", {**facts, "epoch": "5"})]
+    assert told == [("POST", "op-1/copying", "3", {**facts, "epoch": "5", "attempt": "3"})]
 
 
 @asynchronous

@@ -35,6 +35,7 @@ class Bench(MoveListener):
         self.store = store
         self.now_s = NOW_S
         self.hooks: list[tuple[str, Step]] = []
+        self.attempts: list[int] = []
         self.failing = ""
         self.gate = asyncio.Event()
         self.gate.set()
@@ -46,6 +47,7 @@ class Bench(MoveListener):
 
     async def run(self, hook: str, move: Move) -> None:
         self.hooks.append((hook, move.step))
+        self.attempts.append(move.attempt)
         self.hooked_at_s.append(self.now_s)
         await self.gate.wait()
         if hook == self.failing:
@@ -308,3 +310,24 @@ async def test_a_move_that_was_stopped_says_so_and_can_be_resumed(tmp_path: Path
         b.gate.set()
         assert (await b.mover("bob").drive("op-1")).step is Step.DONE
         assert [hook for hook, _ in b.hooks] == ["copy", "copy", "verify"]
+        assert b.attempts == [1, 2, 3]
+
+
+@asynchronous
+@pytest.mark.slow
+async def test_a_driver_that_was_frozen_stops_its_copy_once_it_sees_that_another_one_went_on(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as b:
+        frozen = b.gate = asyncio.Event()
+        await b.mover().begin(ORDER)
+        driving = asyncio.create_task(b.mover("ann").drive("op-1"))
+        await until(lambda: b.hooks != [])
+        b.now_s += HOLD_S
+        b.gate = asyncio.Event()
+        b.gate.set()
+        over = await b.mover("bob").drive("op-1")
+        with pytest.raises(MoveTakenError):
+            await driving
+        assert not frozen.is_set()  # so it was cut off
+        assert await b.store.move("op-1") == replace(over, holder="", held_until_s=0.0)

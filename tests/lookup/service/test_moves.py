@@ -144,8 +144,8 @@ async def test_a_move_is_begun_watched_and_done(tmp_path: Path) -> None:
         await until(lambda: m.reached("op-1", Step.DONE), "the move is done")
         facts = {"operation": "op-1", "key": "user:1", "source": "cell-a", "target": "cell-b", "epoch": "2"}
         assert m.told == [
-            ("copy", {**facts, "step": "copying"}),
-            ("verify", {**facts, "step": "verifying"}),
+            ("copy", {**facts, "step": "copying", "attempt": "1"}),
+            ("verify", {**facts, "step": "verifying", "attempt": "2"}),
         ]
         done = await m.client.moves.get("op-1")
         assert done is not None

@@ -56,6 +56,7 @@ class MoveLogContract:
             assert first == Move(order("op-ö", "email:ö@x"), "cell-a", "eu", 4, Step.INTENDED, NOW_S, NOW_S)
             await held(truth, "op-ö", "bob", NOW_S + 1.25)
             fence = Position("generation", 17)
+            await truth.begin_attempt(first, "bob")
             moved = await truth.advance_move(first, Event.FENCED, "bob", NOW_S + 2, "a detail", fence)
         async with open_truth() as truth:
             assert await truth.move("op-ö") == moved
@@ -67,6 +68,7 @@ class MoveLogContract:
                 holder="bob",
                 held_until_s=NOW_S + 1.25 + HOLD_S,
                 fence=fence,
+                attempt=1,
             )
             assert await truth.move("op-2") is None
             assert list(await truth.moves_of("user:2")) == []
@@ -126,6 +128,22 @@ class MoveLogContract:
                 await two.advance_move(stepped[0], Event.ACKNOWLEDGED, "bob", NOW_S)
             with pytest.raises(ValueError, match="can't be"):
                 await two.advance_move(stepped[0], Event.COMMITTED, "ann", NOW_S)
+
+    @asynchronous
+    async def test_attempts_are_numbered_for_whoever_holds_the_move_and_no_number_comes_twice(
+        self, open_truth: OpenTruth
+    ) -> None:
+        async with open_truth() as one, open_truth() as two:
+            await noted(one, "op-1")
+            move = await held(one, "op-1")
+            begun, _ = await outcomes([truth.begin_attempt(move, "ann") for truth in (one, two) * 2])
+            assert {m.attempt for m in begun} == {1, 2, 3, 4}
+            with pytest.raises(MoveTakenError, match="ann"):
+                await two.begin_attempt(move, "bob")
+            stepped = await one.advance_move(move, Event.FENCED, "ann", NOW_S)
+            with pytest.raises(MoveTakenError):
+                await two.begin_attempt(move, "ann")
+            assert (await held(two, "op-1", "bob", NOW_S + HOLD_S)).attempt == stepped.attempt == 4
 
     @asynchronous
     async def test_a_hold_is_extended_runs_out_and_can_be_stolen(self, open_truth: OpenTruth) -> None:

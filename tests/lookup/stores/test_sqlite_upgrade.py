@@ -66,6 +66,29 @@ async def test_aliases_need_no_new_version_so_that_programs_without_them_may_ope
     await second.close()
 
 
+@asynchronous
+async def test_nor_do_attempts_which_moves_of_before_count_from_none(tmp_path: Path) -> None:
+    path = tmp_path / "home.sqlite"
+    store = await SqliteStore.open(path, create=True)
+    await store.load([home("user:1")])
+    await store.note_move(MoveOrder("op-1", "user:1", "cell-b"), home("user:1"), NOW_S)
+    await store.close()
+    await asyncio.to_thread(drop_attempts, path)
+    before = await asyncio.to_thread(version, path)
+    first, second = await asyncio.gather(SqliteStore.open(path), SqliteStore.open(path))
+    move = await first.hold_move("op-1", "ann", NOW_S, NOW_S + 15, False)
+    assert (await second.begin_attempt(move, "ann")).attempt == 1
+    assert await asyncio.to_thread(version, path) == before
+    await first.close()
+    await second.close()
+
+
+def drop_attempts(path: Path) -> None:
+    """As a program that does not number them leaves the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE move DROP COLUMN attempt")
+
+
 def drop_aliases(path: Path) -> None:
     """As a program that knows no aliases leaves the file."""
     with closing(sqlite3.connect(path)) as connection:
