@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.observe.exporter import Reading, render
+from proxy.observe.rows import CellUsers
+
+CELLS: Final = ("eu-1", "us-1")
 
 
 class Scrape:
@@ -29,3 +35,15 @@ class Scrape:
     def labelled(self, name: str) -> list[Mapping[str, str]]:
         """The label sets of every sample with this name."""
         return [dict(labels) for found, labels in self._samples if found == name]
+
+
+def scrape(
+    totals: list[int],
+    flags: tuple[frozenset[str], ...] = (frozenset(), frozenset()),
+    relays: Sequence[tuple[int, float]] | None = None,
+    census: tuple[int, Sequence[CellUsers]] | None = None,
+) -> Scrape:
+    """What a scrape shows of CELLS whose workers counted that much together."""
+    reading = Reading(CELLS, totals, flags, None, 0, 0, (), relays=relays, census=census)
+    body, _ = render(reading, accept="")
+    return Scrape(body.decode())

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,28 +18,9 @@ from proxy.observe.heavy import Heavy
 from proxy.observe.meters import Meters
 from proxy.observe.rows import CellUsers, Row, RowBank
 from proxy.observe.usage import Usage
-from tests.proxy.observe.reading import Scrape
+from tests.proxy.observe.reading import CELLS, scrape
 
-CELLS = ("eu-1", "us-1")
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
-
-
-@pytest.fixture
-def row() -> Iterator[Row]:
-    row = RowBank(len(CELLS)).open_row()
-    yield row
-    row.close()
-
-
-def scrape(
-    totals: list[int],
-    flags: tuple[frozenset[str], ...] = (frozenset(), frozenset()),
-    relays: Sequence[tuple[int, float]] | None = None,
-    census: tuple[int, Sequence[CellUsers]] | None = None,
-) -> Scrape:
-    reading = Reading(CELLS, totals, flags, None, 0, 0, (), relays=relays, census=census)
-    body, _ = render(reading, accept="")
-    return Scrape(body.decode())
 
 
 def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
@@ -250,72 +228,6 @@ def test_the_flag_that_workers_apply_is_exported_for_each_cell(row: Row) -> None
     meters.cells[0].flag(down=True, unknown=True)
     meters.publish()
     assert row.flag(0) == "unknown"
-
-
-def test_metrics_are_the_sum_over_the_workers() -> None:
-    bank = RowBank(len(CELLS))
-    rows = [bank.open_row(), bank.open_row()]
-    for row in rows:
-        meters = Meters(row.counters)
-        meters.cells[0].reply(200, 0.5)
-        meters.connected()
-        meters.publish()
-    seen = scrape(bank.totals())
-    assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 2
-    assert seen.value("homecell_request_seconds_sum", cell="eu-1") == 1.0
-    assert seen.value("homecell_client_connections") == 2
-    for row in rows:
-        bank.retire(row)
-
-
-def test_what_a_dead_worker_counted_is_kept_and_its_levels_are_dropped() -> None:
-    bank = RowBank(len(CELLS))
-    dead, alive = bank.open_row(), bank.open_row()
-    for row in (dead, alive):
-        meters = Meters(row.counters)
-        meters.cells[0].enter()
-        meters.none.enter()
-        meters.connected()
-        meters.cells[0].reply(200, 0.5)
-        meters.publish()
-    bank.retire(dead)
-    seen = scrape(bank.totals())
-    assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 2
-    assert seen.value("homecell_in_flight_requests", cell="eu-1") == 1
-    assert seen.value("homecell_in_flight_requests", cell="none") == 1
-    assert seen.value("homecell_client_connections") == 1
-    bank.retire(alive)
-    assert scrape(bank.totals()).value("homecell_client_connections") == 0
-
-
-def test_a_row_is_shared_with_the_process_that_inherits_it(row: Row) -> None:
-    program = (
-        "import sys; from proxy.observe.meters import Meters; from proxy.observe.rows import Row\n"
-        "meters = Meters(Row(int(sys.argv[1])).counters); meters.cells[1].reply(204, 0.25); meters.publish()"
-    )
-    subprocess.run(
-        [sys.executable, "-c", program, str(row.descriptor)], pass_fds=[row.descriptor], check=True
-    )
-    assert scrape(row.counters.tolist()).value("homecell_requests_total", cell="us-1", code="204") == 1
-
-
-def test_what_is_counted_is_seen_when_it_is_published_and_goes_on_from_what_the_row_held(row: Row) -> None:
-    before = Meters(row.counters)
-    before.cells[1].reply(200, 0.5)
-    assert not any(row.counters)
-    before.publish()
-    after = Meters(row.counters)
-    after.cells[0].reply(200, 0.5)
-    after.cells[1].reply(200, 0.5)
-    after.publish()
-    seen = scrape(row.counters.tolist())
-    assert seen.value("homecell_requests_total", cell="us-1", code="200") == 2
-    assert seen.value("homecell_requests_total", cell="eu-1", code="200") == 1
-
-
-def test_memory_of_another_length_is_no_row() -> None:
-    with pytest.raises(ValueError, match="not a row"):
-        Meters(memoryview(bytearray(8 * (layout.row_length(3) + 1))).cast("q"))
 
 
 def test_the_bounds_of_the_histograms_ascend() -> None:
