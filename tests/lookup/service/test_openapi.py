@@ -26,8 +26,8 @@ from lookup.settings import LookupSettings
 from lookup.writer import place
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, FakeFeed, FakeStore, home
+from tests.lookup.service.mover import mover
 from tests.lookup.service.site import served
-from tests.lookup.service.test_moves import mover
 from tests.proxy.workers.stage import until
 
 METHODS: Final = ("get", "put", "post", "delete", "patch")
