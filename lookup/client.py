@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote
@@ -18,13 +19,14 @@ from lookup.aliases import by_key
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.flags import Flag, FlagRecord, flag_of
 from lookup.move_client import MoveClient
-from lookup.ports import Change, EpochConflictError, History, StoreUnavailableError
+from lookup.ports import Change, EpochConflictError, History, KeyMove, StoreUnavailableError
 from lookup.service.forms import (
     Found,
     Json,
     change_of,
     found_of,
-    history_of,
+    history_head_of,
+    moves_of,
     record_form,
     record_of,
 )
@@ -134,8 +136,19 @@ class LookupClient:
         return await self._link.call("PUT", f"/v1/flags/{quote(cell, safe='')}", form, flag_of)
 
     async def history(self, since_s: float) -> History:
-        """The keys moved after that time."""
-        return await self._link.call("GET", f"/v1/history?since_s={since_s!r}", None, history_of)
+        """The keys moved after that time, perhaps some before: of a key's moves away from one cell the last.
+
+        However many they are, other tasks get their turns while they are read.
+        """
+        moves: list[KeyMove] = []
+        async with aclosing(self._link.lines(f"/v1/history?since_s={since_s!r}")) as lines:
+            head = await anext(lines, None)
+            covers_since_s, count = self._link.read(200, head, history_head_of)
+            async for line in lines:
+                moves += self._link.read(200, line, moves_of)
+        if len(moves) != count:
+            raise StoreUnavailableError(f"{self._link.url}: {len(moves)} of {count} moves were told")
+        return History(covers_since_s, moves)
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """The feed from now on, heartbeats too; ends by raising StoreUnavailableError."""

@@ -27,7 +27,7 @@ from lookup.service.truth import TruthAnswers
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 _ANSWER_S: Final = 10.0
-"""For anything but the feed: a caller has given up long before."""
+"""For anything but streams: a caller has given up long before."""
 
 _COUNT_S: Final = 0.2
 """So long the metrics wait for a first count of the users; it goes on without them."""
@@ -78,7 +78,7 @@ class Service:
             Operation("GET", "/v1/keys/{key}", "getKey", read, self._get_key),
             Operation("POST", "/v1/keys:batch", "getKeys", read, self._get_keys),
             Operation("GET", "/v1/changes", "followChanges", read, self._streams.follow, is_stream=True),
-            Operation("GET", "/v1/history", "getHistory", read, self._history),
+            Operation("GET", "/v1/history", "getHistory", read, self._streams.history, is_stream=True),
             Operation("GET", "/v1/cells", "countCells", read, self._count),
             Operation("GET", "/v1/flags", "getFlags", read, self._flags),
             Operation("POST", "/v1/keys/{key}:place", "placeKey", write, self._place),
@@ -146,9 +146,6 @@ class Service:
 
     async def _get_keys(self, request: web.Request) -> web.Response:
         return _json(await self._keys.many(await _form(request)))
-
-    async def _history(self, request: web.Request) -> web.Response:
-        return _json(await self._truth.history(request.query.get("since_s", "")))
 
     async def _count(self, _: web.Request) -> web.Response:
         return _json(await self._cells.cells())

@@ -9,7 +9,7 @@ from typing import Final
 from lookup.aliases import alias_in, as_record, left_mark
 from lookup.assignment import Alias, Assignment, State
 from lookup.flags import flag_form, flag_of
-from lookup.ports import Change, History, KeyMove
+from lookup.ports import Change, KeyMove
 from lookup.resolution import TIER_LABELS, Resolution
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -155,18 +155,29 @@ def change_of(form: object) -> Change:
     raise ValueError("not an event of the feed")
 
 
-def history_form(history: History) -> Mapping[str, Json]:
-    """Moves, each a list to be short: key, epoch, Unix seconds, cell that was left."""
-    moves: list[Json] = [[move.key, move.epoch, move.moved_at_s, move.left_cell] for move in history.moves]
-    return {"covers_since_s": history.covers_since_s, "moves": moves}
+def history_head_form(covers_since_s: float, moves: int) -> Mapping[str, Json]:
+    """The first line of a history: since when it is complete, and how many moves follow."""
+    return {"covers_since_s": covers_since_s, "moves": moves}
 
 
-def history_of(form: object) -> History:
-    """The history in `history_form`."""
+def history_head_of(form: object) -> tuple[float, int]:
+    """The two numbers in `history_head_form`."""
     match form:
-        case {"covers_since_s": int() | float() as covers_since_s, "moves": list() as rows}:
-            return History(covers_since_s, [_move_of(row) for row in rows])
+        case {"covers_since_s": int() | float() as covers_since_s, "moves": int() as moves}:
+            return covers_since_s, moves
     raise ValueError("not a history of moves")
+
+
+def moves_form(moves: Sequence[KeyMove]) -> Sequence[Json]:
+    """A further line: some moves, each a list to be short: key, epoch, Unix seconds, cell that was left."""
+    return [[move.key, move.epoch, move.moved_at_s, move.left_cell] for move in moves]
+
+
+def moves_of(form: object) -> list[KeyMove]:
+    """The moves in `moves_form`."""
+    if not isinstance(form, list):
+        raise ValueError("not moves of keys")
+    return [_move_of(row) for row in form]
 
 
 def _aliases_of(rows: object, home: str) -> tuple[Alias, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 
 _TIMEOUT_S: Final = 12.0
 _CONNECT_S: Final = 2.0
+_LINES_S: Final = 120.0
 _SILENT_S: Final = 5.0
 """The feed has a heartbeat every second."""
 
@@ -57,6 +59,20 @@ class ServiceLink:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENT_S)
         return self._open().get(f"{self.url}{path}", timeout=timeout)
 
+    async def lines(self, path: str) -> AsyncGenerator[object, None]:
+        """What a reply of lines of JSON says, line by line, with a turn of the loop after each; None for one
+        that is no JSON. Raises what `accept` does."""
+        timeout = aiohttp.ClientTimeout(total=_LINES_S, sock_connect=_CONNECT_S, sock_read=_TIMEOUT_S)
+        try:
+            async with self._open().get(f"{self.url}{path}", timeout=timeout) as response:
+                if response.status != 200:
+                    self.accept(response.status, parsed(await response.read()))
+                async for line in _whole_lines(response.content.iter_any()):
+                    yield parsed(line)
+                    await asyncio.sleep(0)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise StoreUnavailableError(f"{self.url}: no answer ({said(error)})") from error
+
     def accept(self, status: int, answer: object) -> None:
         """Nothing for a success. Raises ValueError, StoreUnusableError or StoreUnavailableError."""
         if status in (200, 202):
@@ -88,6 +104,19 @@ class ServiceLink:
                 timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S, sock_connect=_CONNECT_S),
             )
         return self._session
+
+
+async def _whole_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The lines, however long; the last one may end without a line feed."""
+    begun: list[bytes] = []
+    async for piece in pieces:
+        *ended, rest = piece.split(b"\n")
+        for line in ended:
+            yield b"".join((*begun, line))
+            begun.clear()
+        begun.append(rest)
+    if any(begun):
+        yield b"".join(begun)
 
 
 def parsed(body: bytes) -> object:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Final
 
 from lookup.service.forms import MAX_BATCH_KEYS, Json
+from lookup.service.histories import LINE_MOVES, LINES_TYPE
 from lookup.service.openapi_moves import MOVE_SCHEMAS, move_paths
 from lookup.service.openapi_parts import (
     EPOCH,
@@ -174,7 +175,13 @@ def _other_paths() -> dict[str, Json]:
         {"flag": FLAG, "reason": TEXT, "author": TEXT},
         {"set_at_s": SECONDS, "expires_at_s": {"type": ["number", "null"]}},
     )
-    history = object_of({"covers_since_s": SECONDS, "moves": list_of(move)})
+    head = object_of(
+        {
+            "covers_since_s": SECONDS,
+            "moves": {"type": "integer", "minimum": 0, "description": "How many follow."},
+        }
+    )
+    line: Json = {"oneOf": [head, list_of(move, LINE_MOVES)]}
     flags = object_of({"flags": list_of(ref("Flag"))})
     plain = "text/plain"
     return {
@@ -186,7 +193,16 @@ def _other_paths() -> dict[str, Json]:
                 kind="text/event-stream",
             )
         },
-        "/v1/history": {"get": operation("getHistory", "Which keys moved.", history, parameters=(since,))},
+        "/v1/history": {
+            "get": operation(
+                "getHistory",
+                "Which keys moved: a line that says how many, then lines of moves, oldest first; of a key's "
+                "moves away from one cell the latest.",
+                line,
+                parameters=(since,),
+                kind=LINES_TYPE,
+            )
+        },
         "/v1/cells": {
             "get": operation(
                 "countCells", "Keys at home in each cell, and how many there may be.", ref("Cells")

@@ -72,12 +72,13 @@ async def running(
     meters = ServiceMeters(lambda: time.time() - follower.fresh_as_of_s)
     cells = CellAnswers(store, plan, time.time, spelling)
     moves = MoveAnswers(moving, plan, time.time, spelling)
+    streams = Streams(store, meters)
     service = Service(
         KeyAnswers(resolver, store, meters, time.time, spelling, announcement),
-        TruthAnswers(store, store, cells, time.time, spelling),
+        TruthAnswers(store, cells, time.time, spelling),
         cells,
         moves,
-        Streams(store, meters),
+        streams,
         tokens,
         meters,
         lambda: follower.is_caught_up,
@@ -94,6 +95,7 @@ async def running(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+        await streams.close()
         await moves.close()
         await cells.close()
         await resolver.close()

@@ -1,19 +1,26 @@
-"""The change feed as server-sent events (WHATWG HTML, 9.2): one event for each change and heartbeat."""
+"""The change feed as server-sent events (WHATWG HTML, 9.2), one for each change and heartbeat; its history as
+lines of JSON."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import aclosing, suppress
+from math import isfinite, nan
 from typing import Final
 
 from aiohttp import web
 
 from lookup.ports import Change, ChangeFeed, StoreUnavailableError
 from lookup.service.forms import change_form
+from lookup.service.histories import LINES_TYPE, Histories
 from lookup.service.meters import ServiceMeters
 from lookup.service.problems import ProblemError
 
 MAX_STREAMS: Final = 256
+_HISTORY_S: Final = 10.0
+_STALLED_S: Final = 10.0
+"""A client that takes nothing for so long is hung up on."""
 
 
 class Streams:
@@ -24,6 +31,7 @@ class Streams:
         self._meters = meters
         self._most = most
         self._count = 0
+        self._histories = Histories(feed)
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """Tell until the client leaves or the feed breaks. Raises ProblemError or StoreUnavailableError."""
@@ -36,8 +44,8 @@ class Streams:
                 response = web.StreamResponse(
                     headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
                 )
-                await response.prepare(request)
                 with suppress(StoreUnavailableError, ConnectionResetError):
+                    await response.prepare(request)
                     await response.write(encode_event(first))
                     async for change in changes:
                         await response.write(encode_event(change))
@@ -45,9 +53,41 @@ class Streams:
         finally:
             self._counted(-1)
 
+    async def history(self, request: web.Request) -> web.StreamResponse:
+        """The moves after `since_s`. Raises ValueError, StoreUnavailableError, TimeoutError."""
+        since_s = _seconds(request.query.get("since_s", ""))
+        async with asyncio.timeout(_HISTORY_S):
+            lines = await self._histories.lines(since_s)
+        response = web.StreamResponse(headers={"Content-Type": LINES_TYPE, "Cache-Control": "no-store"})
+        with suppress(ConnectionResetError):
+            await response.prepare(request)
+            for line in lines:
+                try:
+                    await asyncio.wait_for(response.write(line), _STALLED_S)
+                except TimeoutError:
+                    if request.transport is not None:
+                        request.transport.abort()
+                    break
+                await asyncio.sleep(0)
+        return response
+
+    async def close(self) -> None:
+        """End what is being read for clients."""
+        await self._histories.close()
+
     def _counted(self, more: int) -> None:
         self._count += more
         self._meters.streams(self._count)
+
+
+def _seconds(text: str) -> float:
+    try:
+        since_s = float(text)
+    except ValueError:
+        since_s = nan
+    if not isfinite(since_s):
+        raise ValueError("`since_s` is no time in Unix seconds")
+    return since_s
 
 
 def encode_event(change: Change) -> bytes:

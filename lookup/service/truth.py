@@ -1,17 +1,16 @@
-"""What the service passes on to the store and its feed as it is: writes, flags, moves."""
+"""What the service passes on to the store as it is: writes and flags."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite, nan
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.flags import Flag, flag_form
 from lookup.keys import AS_THEY_ARE, KeySpelling
-from lookup.ports import ChangeFeed, EpochConflictError, Store
+from lookup.ports import EpochConflictError, Store
 from lookup.service.cells import CellAnswers
-from lookup.service.forms import MAX_BATCH_KEYS, Json, history_form, record_form, record_of
+from lookup.service.forms import MAX_BATCH_KEYS, Json, record_form, record_of
 from lookup.service.problems import ProblemError
 from lookup.writer import place
 
@@ -20,12 +19,11 @@ _MAX_REASON_CHARS: Final = 1000
 
 
 class TruthAnswers:
-    """Raises ValueError for what is not as it should be, else what store and feed raise."""
+    """Raises ValueError for what is not as it should be, else what the store raises."""
 
     def __init__(
         self,
         store: Store,
-        feed: ChangeFeed,
         cells: CellAnswers,
         clock: Callable[[], float],
         spelling: KeySpelling = AS_THEY_ARE,
@@ -33,7 +31,6 @@ class TruthAnswers:
         self._spelling = spelling
         self._store = store
         self._cells = cells
-        self._feed = feed
         self._clock = clock
 
     async def place(self, text: str, form: object) -> Mapping[str, Json]:
@@ -106,16 +103,6 @@ class TruthAnswers:
             cell, Flag(flag), reason=reason, author=author, now_s=set_at_s, expires_at_s=expires_at_s
         )
         return flag_form(record)
-
-    async def history(self, since: str) -> Mapping[str, Json]:
-        """The moves after that time."""
-        try:
-            since_s = float(since)
-        except ValueError:
-            since_s = nan
-        if not isfinite(since_s):
-            raise ValueError("`since_s` is no time in Unix seconds")
-        return history_form(await self._feed.history(since_s))
 
 
 def _check_names(*names: str) -> None:

@@ -66,6 +66,7 @@ def command(config_file: Path | None) -> None:
         )
     import uvloop
 
+    from lookup.collector import short_passes
     from lookup.ports import StoreUnavailableError
     from lookup.service.tokens import TokensFileError, load_tokens
     from proxy.cli.store import unreachable
@@ -73,7 +74,7 @@ def command(config_file: Path | None) -> None:
     service = settings.lookup_service
     try:
         tokens = load_tokens(service.tokens_file)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, short_passes(time.monotonic):
             runner.run(_serve(settings, service.listen, tokens))
     except TokensFileError as error:
         raise UsageMistakeError(str(error), "") from error

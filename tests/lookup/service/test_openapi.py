@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
@@ -108,7 +109,7 @@ async def test_every_operation_is_in_the_document_and_nothing_else() -> None:
     store, meters = FakeStore(), ServiceMeters(lambda: 0.0)
     feed = FakeFeed()
     cells = CellAnswers(store, NO_PLAN, lambda: NOW_S)
-    truth = TruthAnswers(store, feed, cells, lambda: NOW_S)
+    truth = TruthAnswers(store, cells, lambda: NOW_S)
     keys = KeyAnswers(build_resolver(store, LookupSettings(), Random(1)), store, meters, lambda: NOW_S)
     moves = MoveAnswers(None, NO_PLAN, lambda: NOW_S)
     service = Service(keys, truth, cells, moves, Streams(feed, meters), Tokens({}), meters, lambda: True)
@@ -147,7 +148,6 @@ def test_the_checker_of_schemas_knows_wrong_from_right() -> None:
         ("POST", "/v1/keys:batch", {"keys": ["user:1", "user:2"], "fresh": True}),
         ("POST", "/v1/keys/{key}:place", {"cell": "cell-a", "jurisdiction": "eu"}),
         ("POST", "/v1/homes:load", {"homes": []}),
-        ("GET", "/v1/history", None),
         ("GET", "/v1/cells", None),
         ("GET", "/v1/flags", None),
         ("PUT", "/v1/flags/{cell}", {"flag": "down", "reason": "fire", "author": "ann"}),
@@ -162,14 +162,24 @@ def test_replies_are_as_the_document_says(tmp_path: Path, method: str, path: str
             await store.compare_and_set(home("user:1", "cell-b", 2), 1)
             await store.set_flag("cell-a", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
             asked = path.replace("{key}", "user:1").replace("{cell}", "cell-a")
-            query = "?since_s=0" if path.endswith("history") else ""
-            status, reply = await service.ask(method, asked + query, form)
+            status, reply = await service.ask(method, asked, form)
             assert status == 200
             assert fits(schema_of(method, path), reply), reply
             _, problem = await service.ask("GET", "/v1/keys/nobody")
             assert fits({"$ref": "#/components/schemas/Problem"}, problem)
 
     scenario()
+
+
+@asynchronous
+async def test_each_line_of_a_history_is_as_the_document_says(tmp_path: Path) -> None:
+    async with served(tmp_path) as (store, service):
+        await place(store, "user:1", "cell-a", "eu", NOW_S)
+        await store.compare_and_set(home("user:1", "cell-b", 2), 1)
+        text = await service.text("/v1/history?since_s=0")
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert lines[1:] == [[["user:1", 2, NOW_S, "cell-a"]]]
+        assert all(fits(schema_of("GET", "/v1/history"), line) for line in lines)
 
 
 @asynchronous
