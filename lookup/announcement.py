@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -21,7 +20,7 @@ class Announcement:
 
     holder    a name that no other worker ever has
     linger_s  how long a write may take from the answer that confirmed its home to its end in the cell
-    clock     Unix seconds, which movers compare; stopwatch is time.perf_counter
+    clock     Unix seconds, which movers compare; stopwatch is the fence's, time.perf_counter
     """
 
     def __init__(
@@ -35,9 +34,10 @@ class Announcement:
         self._holder = holder
         self._book = book
         self._linger_s = linger_s
-        self._clock = clock
-        self._stopwatch = stopwatch
+        self.clock = clock
+        self.stopwatch = stopwatch
         self._until_s = stopwatch()
+        self._until_unix_s = clock()
         self._number = 0
         self._writing: asyncio.Future[None] | None = None
 
@@ -47,7 +47,7 @@ class Announcement:
         A move that does not find it there had made its record MOVING before, and the truth says so.
         Raises StoreUnavailableError.
         """
-        if self._stopwatch() < self._until_s:
+        if self.stopwatch() < self._until_s and self.clock() < self._until_unix_s:
             return
         if self._writing is None or self._writing.done():
             self._writing = asyncio.ensure_future(self._write())
@@ -55,20 +55,21 @@ class Announcement:
         await asyncio.shield(self._writing)
 
     async def _write(self) -> None:
-        begun_s = self._stopwatch()
+        begun_s = self.stopwatch()
         self._number += 1
-        expires_at_s = self._clock() + ANNOUNCED_S
+        expires_at_s = self.clock() + ANNOUNCED_S
         await self._book.renew_lease(
             Lease(self._holder, self._number, CONFIRMING, frozenset(), expires_at_s, self._linger_s)
         )
         self._until_s = begun_s + ANNOUNCED_S
+        self._until_unix_s = expires_at_s
 
 
 def announced(confirm: Read, announcement: Announcement, fence: Fence) -> Read:
     """`confirm` for a worker that has leases: what it confirms while it holds one, moves wait for anyway."""
 
     async def read(keys: Sequence[str]) -> Mapping[str, Assignment]:
-        if time.perf_counter() >= fence.lease_until_s:
+        if not fence.holds(announcement.stopwatch(), announcement.clock()):
             await announcement.announce()
         return await confirm(keys)
 

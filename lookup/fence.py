@@ -17,15 +17,27 @@ class Fence:
     """One worker's word on its unsafe requests. Only the loop's thread uses it.
 
     lease_until_s  time.perf_counter() up to which the lease holds; after that unsafe methods are confirmed
+    lease_until_unix_s the same in Unix seconds; whichever comes first counts. One clock stands still while
+                   the machine is suspended, the other one may be set back
     leased_since_s since when it has held without a gap; a renewal in time leaves it as it is
     linger_s       how long a cell may go on with a request that was cut off
     news           set when a move may have become able to go on: the keeper renews the lease at once
     """
 
-    __slots__ = ("_lingering", "_moving", "_under_way", "lease_until_s", "leased_since_s", "linger_s", "news")
+    __slots__ = (
+        "_lingering",
+        "_moving",
+        "_under_way",
+        "lease_until_s",
+        "lease_until_unix_s",
+        "leased_since_s",
+        "linger_s",
+        "news",
+    )
 
     def __init__(self, linger_s: float) -> None:
         self.lease_until_s: float = -inf
+        self.lease_until_unix_s: float = inf
         self.leased_since_s: float = -inf
         self.linger_s = linger_s
         self.news = False
@@ -50,15 +62,20 @@ class Fence:
         elif key in self._moving:
             self.news = True
 
-    def grant(self, begun_s: float, until_s: float) -> None:
-        """The lease, asked for at `begun_s`, holds until then."""
-        if begun_s >= self.lease_until_s:
+    def grant(self, begun_s: float, begun_unix_s: float, lasts_s: float) -> None:
+        """The lease, asked for at that time by both clocks, holds for so long since then."""
+        if not self.holds(begun_s, begun_unix_s):
             self.leased_since_s = begun_s
-        self.lease_until_s = until_s
+        self.lease_until_s = begun_s + lasts_s
+        self.lease_until_unix_s = begun_unix_s + lasts_s
 
-    def has_held_since(self, begun_s: float, now_s: float) -> bool:
+    def holds(self, now_s: float, unix_s: float) -> bool:
+        """Whether the lease does, by both clocks."""
+        return now_s < self.lease_until_s and unix_s < self.lease_until_unix_s
+
+    def has_held_since(self, begun_s: float, now_s: float, unix_s: float) -> bool:
         """Whether every move had to wait, all this time, for an unsafe request that entered at `begun_s`."""
-        return self.leased_since_s <= begun_s and now_s < self.lease_until_s
+        return self.leased_since_s <= begun_s and self.holds(now_s, unix_s)
 
     def changed(self, record: Assignment) -> None:
         """The feed says that the key's record is this now."""
@@ -68,7 +85,10 @@ class Fence:
                 self._moving.add(record.key)
 
     def lose_continuity(self) -> None:
-        """Changes may have been missed: any key may be moving."""
+        """Changes were missed that are known now: what had entered before may go to a home that is moving.
+
+        Until this is said the worker renews no lease, so that moves which it missed wait for it.
+        """
         self._moving.update(self._under_way)
         self._moving.update(self._lingering)
 

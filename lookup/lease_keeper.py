@@ -30,7 +30,8 @@ class LeaseKeeper:
     """`run` until cancelled, then `end`. Only the loop's thread uses it.
 
     clock      Unix seconds, which others compare
-    stopwatch  time.perf_counter, which never goes back: by it the worker itself ends its lease
+    stopwatch  time.perf_counter, which never goes back. By whichever of both comes first the worker itself
+               ends its lease
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class LeaseKeeper:
         position = self._follower.position
         if position is None:
             return False
-        begun_s = self._stopwatch()
+        begun_s, begun_unix_s = self._stopwatch(), self._clock()
         fence = self._fence
         self._number += 1
         lease = Lease(
@@ -81,12 +82,12 @@ class LeaseKeeper:
             self._number,
             position,
             fence.held(begun_s),
-            self._clock() + LEASE_S,
+            begun_unix_s + LEASE_S,
             fence.linger_s,
         )
         granted = await self._book.renew_lease(lease)
         if granted:
-            fence.grant(begun_s, begun_s + LEASE_S)
+            fence.grant(begun_s, begun_unix_s, LEASE_S)
         else:
             fence.lease_until_s = -inf
         return granted

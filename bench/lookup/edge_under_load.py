@@ -81,7 +81,7 @@ class Edge:
     @property
     def is_whole(self) -> bool:
         """Whether writes need no confirming."""
-        return time.perf_counter() < self.fence.lease_until_s
+        return self.fence.holds(time.perf_counter(), time.time())
 
     async def ask(self, key: str, is_write: bool) -> Sample:
         """One request, as the proxy would look its home up."""

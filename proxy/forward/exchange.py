@@ -152,7 +152,7 @@ class Exchange:
         identity = self.identity
         if self.head.safe or identity is None:
             return False
-        if not self.edge.fence.has_held_since(self.started_s, time.perf_counter()):
+        if not self.edge.fence.has_held_since(self.started_s, time.perf_counter(), time.time()):
             return True
         resolution = self.resolution
         return resolution is not None and self.edge.resolver.knows_newer(resolution.key, resolution.epoch)

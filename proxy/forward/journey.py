@@ -90,7 +90,7 @@ class Journey(Bounce):
 
     def _find_home(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
         """At once if claim or memory tell it; a write without a lease is confirmed by the store."""
-        if not self.head.safe and self.started_s >= self.edge.fence.lease_until_s:
+        if not self.head.safe and not self.edge.fence.holds(self.started_s, now_s):
             self._wait_for(self._confirm(identity, now_s))
             return
         resolution = self.edge.resolver.recall(identity.key, hint, now_s, self.head.safe)

@@ -97,12 +97,15 @@ class FakeStore:
 
 
 class FakeFeed:
-    """A feed whose events the test sends; each `follow` gets a queue of its own."""
+    """A feed whose events the test sends; each `follow` gets a queue of its own. Histories arrive while
+    `history_gate` is open."""
 
     def __init__(self) -> None:
         self.moves: list[KeyMove] = []
         self.covers_since_s = 0.0
         self.follows = 0
+        self.history_gate = asyncio.Event()
+        self.history_gate.set()
         self._events: asyncio.Queue[Change | StoreUnavailableError] = asyncio.Queue()
 
     def send(self, *events: Change | StoreUnavailableError) -> None:
@@ -119,6 +122,7 @@ class FakeFeed:
             yield event
 
     async def history(self, since_s: float) -> History:
+        await self.history_gate.wait()
         covers_since_s = max(since_s, self.covers_since_s)
         return History(covers_since_s, [move for move in self.moves if move.moved_at_s > since_s])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -54,8 +53,9 @@ class Holder:
 
     def __init__(self) -> None:
         self.watch_s = 100.0
+        self.unix_s = NOW_S
         self.book = Book()
-        self.says = Announcement("w1", self.book, RUNS_S, lambda: NOW_S, lambda: self.watch_s)
+        self.says = Announcement("w1", self.book, RUNS_S, lambda: self.unix_s, lambda: self.watch_s)
 
 
 @asynchronous
@@ -73,6 +73,18 @@ async def test_it_is_said_again_only_when_it_has_run_out() -> None:
         holder.watch_s += waited_s
         await holder.says.announce()
         assert [lease.number for lease in holder.book.kept] == list(range(1, written + 1))
+
+
+@asynchronous
+async def test_it_is_said_again_after_the_machine_was_suspended() -> None:
+    holder = Holder()
+    await holder.says.announce()
+    holder.unix_s += ANNOUNCED_S  # the stopwatch stood still
+    await holder.says.announce()
+    assert [lease.expires_at_s for lease in holder.book.kept] == [
+        NOW_S + ANNOUNCED_S,
+        NOW_S + 2 * ANNOUNCED_S,
+    ]
 
 
 @asynchronous
@@ -106,7 +118,7 @@ async def test_a_worker_announces_before_it_confirms_unless_it_holds_a_lease(lea
     holder = Holder()
     fence = Fence(30.0)
     if leased:
-        fence.grant(time.perf_counter(), time.perf_counter() + 60.0)
+        fence.grant(holder.watch_s, NOW_S, 60.0)
     seen: list[int] = []
 
     async def confirm(keys: Sequence[str]) -> Mapping[str, Assignment]:

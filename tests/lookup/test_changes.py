@@ -226,6 +226,24 @@ async def test_a_write_under_way_is_held_by_its_users_move_and_by_any_gap() -> N
 
 
 @asynchronous
+async def test_a_write_that_enters_while_a_gap_is_closed_is_held_too() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.follower.position == Position("g1", 7))
+        feed.history_gate.clear()
+        feed.send(beat(9))
+        await until(lambda: worker.follower.gaps == 1)
+        worker.fence.enter("user:1")
+        worker.fence.enter("user:2")
+        worker.fence.leave("user:2", True, 0.0)
+        assert worker.follower.position is None
+        feed.history_gate.set()
+        await until(lambda: worker.follower.position == Position("g1", 9))
+        assert worker.fence.held(0.0) == {"user:1", "user:2"}
+
+
+@asynchronous
 async def test_flags_reach_the_listener_in_order_and_never_an_older_one() -> None:
     feed, store = FakeFeed(), FakeStore()
     await store.set_flag("cell-a", Flag.DOWN, reason="", author="ann", now_s=NOW_S)

@@ -46,14 +46,25 @@ class Book:
 
 
 class Worker:
-    """A follower that is where the test says, a fence and a keeper; `watch_s` is the stopwatch."""
+    """A follower that is where the test says, a fence and a keeper; by `watch_s` and `unix_s`."""
 
     def __init__(self) -> None:
         self.position: Position | None = Position("g1", 7)
         self.watch_s = 100.0
+        self.unix_s = NOW_S
         self.book = Book()
         self.fence = Fence(30.0)
-        self.keeper = LeaseKeeper("w1", self.book, self, self.fence, lambda: NOW_S, lambda: self.watch_s)
+        self.keeper = LeaseKeeper(
+            "w1", self.book, self, self.fence, lambda: self.unix_s, lambda: self.watch_s
+        )
+
+    def wait(self, seconds: float) -> None:
+        """By both clocks."""
+        self.watch_s += seconds
+        self.unix_s += seconds
+
+    def has_held_since(self, begun_s: float) -> bool:
+        return self.fence.has_held_since(begun_s, self.watch_s, self.unix_s)
 
 
 @asynchronous
@@ -72,13 +83,30 @@ async def test_a_renewal_says_where_the_worker_is_and_what_it_holds() -> None:
 async def test_a_lease_has_held_since_its_first_renewal_as_long_as_each_came_in_time() -> None:
     worker = Worker()
     await worker.keeper.renew()
-    worker.watch_s += LEASE_S - 0.1
+    worker.wait(LEASE_S - 0.1)
     await worker.keeper.renew()
-    worker.watch_s += 1.0
-    fence = worker.fence
-    assert fence.has_held_since(100.0, worker.watch_s)
-    assert not fence.has_held_since(99.9, worker.watch_s), "a request that came before the lease"
-    assert not fence.has_held_since(100.0, worker.watch_s + LEASE_S), "the lease is over"
+    worker.wait(1.0)
+    assert worker.has_held_since(100.0)
+    assert not worker.has_held_since(99.9), "a request that came before the lease"
+    worker.wait(LEASE_S)
+    assert not worker.has_held_since(100.0), "the lease is over"
+
+
+@pytest.mark.parametrize(("slept_s", "set_back_s"), [(LEASE_S, 0.0), (0.0, LEASE_S)])
+@asynchronous
+async def test_a_lease_ends_by_the_clock_that_goes_on_when_the_other_stands_still_or_is_set_back(
+    slept_s: float, set_back_s: float
+) -> None:
+    worker = Worker()
+    await worker.keeper.renew()
+    worker.unix_s += slept_s  # the machine was suspended: the stopwatch stood still
+    worker.watch_s += set_back_s  # the clock was set back by as much meanwhile
+    assert not worker.fence.holds(worker.watch_s, worker.unix_s)
+    worker.watch_s += 0.5
+    await worker.keeper.renew()
+    assert worker.fence.holds(worker.watch_s, worker.unix_s)
+    assert not worker.has_held_since(100.0), "there was a gap in between"
+    assert worker.has_held_since(worker.watch_s)
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -90,12 +118,12 @@ async def test_a_lease_that_was_interrupted_holds_only_since_it_was_granted_agai
         worker.book.grants = False
         await worker.keeper.renew()
         worker.book.grants = True
-        worker.watch_s += 0.5
+        worker.wait(0.5)
     else:
-        worker.watch_s += LEASE_S
+        worker.wait(LEASE_S)
     await worker.keeper.renew()
-    assert not worker.fence.has_held_since(100.0, worker.watch_s)
-    assert worker.fence.has_held_since(worker.watch_s, worker.watch_s)
+    assert not worker.has_held_since(100.0)
+    assert worker.has_held_since(worker.watch_s)
 
 
 @asynchronous

@@ -12,7 +12,8 @@ _COPIED: tuple[Step, ...] = (Step.COPYING, Step.VERIFYING, Step.COMMITTING)
 
 @dataclass(eq=False)
 class Request:
-    """An unsafe request that was let through to `cell`; `leased`: by what the worker remembers."""
+    """An unsafe request that was let through to `cell`; `leased`: by what the worker remembers, else by what
+    the truth said."""
 
     key: str
     cell: str
@@ -32,21 +33,19 @@ class Cells:
     def send(self, request: Request) -> None:
         """The write leaves for the cell."""
         request.sent = True
-        if request.leased:
-            assert (request.key, request.cell) not in self.copying, (
-                f"a write of {request.key} goes to {request.cell} after the copy began"
-            )
+        assert (request.key, request.cell) not in self.copying, (
+            f"a write of {request.key} goes to {request.cell} after the copy began"
+        )
 
     def cut_off(self, request: Request, until_s: float) -> None:
         """The cell does not know that nobody waits any more, and works on."""
-        if request.leased:
-            self.working.append((request.key, request.cell, until_s))
+        self.working.append((request.key, request.cell, until_s))
 
     def copy_begins(self, move: Move, under_way: Iterable[Request], now_s: float) -> None:
-        """No write that was let through by a lease may be under way to the source, now or later."""
+        """No write that was let through may be under way to the source, now or later."""
         key, source = move.order.key, move.source
         for request in under_way:
-            assert not (request.leased and (request.key, request.cell) == (key, source)), (
+            assert (request.key, request.cell) != (key, source), (
                 f"a write of {key} is under way to {source} as the copy begins"
             )
         for working_key, cell, until_s in self.working:

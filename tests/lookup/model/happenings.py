@@ -42,7 +42,7 @@ def operator(dice: Random) -> str:
 def worker_starts(world: World, dice: Random) -> None:
     """Perhaps with what a former one kept."""
     if len(world.workers) < 3:
-        worker = world.start(dice.choice((-2.5, 0.0, 2.5)))
+        worker = world.start(dice.choice((-2.5, 0.0, 2.5)), leased=dice.random() < 0.7)
         if dice.random() < 0.5:
             restore(worker, world.snapshot)
 
@@ -86,11 +86,14 @@ def everybody_catches_up(world: World, _: Random) -> None:
 
 
 def request(world: World, dice: Random) -> None:
-    """With a claim or without one; mostly a write, mostly sent at once."""
+    """With a claim or without one; mostly a write, mostly sent at once. What is said beforehand of writes
+    that are confirmed may be late, or not be heard of."""
     if not world.workers:
         return
     worker = dice.choice(world.workers)
     key, hint = _credential(world, dice, mostly_first(dice, world.keys))
+    if dice.random() < 0.1:
+        world.stage.fates.coming = [dice.choice((Fate.SLOW, Fate.REFUSED, Fate.UNHEARD, Fate.STRAYED))]
     world.ask(worker, key, hint, safe=dice.random() < 0.2)
     if worker.requests and dice.random() < 0.6:
         world.cells.send(worker.requests[-1])
@@ -129,9 +132,12 @@ def token_is_issued(world: World, dice: Random, key: str = "") -> None:
         world.claims.append((key, Hint(record.cell, epoch, at_s)))
 
 
-def readings_are_slow(world: World, _: Random) -> None:
+def readings_are_slow(world: World, dice: Random) -> None:
     """What is read now arrives later, when something else may have happened."""
-    world.traffic.hold_back()
+    if dice.random() < 0.6:
+        world.traffic.hold_back()
+    if dice.random() < 0.6:
+        world.traffic.hold_histories_back()
 
 
 def readings_arrive(world: World, _: Random) -> None:

@@ -39,9 +39,7 @@ SELDOM: Final = (
     *(happenings.readings_are_slow, happenings.readings_arrive, happenings.token_is_issued),
     *(happenings.user_appears, happenings.move_is_ordered, happenings.move_is_given_up),
     *(happenings.late_step_lands, happenings.late_step_lands, happenings.changes_are_told),
-    *(happenings.feed_is_harmed, scenes.somebody_joins_as_a_move_goes_on),
-    *(scenes.a_write_waits_at_the_old_home, scenes.everybody_moves),
-    scenes.a_moves_first_write_comes_too_late,
+    *(happenings.feed_is_harmed, *scenes.ALL),
 )
 MOMENTS: Final[tuple[Happening, ...]] = (*OFTEN * 3, *SELDOM)
 
@@ -102,6 +100,19 @@ def explore(build: BuildStage, examples: int, steps: int, dice: st.SearchStrateg
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Machine, settings=chosen)
+
+
+def rehearse(build: BuildStage, times: int) -> None:
+    """Each scene by itself, every other time with all its steps: what chance seldom brings."""
+    for scene in scenes.ALL:
+        for seed in range(times * TIMES):
+            world = new_world(build)
+            try:
+                world.begin()
+                happen(world, scene, Random(seed) if seed % 2 else scenes.Thorough(seed))
+                world.end_well()
+            finally:
+                world.close()
 
 
 def crowd(build: BuildStage, examples: int, moments: int, dice: st.SearchStrategy[Random] = DICE) -> None:

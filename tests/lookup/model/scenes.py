@@ -18,6 +18,16 @@ _TAKEN: Final = 0.9
 """Of the steps of a scene."""
 
 
+class Thorough(Random):
+    """Dice that leave no step out, and choose like any others."""
+
+    def random(self) -> float:
+        return 0.0
+
+    def getrandbits(self, k: int, /) -> int:
+        return super().getrandbits(k)
+
+
 def _play(world: World, dice: Random, *steps: Callable[[], object]) -> None:
     for step in steps:
         if dice.random() < _TAKEN:
@@ -76,6 +86,55 @@ def a_write_waits_at_the_old_home(world: World, dice: Random) -> None:
     )
 
 
+def a_write_comes_while_a_gap_is_closed(world: World, dice: Random) -> None:
+    """The gap hid its user's move: the worker's lease holds, and the shared cache has a copy from before."""
+    key = world.keys[0]
+    _end_moves(world)
+    if not world.workers:
+        world.start(-2.5)
+    worker = dice.choice(world.workers)
+    world.everybody_catches_up()
+    world.ask(worker, key, None, safe=True)
+    _order(world, key, cell_of(dice))
+    _play(
+        world,
+        dice,
+        lambda: _step(world, key),
+        partial(_miss_a_change, worker),
+        world.traffic.hold_histories_back,
+        lambda: world.follow(worker),
+        lambda: world.ask(worker, key, None, safe=False),
+        *([lambda: happenings.request_leaves(world, dice)] if dice.random() < 0.5 else []),
+        lambda: happenings.readings_arrive(world, dice),
+        world.everybody_catches_up,
+        lambda: _step(world, key),
+        lambda: _step(world, key),
+    )
+
+
+def a_confirmed_write_is_under_way_as_its_user_moves(world: World, dice: Random) -> None:
+    """Of a worker without a lease, whom the move doesn't wait for."""
+    key = world.keys[0]
+    _end_moves(world)
+    while len(world.workers) > 2:
+        happenings.worker_dies(world, dice)
+    asker = world.start(dice.choice((-2.5, 0.0, 2.5)), leased=False)
+    world.everybody_catches_up()
+    _order(world, key, cell_of(dice))
+    _play(
+        world,
+        dice,
+        lambda: world.ask(asker, key, None, safe=False),
+        lambda: happenings.request_leaves(world, dice),
+        lambda: _step(world, key),
+        *([lambda: happenings.request_ends(world, dice)] if dice.choice((True, False)) else []),
+        lambda: world.pass_time(dice.choice((0.5, 2.0, 8.0, 20.0))),
+        world.everybody_catches_up,
+        lambda: _step(world, key),
+        lambda: _step(world, key),
+    )
+
+
 def everybody_moves(world: World, dice: Random) -> None:
     """With credentials that were issued before, meanwhile and afterwards; workers remember few moves."""
     _end_moves(world)
@@ -111,6 +170,20 @@ def a_moves_first_write_comes_too_late(world: World, dice: Random) -> None:
         world.run(world.operators.drive(move.order.operation, "ann", 1, patient=True))
     _end_moves(world)
     _play(world, dice, *[partial(_step, world, key)] * 2, partial(_everything_lands, world))
+
+
+def _miss_a_change(worker: Worker) -> None:
+    worker.tap.losing = 1
+
+
+ALL: Final = (
+    somebody_joins_as_a_move_goes_on,
+    a_write_waits_at_the_old_home,
+    a_write_comes_while_a_gap_is_closed,
+    a_confirmed_write_is_under_way_as_its_user_moves,
+    everybody_moves,
+    a_moves_first_write_comes_too_late,
+)
 
 
 def _time_passes_for_all(world: World) -> None:

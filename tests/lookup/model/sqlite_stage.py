@@ -16,6 +16,7 @@ from lookup.stores.sqlite import SqliteStore
 from lookup.stores.sqlite_feed import FeedBounds
 from lookup.stores.sqlite_file import open_file
 from tests.lookup.model.fates import Fates
+from tests.lookup.model.memory_cache import MemoryCache
 from tests.lookup.model.traffic import Traffic
 
 T = TypeVar("T")
@@ -45,10 +46,10 @@ class SqliteStage:
     """Implements model.stage.Stage."""
 
     tag = ""
-    shared = None
 
     def __init__(self, traffic: Traffic) -> None:
         self.fates = Fates(traffic)
+        self.shared = MemoryCache()
         self._folder = tempfile.TemporaryDirectory()
         self.store = self.log = self.leases = FatedStore(Path(self._folder.name) / "home.sqlite", self.fates)
         self._told = 0
@@ -77,7 +78,9 @@ class SqliteStage:
         """Nothing: every change is written together with its event."""
 
     async def harm_feed(self, dice: Random) -> None:
-        """It is trimmed as far as it goes."""
+        """It is trimmed as far as it goes; the shared cache may be lost as well."""
+        if dice.random() < 0.3:
+            self.shared.empty()
         head = sqlite_feed.head(self.store.connection)
         keep = dice.randint(0, 3)
         for _ in range(FEED_ROWS):

@@ -26,6 +26,7 @@ class Tap:
         self._more = asyncio.Event()
         self._rests = asyncio.Event()
         self._followed = False
+        self._waits_for_history = False
 
     async def follow(self) -> AsyncGenerator[Change, None]:
         self._followed = True
@@ -46,13 +47,23 @@ class Tap:
             self._rests.set()
 
     async def history(self, since_s: float) -> History:
+        """Taken at once; while it is held back, the worker stays where it is, whatever it may hear."""
         async with self._traffic.counted():
-            return await self._feed.history(since_s)
+            history = await self._feed.history(since_s)
+        if self._traffic.histories_are_late:
+            self._waits_for_history = True
+            self._wanted = 0
+            self._rests.set()
+            try:
+                await self._traffic.history_arrives()
+            finally:
+                self._waits_for_history = False
+        return history
 
     async def let_through(self, changes: int) -> None:
         """Return when the worker has taken so many, or all that there are and a heartbeat, or follows no
         longer."""
-        if self._followed:
+        if self._followed and not self._waits_for_history:
             self._wanted = changes
             self._rests.clear()
             self._more.set()

@@ -18,7 +18,8 @@ class Traffic:
     def __init__(self) -> None:
         self.busy = 0
         self._open = asyncio.Event()
-        self._open.set()
+        self._histories_open = asyncio.Event()
+        self.let_go()
 
     @asynccontextmanager
     async def counted(self) -> AsyncIterator[None]:
@@ -41,8 +42,21 @@ class Traffic:
         """Answers from now on arrive late."""
         self._open.clear()
 
+    def hold_histories_back(self) -> None:
+        """What the feed tells of the past arrives late, perhaps later than everything else."""
+        self._histories_open.clear()
+
     def let_go(self) -> None:
         self._open.set()
+        self._histories_open.set()
+
+    @property
+    def histories_are_late(self) -> bool:
+        return not self._histories_open.is_set()
+
+    async def history_arrives(self) -> None:
+        """Return when histories are let through."""
+        await self._histories_open.wait()
 
     def watched(self, read: Read) -> Read:
         """The reading takes its answer at once, and may be held back on its way home."""

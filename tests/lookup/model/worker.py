@@ -9,12 +9,14 @@ from math import inf
 from random import Random
 from typing import Final, Protocol, cast
 
+from lookup.announcement import Announcement, announced
 from lookup.assignment import NO_EPOCH, State
 from lookup.changes import ChangeFollower, FlagListener
 from lookup.confirm import Confirmations
 from lookup.fence import Fence
 from lookup.flags import FlagRecord
 from lookup.lease_keeper import LeaseKeeper
+from lookup.leases import Lease, LeaseBook
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT
@@ -31,6 +33,9 @@ from tests.lookup.model.traffic import Traffic, WatchedCache
 
 SKEW_S: Final = 5.0
 LINGER_S: Final = 10.0
+REQUEST_S: Final = 3.0
+"""A request is sent within this time, or not at all."""
+
 CLAIM_LIFETIME_S: Final = 400.0
 REMEMBERED_S: Final = 2000.0
 """How far back workers know of changes: no move stays open for longer."""
@@ -62,13 +67,15 @@ class Surroundings(Protocol):
 class Worker:
     """`skew_s` is by how much its clock is ahead. Built inside the running loop.
 
+    leased    whether it renews a lease; else it asks the truth before each write, and moves know that
     deciding  requests of which it is not known yet where they go
     requests  unsafe ones that were let through and have not ended
     cookies   routing cookies that it has issued since they were last collected
     """
 
-    def __init__(self, name: str, skew_s: float, world: Surroundings) -> None:
+    def __init__(self, name: str, skew_s: float, leased: bool, world: Surroundings) -> None:
         self.name = name
+        self.leased = leased
         self.requests: list[Request] = []
         self.deciding: list[asyncio.Task[None]] = []
         self.cookies: list[tuple[str, Hint]] = []
@@ -84,7 +91,9 @@ class Worker:
         shared = None if stage.shared is None else WatchedCache(stage.shared, traffic)
         store = cast(Store, _WatchedStore(stage, traffic))  # workers do nothing else with it
         self.resolver = Resolver(self.memory, self.moved, store, shared, SETTINGS, SILENT)
-        self.confirmations = Confirmations(traffic.watched(stage.confirm), SETTINGS, SILENT)
+        self.confirmations = Confirmations(
+            announced(traffic.watched(stage.confirm), self._announcement(), self.fence), SETTINGS, SILENT
+        )
         self.follower = ChangeFollower(
             self.tap,
             store,
@@ -124,8 +133,8 @@ class Worker:
         self.deciding.append(asyncio.get_running_loop().create_task(deciding))
 
     def renew(self) -> None:
-        """Renew the lease, unless the renewal before is still on its way."""
-        if self._renewing is None or self._renewing.done():
+        """Renew the lease, if it has one, unless the renewal before is still on its way."""
+        if self.leased and (self._renewing is None or self._renewing.done()):
             self._renewing = asyncio.get_running_loop().create_task(self._renew())
 
     async def _renew(self) -> None:
@@ -147,9 +156,19 @@ class Worker:
         if still_running:
             self._goes_on(request)
 
+    def over_at_s(self, request: Request) -> float:
+        """By then it has ended, and whatever the cell does for it."""
+        last_s = self.fence.lease_until_s if request.leased else request.begun_at_s + REQUEST_S
+        return last_s + LINGER_S
+
     def _goes_on(self, request: Request) -> None:
-        now_s = self._world.now_s
-        self._world.cells.cut_off(request, min(now_s, self.fence.lease_until_s) + LINGER_S)
+        until_s = min(self._world.now_s + LINGER_S, self.over_at_s(request))
+        self._world.cells.cut_off(request, until_s)
+
+    def _announcement(self) -> Announcement:
+        book = cast(LeaseBook, _WatchedBook(self._world.stage, self._world.traffic))  # nothing else is done
+        linger_s = REQUEST_S + LINGER_S
+        return Announcement(f"{self.name}/confirms", book, linger_s, self.unix_s, lambda: self._world.now_s)
 
     async def _read(self, key: str, hint: Hint | None) -> None:
         asked_s, told = self.unix_s(), self.tap.told.get(key, NO_EPOCH)
@@ -222,3 +241,15 @@ class _WatchedStore:
     async def flags(self) -> Mapping[str, FlagRecord]:
         async with self._traffic.counted():
             return await self._stage.store.flags()
+
+
+class _WatchedBook:
+    """The part of a book of leases that announcements use, with their writings counted."""
+
+    def __init__(self, stage: Stage, traffic: Traffic) -> None:
+        self._stage = stage
+        self._traffic = traffic
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        async with self._traffic.counted():
+            return await self._stage.leases.renew_lease(lease)

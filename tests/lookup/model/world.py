@@ -19,12 +19,9 @@ from tests.lookup.model.records import Records
 from tests.lookup.model.stage import Stage
 from tests.lookup.model.standing_loop import StandingLoop
 from tests.lookup.model.traffic import Traffic
-from tests.lookup.model.worker import LINGER_S, SKEW_S, Worker
+from tests.lookup.model.worker import LINGER_S, REQUEST_S, SKEW_S, Worker
 
 T = TypeVar("T")
-
-REQUEST_S: Final = 3.0
-"""A request is sent within this time, or not at all."""
 
 _CLAIMS_KEPT: Final = 12
 _SETTLED_S: Final = 60.0 + 2 * LINGER_S + SKEW_S
@@ -89,9 +86,9 @@ class World:
 
     # What happenings are made of.
 
-    def start(self, skew_s: float) -> Worker:
+    def start(self, skew_s: float, *, leased: bool = True) -> Worker:
         """A worker that knows nothing."""
-        return self.run(self._start(skew_s))
+        return self.run(self._start(skew_s, leased))
 
     def follow(self, worker: Worker, changes: int = 10_000) -> None:
         """The worker hears of so many changes."""
@@ -124,7 +121,7 @@ class World:
         for worker in self.workers:
             for request in list(worker.requests):
                 too_late = not request.sent and self.now_s > request.begun_at_s + REQUEST_S
-                if too_late or self.now_s > worker.fence.lease_until_s + LINGER_S:
+                if too_late or self.now_s > worker.over_at_s(request):
                     worker.end(request, cut_off=False)
 
     def copy_begins(self, move: Move) -> None:
@@ -141,9 +138,9 @@ class World:
     def note_ends(self) -> None:
         self.cells.note_ends(self.open_moves())
 
-    async def _start(self, skew_s: float) -> Worker:
+    async def _start(self, skew_s: float, leased: bool) -> Worker:
         self._born += 1
-        worker = Worker(f"w{self.stage.tag}{self._born}", skew_s, self)
+        worker = Worker(f"w{self.stage.tag}{self._born}", skew_s, leased, self)
         self.workers.append(worker)
         return worker
 
@@ -205,7 +202,8 @@ class World:
             self.pass_time(1.0)
             self.everybody_catches_up()
         for worker in self.workers:
-            assert worker.fence.lease_until_s > self.now_s, f"{worker.name} gets no lease any more"
+            has_lease = worker.fence.lease_until_s > self.now_s
+            assert has_lease == worker.leased, f"{worker.name} gets no lease any more"
             for key, hint in [*((key, None) for key in self.keys), *self.claims]:
                 self.ask(worker, key, hint, safe=False)
 

@@ -50,7 +50,7 @@ def lose_lease(stage: Stage) -> None:
 
 def lose_and_regain_lease(stage: Stage) -> None:
     lose_lease(stage)
-    stage.edge.fence.grant(time.perf_counter(), inf)
+    stage.edge.fence.grant(time.perf_counter(), time.time(), inf)
 
 
 def hear_of_a_move(stage: Stage) -> None:
@@ -126,7 +126,7 @@ async def test_a_waiting_write_is_refused_when_nobody_can_confirm_its_home(stage
 @staged
 async def test_a_waiting_write_is_not_confirmed_while_the_lease_holds(stage: Stage) -> None:
     client = await waiting_write(stage)
-    stage.edge.fence.grant(time.perf_counter(), inf)  # in time
+    stage.edge.fence.grant(time.perf_counter(), time.time(), inf)  # in time
     await stage.cell.open()
     cell = await stage.cell.connection()
     await cell.expect(posted(b"/", BODY))

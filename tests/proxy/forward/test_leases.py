@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from math import inf
 
 import pytest
@@ -46,6 +47,18 @@ async def test_without_a_lease_each_write_is_confirmed_by_the_store_and_a_read_i
         (get(), 3),
     ):
         assert b" 200 " in await served(stage, client, request)
+        assert stage.store.readings == readings
+
+
+@staged
+async def test_after_a_suspension_a_write_is_confirmed_although_the_stopwatch_stood_still(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    await served(stage, client, get())
+    stage.edge.fence.grant(time.perf_counter(), time.time() - 3.0, 3.0)
+    for request, readings in ((get(), 1), (post(b"/", b"x"), 2)):
+        await served(stage, client, request)
         assert stage.store.readings == readings
 
 
