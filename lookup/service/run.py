@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from random import Random
 from typing import Final
 
@@ -18,7 +18,7 @@ from lookup.placement import ShareLimits
 from lookup.placer import PlacementPlan
 from lookup.ports import FeedingStore, SharedCache
 from lookup.relay import Relay
-from lookup.resolver import build_resolver
+from lookup.resolver import Resolver, build_resolver
 from lookup.service.app import Service
 from lookup.service.cells import CellAnswers
 from lookup.service.keys import KeyAnswers
@@ -58,17 +58,8 @@ async def running(
     moving   how users are moved to where they may live; None: not at all
     announcement  tells moves that writes go by what is confirmed here; None: no move could hear of it
     """
-    random = Random()
-    resolver = build_resolver(store, settings, random, shared)
-    follower = ChangeFollower(
-        feed=store,
-        store=store,
-        resolver=resolver,
-        flags=FlagListener(),
-        claim_lifetime_s=settings.claim_lifetime_s,
-        clock=time.time,
-        random=random,
-    )
+    resolver = build_resolver(store, settings, Random(), shared)
+    follower = _follower(store, resolver, settings)
     meters = ServiceMeters(lambda: time.time() - follower.fresh_as_of_s)
     cells = CellAnswers(store, plan, time.time, spelling)
     moves = MoveAnswers(moving, plan, time.time, spelling)
@@ -83,8 +74,35 @@ async def running(
         meters,
         lambda: follower.is_caught_up,
     )
-    runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     works = [follower.run()] if relay is None else [follower.run(), relay.run()]
+    try:
+        async with _listening(service, works, host, port) as bound:
+            yield bound
+    finally:
+        await streams.close()
+        await moves.close()
+        await cells.close()
+        await resolver.close()
+
+
+def _follower(store: FeedingStore, resolver: Resolver, settings: LookupSettings) -> ChangeFollower:
+    return ChangeFollower(
+        feed=store,
+        store=store,
+        resolver=resolver,
+        flags=FlagListener(),
+        claim_lifetime_s=settings.claim_lifetime_s,
+        clock=time.time,
+        random=Random(),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    service: Service, works: list[Coroutine[None, None, None]], host: str, port: int
+) -> AsyncIterator[int]:
+    """The service on its port while the works go on; afterwards neither is left. Raises OSError."""
+    runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     tasks = [asyncio.get_running_loop().create_task(work) for work in works]
     try:
         await runner.setup()
@@ -95,7 +113,3 @@ async def running(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
-        await streams.close()
-        await moves.close()
-        await cells.close()
-        await resolver.close()
