@@ -14,11 +14,16 @@ from typing import Any, Final, TypeAlias
 from redis.asyncio import Connection, ConnectionPool, Redis, RedisCluster, SSLConnection
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
+from redis.asyncio.sentinel import (
+    MasterNotFoundError,
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+)
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.typing import EncodableT
 
@@ -51,6 +56,8 @@ class RedisTls:
 class RedisSettings:
     """addresses         (host, port) of the server, the Sentinels, or some nodes of the Cluster
     service           the master's name among the Sentinels
+    tls               of Sentinels, too
+    sentinel_username, sentinel_password   of the Sentinels themselves, None where they ask for none
     connections       most connections to one server
     connect_timeout_s, reply_timeout_s   after which a connection is given up
     """
@@ -61,6 +68,8 @@ class RedisSettings:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: RedisTls | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
     connections: int = 16
     connect_timeout_s: float = 0.5
     reply_timeout_s: float = 0.5
@@ -110,6 +119,35 @@ class _PacedSentinel(_Paced, SentinelManagedConnection):
 
 class _PacedSentinelTls(_Paced, SentinelManagedConnection, SSLConnection):
     pass
+
+
+class _Sentinels(Sentinel):
+    """Says shortly why none of them names the master: redis-py spells out all settings of all clients."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Its address; whoever names it is asked first the next time. Raises MasterNotFoundError."""
+        reasons = []
+        for place, sentinel in enumerate(self.sentinels):
+            try:
+                masters = await sentinel.sentinel_masters()
+            except RedisError as error:
+                reason = _in_words(error)
+            else:
+                assert isinstance(masters, dict)  # by name; redis-py has lists for other versions
+                state = masters.get(service_name)
+                if state and self.check_master_state(state, service_name):
+                    self.sentinels[0], self.sentinels[place] = sentinel, self.sentinels[0]
+                    return state["ip"], state["port"]
+                reason = "it takes that one for dead" if state else "it watches none of this name"
+            where = sentinel.connection_pool.connection_kwargs
+            reasons.append(f"{where['host']}:{where['port']}: {reason}")
+        raise MasterNotFoundError(f"no Sentinel names the master {service_name}; {'; '.join(reasons)}")
+
+
+def _in_words(error: RedisError) -> str:
+    if isinstance(error, AuthenticationError):
+        return "it refuses the login: see sentinel_password_file"  # Redis's own words go on about HELLO
+    return str(error) or type(error).__name__
 
 
 RedisClient: TypeAlias = "Redis | RedisCluster"
@@ -165,23 +203,28 @@ def _options(settings: RedisSettings, timeout_s: float) -> Options:
         "socket_connect_timeout": settings.connect_timeout_s,
         "protocol": 3,
     }
-    if settings.tls is not None:
-        options |= {
-            "ssl_ca_certs": str(settings.tls.authority),
-            "ssl_certfile": None if settings.tls.certificate is None else str(settings.tls.certificate),
-            "ssl_keyfile": None if settings.tls.key is None else str(settings.tls.key),
-            "ssl_check_hostname": True,
-        }
-    return options
+    return options | _tls_options(settings.tls)
+
+
+def _tls_options(tls: RedisTls | None) -> Options:
+    if tls is None:
+        return {}
+    return {
+        "ssl_ca_certs": str(tls.authority),
+        "ssl_certfile": None if tls.certificate is None else str(tls.certificate),
+        "ssl_keyfile": None if tls.key is None else str(tls.key),
+        "ssl_check_hostname": True,
+    }
 
 
 def _open_by_sentinels(settings: RedisSettings, options: Options) -> Redis:
-    asking: Options = {
-        name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "protocol")
+    asking = options | {
+        "username": settings.sentinel_username,
+        "password": settings.sentinel_password,
+        "ssl": settings.tls is not None,
+        "retry": _never(),
     }
-    sentinels = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types there
-        settings.addresses, sentinel_kwargs={**asking, "retry": _never()}
-    )
+    sentinels = _Sentinels(settings.addresses, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]  # nor there
         settings.service,
         sentinels,

@@ -109,6 +109,8 @@ def redis_settings(redis: Redis) -> RedisSettings:
         redis.username,
         _password(redis.password_file),
         None if tls is None else RedisTls(tls.ca_file, tls.certificate_file, tls.key_file),
+        redis.sentinel_username,
+        _password(redis.sentinel_password_file),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import redis
 
+from bench.servers.certificates import CertificateFiles
 from bench.servers.ports import free_port
 from bench.servers.process import ServerError, poll
 from bench.servers.redis import RedisServer, start_redis
@@ -21,17 +23,35 @@ _READY_S: Final = 30.0
 
 
 class SentinelGroup:
-    """`servers` are the two Redis; `sentinels` watch them under the name SERVICE."""
+    """`servers` are the two Redis; `sentinels` watch them under the name SERVICE.
 
-    def __init__(self, folder: Path, password: str = "") -> None:
-        first = start_redis(folder / "redis-0", password=password)
+    password of the servers, sentinel_password of the Sentinels; with certificates all speak TLS only
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        password: str = "",
+        sentinel_password: str = "",
+        certificates: CertificateFiles | None = None,
+    ) -> None:
+        tls = [] if certificates is None else ["tls-replication yes"]
+        first = start_redis(folder / "redis-0", password=password, certificates=certificates, options=tls)
         self.servers: list[RedisServer] = [first]
         self.sentinels: list[RedisServer] = []
         try:
             replica = [f"replicaof {first.host} {first.port}", "repl-diskless-sync-delay 0"]
-            self.servers.append(start_redis(folder / "redis-1", password=password, options=replica))
+            self.servers.append(
+                start_redis(
+                    folder / "redis-1",
+                    password=password,
+                    certificates=certificates,
+                    options=[*replica, *tls],
+                )
+            )
             for number in range(_SENTINELS):
-                self.sentinels.append(_start_sentinel(folder / f"sentinel-{number}", first, password))
+                place = folder / f"sentinel-{number}"
+                self.sentinels.append(_start_sentinel(place, first, sentinel_password, tls))
             if not poll(self._is_complete, _READY_S):
                 raise ServerError(f"the Sentinels did not find each other within {_READY_S:g} s")
         except BaseException:
@@ -59,15 +79,23 @@ class SentinelGroup:
         return False
 
 
-def _start_sentinel(folder: Path, master: RedisServer, password: str) -> RedisServer:
+def _start_sentinel(folder: Path, master: RedisServer, password: str, tls: Sequence[str]) -> RedisServer:
     options = [
+        *tls,
         f"sentinel monitor {SERVICE} {master.host} {master.port} 2",
         f"sentinel down-after-milliseconds {SERVICE} {_DOWN_AFTER_MS}",
         f"sentinel failover-timeout {SERVICE} {_FAILOVER_TIMEOUT_MS}",
     ]
-    if password:
-        options.append(f"sentinel auth-pass {SERVICE} {password}")
-    sentinel = RedisServer(folder, port=free_port(), options=options, sentinel=True)
+    if master.password:
+        options.append(f"sentinel auth-pass {SERVICE} {master.password}")
+    sentinel = RedisServer(
+        folder,
+        port=free_port(),
+        password=password,
+        certificates=master.certificates,
+        options=options,
+        sentinel=True,
+    )
     sentinel.start()
     sentinel.wait_ready()
     return sentinel

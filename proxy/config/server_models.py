@@ -81,7 +81,21 @@ class Redis(Section):
         default=None, description="Who logs in. Default: the user named default, if there is a password."
     )
     password_file: FilePath | None = Field(default=None, description="File with the password.")
-    tls: Tls | None = Field(default=None, description="Without this section Redis is asked in plain.")
+    sentinel_username: Text | None = Field(
+        default=None,
+        description="Who logs in at the Sentinels. Default: the user named default, if there is a "
+        "`sentinel_password_file`.",
+    )
+    sentinel_password_file: FilePath | None = Field(
+        default=None,
+        description="File with the Sentinels' own password, their `requirepass`. Default: they ask for none; "
+        "`password_file` is for the master.",
+    )
+    tls: Tls | None = Field(
+        default=None,
+        description="Without this section Redis is asked in plain. With it every server is asked by TLS, "
+        "Sentinels too.",
+    )
     prefix: Name = Field(
         default="homecell",
         description="Begins the names of all keys in Redis: homes, the feed's streams, and who keeps the "

@@ -31,8 +31,9 @@ def check_store(config: Shape[ConfigFile], mistakes: list[Finding], warnings: li
     mistakes += _check_token(config, kind)
     for server in (_CASSANDRA, _REDIS):
         if isinstance(config.get(server), dict):
-            _check_login(config, server, mistakes, warnings)
+            _check_login(config, server, "", mistakes, warnings)
             mistakes += _check_tls(config, (*server, "tls"))
+    _check_login(config, _REDIS, "sentinel_", mistakes, warnings)
     mistakes += _check_datacentres(config)
     mistakes += _check_redis(config, kind)
 
@@ -72,13 +73,17 @@ def _check_token(config: Shape[ConfigFile], kind: str | None) -> list[Finding]:
 
 
 def _check_login(
-    config: Shape[ConfigFile], server: KeyPath, mistakes: list[Finding], warnings: list[Finding]
+    config: Shape[ConfigFile],
+    server: KeyPath,
+    prefix: str,
+    mistakes: list[Finding],
+    warnings: list[Finding],
 ) -> None:
     """A name without a password is no login; Cassandra asks for both, Redis has a user by default."""
-    user, password = (*server, "username"), (*server, "password_file")
+    user, password = (*server, f"{prefix}username"), (*server, f"{prefix}password_file")
     has_user, has_password = config.get(user) is not None, config.get(password) is not None
     if has_user and not has_password and not config.is_wrong(password):
-        mistakes.append(config.finding(user, "has no password", "add `password_file`"))
+        mistakes.append(config.finding(user, "has no password", f"add `{prefix}password_file`"))
     if has_password and not has_user and server == _CASSANDRA and not config.is_wrong(user):
         mistakes.append(config.finding(password, "is nobody's", "add `username`"))
     file = config.path(password)
@@ -169,8 +174,11 @@ def _check_redis(config: Shape[ConfigFile], kind: str | None) -> list[Finding]:
     if topology == "sentinel" and config.get(service) is None and not config.is_wrong(service):
         mend = "add `service`: the name in their `sentinel monitor` line"
         found.append(config.finding((*_REDIS, "topology"), "is sentinel, without the master's name", mend))
-    if topology in ("one", "cluster") and config.get(service) is not None:
-        found.append(config.finding(service, f"does not go with topology {topology}", "remove it"))
+    found += [
+        config.finding((*_REDIS, key), f"does not go with topology {topology}", "remove it")
+        for key in ("service", "sentinel_username", "sentinel_password_file")
+        if topology in ("one", "cluster") and config.get((*_REDIS, key)) is not None
+    ]
     addresses = config.keys((*_REDIS, "addresses"))
     if topology == "one" and len(addresses) > 1:
         mend = "keep one, or set `topology` to sentinel or cluster"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,58 @@ async def test_after_a_failover_the_sentinels_new_master_is_used(tmp_path: Path)
             assert await until_it_answers(tier, "user:2") < 15.0
             assert group.master() is not master
             assert held(group.master(), "user:2") is not None
+    finally:
+        group.stop()
+
+
+@asynchronous
+async def test_sentinels_with_a_password_of_their_own_are_asked_with_it(tmp_path: Path) -> None:
+    with needed():
+        group = SentinelGroup(tmp_path, password="secret", sentinel_password="watchword")
+    try:
+        good = RedisSettings(
+            tuple(group.addresses()),
+            Topology.SENTINELS,
+            password="secret",
+            sentinel_password="watchword",
+        )
+        assert "watchword" not in repr(good)
+        async with tier_on(good) as tier:
+            await until_it_answers(tier, "user:1")
+        for bad in (None, "secret"):
+            async with tier_on(replace(good, sentinel_password=bad)) as tier:
+                with pytest.raises(StoreUnavailableError, match="refuses the login") as refusal:
+                    await tier.read(["user:1"])
+            said = str(refusal.value)
+            assert all(f"{host}:{port}" in said for host, port in group.addresses())
+            assert "sentinel_password_file" in said
+            assert "connection_pool" not in said
+        async with tier_on(replace(good, service="other")) as tier:
+            with pytest.raises(StoreUnavailableError, match="no Sentinel names the master other"):
+                await tier.read(["user:1"])
+    finally:
+        group.stop()
+
+
+@asynchronous
+async def test_sentinels_that_speak_tls_only_are_asked_by_tls(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path / "certificates")
+    with needed():
+        group = SentinelGroup(tmp_path, sentinel_password="watchword", certificates=certificates)
+    other = make_certificates(tmp_path / "others")
+    try:
+        good = RedisSettings(
+            tuple(group.addresses()),
+            Topology.SENTINELS,
+            tls=RedisTls(certificates.authority),
+            sentinel_password="watchword",
+        )
+        async with tier_on(good) as tier:
+            await until_it_answers(tier, "user:1")
+        for bad in (None, RedisTls(other.authority)):
+            async with tier_on(replace(good, tls=bad)) as tier:
+                with pytest.raises(StoreUnavailableError, match="no Sentinel names the master"):
+                    await tier.read(["user:1"])
     finally:
         group.stop()
 

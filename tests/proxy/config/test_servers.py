@@ -148,6 +148,16 @@ MISTAKES: Final = [
         "edge.yaml:22: redis.service does not go with topology cluster; remove it",
     ),
     (
+        '  topology: sentinel\n  addresses: ["10.0.0.1:26379", "10.0.0.2:26379"]\n  service: home\n',
+        '  addresses: ["10.0.0.1:6379"]\n  sentinel_password_file: redis.password\n',
+        "edge.yaml:21: redis.sentinel_password_file does not go with topology one; remove it",
+    ),
+    (
+        "  service: home\n",
+        "  service: home\n  sentinel_username: edge\n",
+        "edge.yaml:23: redis.sentinel_username has no password; add `sentinel_password_file`",
+    ),
+    (
         "  topology: sentinel\n",
         "",
         "edge.yaml:21: redis.service does not go with topology one; remove it\n"
