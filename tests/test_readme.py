@@ -44,8 +44,3 @@ def test_every_make_target_that_is_named_exists(target: str) -> None:
 @pytest.mark.parametrize("words", sorted(set(re.findall(r"homecell ((?:cells )?[a-z-]+)", README))))
 def test_every_command_that_is_named_exists(words: str) -> None:
     assert CliRunner().invoke(main, [*words.split(), "--help"]).exit_code == 0
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
-def test_every_file_that_is_linked_exists(link: str) -> None:
-    assert (ROOT / link).exists()

@@ -125,8 +125,8 @@ class ServiceMoves(Section):
     """How the lookup service moves users. Requests say whom and where to; what is called stands only here."""
 
     copy_webhook: WebhookOrNone = Field(
-        description="URL that copies a user's bytes, told by POST of JSON as in docs/lookup.md, which answers "
-        "2xx when all is copied. `none`: there is nothing to copy."
+        description="URL that copies a user's bytes, told by POST of JSON as in docs/lookup.md, which "
+        "answers 2xx when all is copied. `none`: there is nothing to copy."
     )
     verify_webhook: WebhookUrl | None = Field(
         default=None, description="URL that looks whether all has arrived. Default: nothing does."
