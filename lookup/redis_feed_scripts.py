@@ -85,7 +85,10 @@ APPEND: Final = (
     + """
 if not lives or head[1] ~= ARGV[1] then return -1 end
 local sequence, last_id, added = tonumber(head[3]), head[4], 0
-for index = 5, #ARGV, 3 do
+if head[5] == '0' and ARGV[5] == '1' then
+    redis.call('HSET', KEYS[1], 'begun_at_s', string.format('%.3f', now_s))
+end
+for index = 6, #ARGV, 3 do
     if redis.call('ZADD', KEYS[3], 'NX', now_s, ARGV[index]) == 1 then
         sequence = sequence + 1
         added = added + 1
@@ -108,7 +111,8 @@ return sequence
 """
 )
 """KEYS: head, events, operations. ARGV: generation, keep_s, keep_events, seconds for which an operation is
-remembered; then for each event its operation, change, time of the move or "". -1: the feed is lost."""
+remembered, 1 from the relay that is completing the generation: its time begins anew; then for each event its
+operation, change, time of the move or "". -1: the feed is lost."""
 
 BEAT: Final = (
     _HEAD
@@ -125,6 +129,13 @@ return tonumber(head[3])
 BEGIN: Final = (
     _HEAD
     + """
+if lives and head[5] == '0' and head[1] == ARGV[1] then
+    if tonumber(redis.call('HGET', KEYS[1], 'covers_since_s')) < tonumber(ARGV[2]) then
+        redis.call('HSET', KEYS[1], 'covers_since_s', ARGV[2])
+    end
+    redis.call('HSET', KEYS[1], 'begun_at_s', string.format('%.3f', now_s))
+    return 1
+end
 local begun = redis.call('HGET', KEYS[1], 'begun_at_s')
 local has_time = lives and head[1] ~= ARGV[4] and now_s - tonumber(begun) < tonumber(ARGV[3])
 if lives and head[5] == '1' or has_time then return 0 end
@@ -139,9 +150,9 @@ redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'run_id', run_id, 'sequence',
 return 1
 """
 )
-"""KEYS: head. ARGV: new generation, covers_since_s, seconds that another relay has for completing the
-generation that it began, the generation that this relay began last and did not complete.
-0: there is a feed, or another relay is about to complete one."""
+"""KEYS: head. ARGV: new generation (it was begun already when the reply to that was lost); covers_since_s;
+seconds that another relay has, since it began a generation or added to it, for going on with it; the one
+that this relay began last and did not complete. 0: there is a feed, or another relay is about to."""
 
 COMPLETE: Final = (
     _HEAD

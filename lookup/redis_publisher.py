@@ -27,7 +27,8 @@ from lookup.redis_feed_scripts import (
 _LOST: Final = -1
 _INCOMPLETE: Final = -2
 _APPEND_AT_ONCE: Final = 200
-_COMPLETE_WITHIN_S: Final = 60.0
+_GO_ON_WITHIN_S: Final = 5.0
+"""A relay that completes a generation and adds nothing to it for so long is taken to have died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,16 @@ class RedisPublisher:
         self._names = names or FeedNames()
         self._keeping = keeping or FeedKeeping()
         self._generation = ""
+        self._asked = ""  # a generation that may be begun: nobody answered
         self._begun = ""
+        self._is_completing = False
         self._places = asyncio.Semaphore(settings.connections)  # who finds no connection free, waits for one
 
     async def publish(self, events: Sequence[FeedEvent]) -> None:
         """Append in this order what was not appended before. Raises FeedLostError, StoreUnavailableError."""
         keeping = self._keeping
         bounds = [str(keeping.keep_s), str(keeping.keep_events), str(keeping.operations_s)]
+        bounds.append(str(int(self._is_completing)))
         for start in range(0, len(events), _APPEND_AT_ONCE):
             spelled = [part for event in events[start : start + _APPEND_AT_ONCE] for part in _spell(event)]
             await self._change(APPEND, ["events", "operations"], [*bounds, *spelled])
@@ -82,17 +86,21 @@ class RedisPublisher:
     async def begin(self, covers_since_s: float) -> bool:
         """Begin a new generation; False when another relay did. Its older moves must be published, then
         `complete` be called; until then it has no heartbeat."""
-        generation = secrets.token_hex(8)
-        arguments = [generation, repr(covers_since_s), str(_COMPLETE_WITHIN_S), self._begun]
-        if await run_script(self._client, BEGIN, [self._names.head], arguments) != 1:
-            self._generation = ""
-            return False
-        self._generation = self._begun = generation
-        return True
+        self._is_completing = False
+        generation = self._asked = self._asked or secrets.token_hex(8)
+        arguments = [generation, repr(covers_since_s), str(_GO_ON_WITHIN_S), self._begun]
+        is_begun = await self._run(BEGIN, [self._names.head], arguments) == 1
+        self._asked = ""
+        self._is_completing = is_begun
+        self._generation = generation if is_begun else ""
+        self._begun = generation if is_begun else self._begun
+        return is_begun
 
     async def complete(self) -> None:
-        """The generation that was begun holds every move since its `covers_since_s`."""
-        await self._change(COMPLETE, [], [], renew=False)
+        """The generation that was begun, and no other, holds every move since its `covers_since_s`."""
+        if await self._run(COMPLETE, [self._names.head], [self._begun]) == _LOST:
+            raise FeedLostError("the feed's new generation was lost or replaced before it was complete")
+        self._is_completing = False
 
     async def abandon(self) -> None:
         """Let the feed count as lost, so that a relay begins a new generation from what the truth says."""
@@ -103,25 +111,26 @@ class RedisPublisher:
         """End the connections."""
         await self._client.aclose()
 
-    async def _change(
-        self, script: str, kinds: Sequence[str], arguments: list[str], *, renew: bool = True
-    ) -> None:
+    async def _change(self, script: str, kinds: Sequence[str], arguments: list[str]) -> None:
         async with self._places:
-            await self._change_now(script, kinds, arguments, renew)
+            await self._change_now(script, kinds, arguments)
 
-    async def _change_now(self, script: str, kinds: Sequence[str], arguments: list[str], renew: bool) -> None:
+    async def _change_now(self, script: str, kinds: Sequence[str], arguments: list[str]) -> None:
         for attempt in range(2):
             if not self._generation:
                 self._generation = (await read_position(self._client, self._names)).generation
             names = [self._names.head, *map(self._name, kinds)]
-            outcome = await run_script(self._client, script, names, [self._generation, *arguments])
+            outcome = await self._run(script, names, [self._generation, *arguments])
             if outcome == _INCOMPLETE:
                 raise FeedLostError("the feed's new generation is not complete")
             if outcome != _LOST:
                 return
             self._generation = ""
-            if attempt or not renew:
+            if attempt:
                 raise FeedLostError("the feed in Redis was lost or replaced")
+
+    async def _run(self, script: str, names: list[str], arguments: list[str]) -> object:
+        return await run_script(self._client, script, names, arguments)
 
     def _name(self, kind: str) -> str:
         return f"{self._names.head.removesuffix('head')}{self._generation}:{kind}"

@@ -119,12 +119,14 @@ def a_confirmed_write_is_under_way_as_its_user_moves(world: World, dice: Random)
     while len(world.workers) > 2:
         happenings.worker_dies(world, dice)
     asker = world.start(dice.choice((-2.5, 0.0, 2.5)), leased=False)
-    world.everybody_catches_up()
+    write = partial(world.ask, asker, key, None, safe=False)
+    former = [write, lambda: world.pass_time(30.0)]  # announced then, and long since over
+    _play(world, dice, *(former if dice.choice((True, False)) else []), world.everybody_catches_up)
     _order(world, key, cell_of(dice))
     _play(
         world,
         dice,
-        lambda: world.ask(asker, key, None, safe=False),
+        write,
         lambda: happenings.request_leaves(world, dice),
         lambda: _step(world, key),
         *([lambda: happenings.request_ends(world, dice)] if dice.choice((True, False)) else []),
@@ -132,6 +134,27 @@ def a_confirmed_write_is_under_way_as_its_user_moves(world: World, dice: Random)
         world.everybody_catches_up,
         lambda: _step(world, key),
         lambda: _step(world, key),
+    )
+
+
+def a_move_goes_on_while_a_write_is_being_announced(world: World, dice: Random) -> None:
+    """What the truth had said before the announcement is in the book would be of no use."""
+    key = world.keys[0]
+    _end_moves(world)
+    while len(world.workers) > 2:
+        happenings.worker_dies(world, dice)
+    asker = world.start(dice.choice((-2.5, 0.0, 2.5)), leased=False)
+    _order(world, key, cell_of(dice))
+    _play(
+        world,
+        dice,
+        partial(_ask_slowly, world, asker, key),
+        lambda: _step(world, key),
+        world.everybody_catches_up,
+        lambda: _step(world, key),
+        lambda: _step(world, key),
+        lambda: _everything_lands(world),
+        lambda: happenings.request_leaves(world, dice),
     )
 
 
@@ -181,6 +204,7 @@ ALL: Final = (
     a_write_waits_at_the_old_home,
     a_write_comes_while_a_gap_is_closed,
     a_confirmed_write_is_under_way_as_its_user_moves,
+    a_move_goes_on_while_a_write_is_being_announced,
     everybody_moves,
     a_moves_first_write_comes_too_late,
 )
@@ -225,6 +249,11 @@ def _step(world: World, key: str, holder: str = "ann") -> None:
 def _renew_slowly(world: World, worker: Worker) -> None:
     world.stage.fates.coming = [Fate.SLOW]
     world.renew(worker)
+
+
+def _ask_slowly(world: World, worker: Worker, key: str) -> None:
+    world.stage.fates.coming = [Fate.SLOW]
+    world.ask(worker, key, None, safe=False)
 
 
 def _others_catch_up(world: World, worker: Worker) -> None:
