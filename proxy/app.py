@@ -9,29 +9,17 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import inf
 from random import Random
 from typing import Final
 
-from lookup.announcement import announced
-from lookup.changes import ChangeFollower
-from lookup.confirm import Confirmations
-from lookup.fence import Fence
 from lookup.flags import FlagRecord
 from lookup.key_mark import KeySpellingError, insist_on_spelling
 from lookup.keys import KeySpelling
-from lookup.lease_keeper import LeaseKeeper
-from lookup.memory import Memory
-from lookup.misroute_watch import MisrouteWatch
-from lookup.moved import MovedSet
 from lookup.observer import OPEN, LookupObserver
 from lookup.ports import StoreUnavailableError
 from lookup.resolution import TIER_LABELS
-from lookup.resolver import Resolver
-from lookup.settings import LookupSettings
 from lookup.snapshot import Knowledge
-from lookup.tier_reader import Read
 from proxy import wiring
 from proxy.cells.addresses import Addresses
 from proxy.census import Census
@@ -41,6 +29,7 @@ from proxy.forward.edge import Edge
 from proxy.forward.outbox import Outbox
 from proxy.forward.wheel import DeadlineWheel
 from proxy.kernel.open_files import raise_limit, room_for_clients
+from proxy.lookups import Lookups, make_following, make_lookups, make_memory
 from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
 from proxy.rooms.identify import Identify
@@ -100,28 +89,16 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     identify = wiring.identify(settings, cookies, spelling)
     identify.reload(time.time())
     random = Random()
-    memory, moved = _memory(wiring.lookup_settings(settings), random)
+    memory, moved = make_memory(wiring.lookup_settings(settings), random)
     warm_start = wiring.warm_start(settings, slot, memory, moved)
     known = await warm_start.restore(time.time()) if warm_start is not None else None
     tiers = open_tiers(settings)
     flags = await _first_flags(tiers, spelling, known, meters)
     worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
-    lookups = _lookups(settings, tiers, memory, moved, worker, meters, random)
+    lookups = make_lookups(settings, tiers, memory, moved, worker, _MeteredLookups(meters), random)
     edge = _edge(settings, slot, addresses, identify, cookies, lookups, flags, meters)
     switch = FlagSwitch(edge)
-    follower = ChangeFollower(
-        tiers.store,
-        tiers.store,
-        lookups.resolver,
-        switch,
-        wiring.lookup_settings(settings).claim_lifetime_s,
-        time.time,
-        random,
-        fence=lookups.fence,
-    )
-    keeper: LeaseKeeper | None = None
-    if tiers.database is not None:  # without a book of leases every write is confirmed
-        keeper = LeaseKeeper(worker, tiers.database, follower, lookups.fence, time.time, time.perf_counter)
+    follower, keeper = make_following(settings, tiers, lookups, worker, switch, random)
     interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
     census = _census(settings, slot, tiers, meters)
     running = RunningEdge(
@@ -131,52 +108,13 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     return running
 
 
-def _memory(settings: LookupSettings, random: Random) -> tuple[Memory, MovedSet]:
-    memory = Memory(settings.memory_entries, settings.unknown_entries, settings.lifetimes(), random)
-    return memory, MovedSet(settings.moved_keys, settings.clock_skew_s)
-
-
-@dataclass(frozen=True, slots=True)
-class _Lookups:
-    """How a worker finds homes, learns that it was wrong, and may write by what it has found."""
-
-    resolver: Resolver
-    confirmations: Confirmations
-    watch: MisrouteWatch
-    fence: Fence
-
-
-def _lookups(
-    settings: Settings,
-    tiers: Tiers,
-    memory: Memory,
-    moved: MovedSet,
-    worker: str,
-    meters: Meters,
-    random: Random,
-) -> _Lookups:
-    lookup_settings = wiring.lookup_settings(settings)
-    observer = _MeteredLookups(meters)
-    new = wiring.first_sight(settings, tiers.store)
-    resolver = Resolver(memory, moved, tiers.store, tiers.shared, lookup_settings, observer, new)
-    watching = wiring.watch_settings(settings)
-    watch = MisrouteWatch(
-        memory, moved, resolver, tiers.store, tiers.shared, watching, observer, time.time, random
-    )
-    fence = Fence(settings.limits.cell_request_limit_s)
-    confirm: Read = tiers.store.confirm
-    if tiers.database is not None:
-        confirm = announced(confirm, wiring.announcement(settings, worker, tiers.database), fence)
-    return _Lookups(resolver, Confirmations(confirm, lookup_settings, observer, new), watch, fence)
-
-
 def _edge(
     settings: Settings,
     slot: int,
     addresses: Addresses,
     identify: Identify,
     cookies: RoutingCookies,
-    lookups: _Lookups,
+    lookups: Lookups,
     flags: Iterable[FlagRecord],
     meters: Meters,
 ) -> Edge:

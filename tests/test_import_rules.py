@@ -61,11 +61,13 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "proxy.app": (
         "proxy.wiring",
         "proxy.tiers",
+        "proxy.lookups",
         "proxy.running_edge",
         "proxy.flag_switch",
         "proxy.census",
         *PARTS,
     ),
+    "proxy.lookups": ("proxy.wiring", "proxy.tiers", *PARTS),
     "proxy.tiers": PARTS,
     "proxy.running_edge": ("proxy.tiers", "proxy.flag_switch", "proxy.census", *PARTS),
     "proxy.wiring": PARTS,
