@@ -42,6 +42,12 @@ class ServiceMeters:
             "homecell_feed_age_seconds", "Since the feed's last sign of life.", registry=self._registry
         )
         age.set_function(feed_age_s)
+        self._open_moves = Gauge("homecell_service_moves_open", "Not over.", registry=self._registry)
+        self._still_moves = Gauge(
+            "homecell_service_moves_without_driver",
+            "Of those, neither carried out by anybody nor taken over here.",
+            registry=self._registry,
+        )
         self._users = Gauge(
             "homecell_cell_users", "Keys at home in the cell.", ["cell"], registry=self._registry
         )
@@ -68,6 +74,11 @@ class ServiceMeters:
     def streams(self, count: int) -> None:
         """So many follow the feed now."""
         self._streams.set(count)
+
+    def moves(self, is_open: int, without_driver: int) -> None:
+        """So many moves are not over, and so many of them need somebody."""
+        self._open_moves.set(is_open)
+        self._still_moves.set(without_driver)
 
     def cells(self, figures: CellFigures) -> None:
         """So many live in each cell."""

@@ -49,9 +49,14 @@ class MoveDrivers:
         self._ending: dict[str, asyncio.Task[Move]] = {}
 
     @property
+    def count(self) -> int:
+        """How many moves are carried out, or wait for it."""
+        return len(self._driving)
+
+    @property
     def has_room(self) -> bool:
         """Whether another move may be begun."""
-        return len(self._driving) < MAX_MOVES
+        return self.count < MAX_MOVES
 
     def is_queued(self, operation: str) -> bool:
         """Whether it waits for its turn."""

@@ -17,6 +17,7 @@ from lookup.placer import PlacementPlan, closed_cells
 from lookup.service.forms import Json
 from lookup.service.move_drivers import MAX_MOVES, MoveDrivers
 from lookup.service.move_forms import MoveStatus, OpenMoves, open_moves_form, status_form
+from lookup.service.move_watch import MoveWatch, Tell
 from lookup.service.problems import ProblemError
 
 MAX_LISTED: Final = 1000
@@ -65,6 +66,7 @@ class MoveAnswers:
         spelling: KeySpelling = AS_THEY_ARE,
     ) -> None:
         self._desk = None if moving is None else _Desk(moving, plan, clock)
+        self._clock = clock
         self._spelling = spelling
 
     async def begin(self, form: object) -> Reply:
@@ -114,6 +116,13 @@ class MoveAnswers:
         await desk.known(operation)
         return status_form(await desk.status(await desk.drivers.give_up(operation, reason)))
 
+    async def watch(self, tell: Tell) -> None:
+        """Carry on, until cancelled, what others have left: see MoveWatch. Nothing if it moves nobody."""
+        desk = self._desk
+        if desk is not None:
+            log, may = desk.moving.database, desk.may_carry_on
+            await MoveWatch(log, desk.drivers, may, tell, self._clock).run()
+
     async def close(self) -> None:
         """Leave every move where it is, free for another driver."""
         if self._desk is not None:
@@ -147,11 +156,10 @@ class _Desk:
         return await self.carry_on(await self._mover.begin(order))
 
     async def carry_on(self, move: Move) -> Reply:
-        hooks, order = self.moving.hooks, move.order
+        order = move.order
         if move.is_over:
             return Reply(status_form(await self.status(move)), goes_on=False)
-        is_own = (order.copy_hook, order.verify_hook) == (hooks.copy, hooks.verify)
-        if move.step in _NEEDS_HOOKS and not is_own:
+        if not self.may_carry_on(move):
             detail = (
                 f"operation {order.operation} is copied and verified otherwise than this service does it: "
                 f"homecell moves resume {order.operation}"
@@ -159,6 +167,12 @@ class _Desk:
             raise ProblemError("move-refused", detail)
         self.drivers.start(order.operation)
         return Reply(status_form(await self.status(move)), goes_on=True)
+
+    def may_carry_on(self, move: Move) -> bool:
+        """Whether what the move still needs is what this service does."""
+        hooks, order = self.moving.hooks, move.order
+        is_own = (order.copy_hook, order.verify_hook) == (hooks.copy, hooks.verify)
+        return is_own or move.step not in _NEEDS_HOOKS
 
     async def known(self, operation: str) -> Move:
         move = await self._database.move(operation)
@@ -204,8 +218,8 @@ def reason_to_stand_still(move: Move) -> str:
     if move.is_over:
         return ""
     if move.step is Step.INTENDED:
-        return "its turn in another service, or somebody who resumes or aborts it"
-    return "somebody who resumes or aborts it: nobody carries it out"
+        return "its turn in another service, or one that takes it over, or somebody who resumes or aborts it"
+    return "a service that takes it over, or somebody who resumes or aborts it: nobody carries it out"
 
 
 def has_acknowledged(lease: Lease, move: Move, fence: Position, now_s: float, skew_s: float) -> bool:

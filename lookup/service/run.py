@@ -74,7 +74,9 @@ async def running(
         meters,
         lambda: follower.is_caught_up,
     )
-    works = [follower.run()] if relay is None else [follower.run(), relay.run()]
+    works = [follower.run(), moves.watch(meters.moves)]
+    if relay is not None:
+        works.append(relay.run())
     try:
         async with _listening(service, works, host, port) as bound:
             yield bound

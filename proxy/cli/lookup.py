@@ -40,7 +40,7 @@ def command(config_file: Path | None) -> None:
     for other programs. The config's `lookup_service` says where it listens, who
     may ask, and by which webhooks users are moved; GET /openapi.json says what can
     be asked. It runs in the foreground until SIGTERM or Ctrl-C: moves under way
-    then stand still until they are resumed, by the service or `homecell moves`.
+    then stand still until a service runs again, or `homecell moves resume`.
 
     \b
     Examples:

@@ -213,7 +213,10 @@ async def test_what_a_service_left_when_it_stopped_another_one_resumes(tmp_path:
         left = await m.client.moves.get("op-1")
         assert left is not None
         assert (left.move.step, left.move.holder) == (Step.COPYING, "")
-        assert left.waits_for == "somebody who resumes or aborts it: nobody carries it out"
+        assert (
+            left.waits_for
+            == "a service that takes it over, or somebody who resumes or aborts it: nobody carries it out"
+        )
         m.gate.set()
         resumed = await m.client.moves.resume("op-1")
         assert resumed.move.step is Step.COPYING
