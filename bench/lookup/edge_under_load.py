@@ -1,30 +1,30 @@
-"""One edge's lookup on real servers, as the proxy puts it together, and a steady load of requests on it."""
+"""One worker's lookups on real servers, wired by the proxy itself but without HTTP, under a steady load."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Final
 
-from lookup.changes import ChangeFollower, FlagListener
-from lookup.confirm import Confirmations
-from lookup.fence import Fence
-from lookup.lease_keeper import LeaseKeeper
+from bench.lookup.edge import sections
+from bench.lookup.edge_settings import edge_settings
+from lookup.changes import FlagListener
 from lookup.observer import SILENT
 from lookup.redis_clients import RedisSettings
-from lookup.redis_feed_scripts import FeedNames
-from lookup.redis_publisher import RedisPublisher
 from lookup.redis_tier import RedisTier
-from lookup.relay import Relay
 from lookup.resolution import TIER_LABELS, Outcome, Tier
-from lookup.resolver import Resolver, build_resolver
-from lookup.settings import LookupSettings
-from lookup.stores.cassandra_fed import FedCassandra
 from lookup.stores.cassandra_settings import CassandraSettings
+from proxy.config import Settings
+from proxy.lookups import make_following, make_lookups, make_memory
+from proxy.tiers import Tiers, open_tiers, redis_settings
+from proxy.wiring import lookup_settings
 
 USERS: Final = 2_000
 HOT_USERS: Final = 100
@@ -36,7 +36,6 @@ _REDIS_TTL_S: Final = 20.0
 """Short, so that Redis and Cassandra both are asked all the time: a user comes about as often."""
 
 _TICK_S: Final = 0.01
-_LINGER_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,45 +52,40 @@ class Sample:
 
 
 class Edge:
-    """Memory, Redis and Cassandra behind one resolver; built inside the running loop."""
+    """Memory, Redis and Cassandra behind one resolver; built inside the running loop.
 
-    def __init__(self, cassandra: CassandraSettings, redis: RedisSettings) -> None:
-        names = FeedNames()
-        settings = LookupSettings(memory_entries=2 * HOT_USERS)
-        self.fence = Fence(_LINGER_S)
-        self._store = FedCassandra.over(cassandra, redis, names)
-        self._publisher = RedisPublisher(redis, names)
-        self._cache = RedisTier(redis, Random(1), ttl_s=_REDIS_TTL_S)
-        self._resolver: Resolver = build_resolver(self._store, settings, Random(1), self._cache)
-        self._confirmations = Confirmations(self._store.confirm, settings, SILENT)
-        self._follower = ChangeFollower(
-            self._store,
-            self._store,
-            self._resolver,
-            FlagListener(),
-            settings.claim_lifetime_s,
-            time.time,
-            Random(1),
-            fence=self.fence,
+    What runs beside it is what runs in a worker: relay, feed, lease, and the watch for wrong answers.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        worker, random = f"bench/0/{os.getpid()}-{id(self)}", Random(1)
+        memory, moved = make_memory(lookup_settings(settings), random)
+        self._tiers = open_tiers(settings)
+        self._spare = _shorten(self._tiers, settings)
+        self._lookups = make_lookups(settings, self._tiers, memory, moved, worker, SILENT, random)
+        follower, self._keeper = make_following(
+            settings, self._tiers, self._lookups, worker, FlagListener(), random
         )
-        keeper = LeaseKeeper("edge", self._store, self._follower, self.fence, time.time, time.perf_counter)
-        relay = Relay(self._store, self._publisher, time.time, Random(1))
-        self._running = [asyncio.create_task(part.run()) for part in (relay, self._follower, keeper)]
+        assert self._keeper is not None, "this store has a book of leases"
+        assert self._tiers.relay is not None, "and a feed"
+        works = (self._tiers.relay.run(), follower.run(), self._keeper.run(), self._lookups.watch.run())
+        self._running = [asyncio.create_task(work) for work in works]
 
     @property
     def is_whole(self) -> bool:
         """Whether writes need no confirming."""
-        return self.fence.holds(time.perf_counter(), time.time())
+        return self._lookups.fence.holds(time.perf_counter(), time.time())
 
     async def ask(self, key: str, is_write: bool) -> Sample:
         """One request, as the proxy would look its home up."""
         begun_s = time.monotonic()
         if is_write and not self.is_whole:
-            found = await self._confirmations.confirm(key, time.time())
+            found = await self._lookups.confirmations.confirm(key, time.time())
             answer = "confirmed"
         else:
-            recalled = self._resolver.recall(key, None, time.time(), not is_write)
-            found = recalled or await self._resolver.resolve(key, None, time.time(), not is_write)
+            resolver = self._lookups.resolver
+            recalled = resolver.recall(key, None, time.time(), not is_write)
+            found = recalled or await resolver.resolve(key, None, time.time(), not is_write)
             answer = TIER_LABELS[found.tier]
         if found.outcome is Outcome.UNAVAILABLE:
             answer = "503"
@@ -103,11 +97,19 @@ class Edge:
         for part in self._running:
             part.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._resolver.close()
-        await self._confirmations.close()
-        await self._cache.close()
-        await self._publisher.close()
-        await self._store.close()
+        await self._lookups.confirmations.close()
+        await self._lookups.resolver.close()
+        await self._tiers.close()
+        await self._spare.close()
+
+
+def _shorten(tiers: Tiers, settings: Settings) -> RedisTier:
+    """Let homes stay in Redis for a short time only; the tier that is now used, to be closed."""
+    assert settings.redis is not None
+    prefix = f"{settings.redis.prefix}:home:"
+    tier = RedisTier(redis_settings(settings.redis), Random(1), prefix, ttl_s=_REDIS_TTL_S)
+    tiers.shared = tier
+    return tier
 
 
 class Load:
@@ -144,7 +146,9 @@ class Load:
 @asynccontextmanager
 async def loaded(cassandra: CassandraSettings, redis: RedisSettings) -> AsyncIterator[tuple[Edge, Load]]:
     """An edge that is whole, with the load running."""
-    edge = Edge(cassandra, redis)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = edge_settings(Path(folder), sections(cassandra, redis), 2 * HOT_USERS)
+    edge = Edge(settings)
     load = Load(edge)
     running = asyncio.create_task(load.run())
     try:
