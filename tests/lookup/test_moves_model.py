@@ -18,7 +18,7 @@ def test_no_interleaving_loses_a_write_or_lets_one_reach_the_wrong_cell() -> Non
 
 
 def test_no_scene_that_chance_would_seldom_bring_does() -> None:
-    rehearse(sqlite_stage, times=6)
+    rehearse(sqlite_stage, times=4)
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ OFTEN: Final = (
     *(happenings.request,) * 5,
     *(happenings.move_goes_on,) * 5,
     *(happenings.everybody_catches_up, happenings.everybody_catches_up, happenings.worker_follows),
+    happenings.confirmed_writes_end,
     *(happenings.request_leaves, happenings.request_ends, happenings.worker_renews, happenings.time_passes),
 )
 SELDOM: Final = (

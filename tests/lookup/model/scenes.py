@@ -120,7 +120,10 @@ def a_confirmed_write_is_under_way_as_its_user_moves(world: World, dice: Random)
         happenings.worker_dies(world, dice)
     asker = world.start(dice.choice((-2.5, 0.0, 2.5)), leased=False)
     write = partial(world.ask, asker, key, None, safe=False)
-    former = [write, lambda: world.pass_time(30.0)]  # announced then, and long since over
+    former: list[Callable[[], object]] = [
+        write,
+        lambda: world.pass_time(30.0),
+    ]  # announced then, and long since over
     _play(world, dice, *(former if dice.choice((True, False)) else []), world.everybody_catches_up)
     _order(world, key, cell_of(dice))
     _play(
