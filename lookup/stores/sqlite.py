@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -15,7 +16,7 @@ from lookup.chunks import chunks
 from lookup.flags import Flag, FlagRecord
 from lookup.leases import Lease
 from lookup.moves import Event, Move, MoveOrder, Position
-from lookup.ports import Change, History, StoreUnavailableError
+from lookup.ports import Change, History, KeyMove, StoreUnavailableError
 from lookup.scan import AliasPage, Page
 from lookup.stores import (
     sqlite_aliases,
@@ -142,8 +143,14 @@ class SqliteStore:
             self._thread.post_if_open(lambda: self._tail.leave(follower))
 
     async def history(self, since_s: float) -> History:
-        """ports.ChangeFeed.history."""
-        return await self._run(lambda connection: sqlite_feed.history(connection, since_s))
+        """ports.ChangeFeed.history; others are answered between its pages."""
+        moves: list[KeyMove] = []
+        page = sqlite_feed.MovesPage((), 0)
+        while (after := page.next_sequence) is not None:
+            page = await self._run(partial(sqlite_feed.moves_after, since_s=since_s, sequence=after))
+            moves += page.moves
+        covers_since_s = await self._run(sqlite_feed.covers_since_s)  # knows what was trimmed meanwhile
+        return History(max(since_s, covers_since_s), moves)
 
     # AliasBook
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from lookup.aliases import alias_in, as_record, left_mark
 from lookup.assignment import Alias, Assignment, State
 from lookup.flags import FlagRecord, flag_read
-from lookup.ports import Change, History, KeyMove
+from lookup.ports import Change, KeyMove
 
 _TRIM_AT_ONCE: Final = 4
 """Rows per write: more than a write adds, so that the table shrinks to its bounds without a long pause."""
 
 _READ_AT_ONCE: Final = 2000
+_MOVES_AT_ONCE: Final = 5000
 
 _CHANGE_COLUMNS: Final = (
     "sequence, at_s, cell, version, key, jurisdiction, state, moved_to, left_cell, flag, reason, author, "
@@ -98,15 +100,29 @@ def changes_after(connection: sqlite3.Connection, sequence: int, generation: str
     return [_change(generation, row) for row in rows]
 
 
-def history(connection: sqlite3.Connection, since_s: float) -> History:
-    """The moves after `since_s`, oldest first, and the time since when they are complete."""
-    (covers_since_s,) = connection.execute("SELECT covers_since_s FROM feed_head").fetchone()
+@dataclass(frozen=True, slots=True)
+class MovesPage:
+    """Some moves; others follow after `next_sequence`, None when these are the last."""
+
+    moves: Sequence[KeyMove]
+    next_sequence: int | None
+
+
+def moves_after(connection: sqlite3.Connection, since_s: float, sequence: int) -> MovesPage:
+    """The moves after `since_s` and after that sequence, oldest first, a bounded number of them."""
     rows = connection.execute(
-        "SELECT key, version, at_s, left_cell FROM feed "
-        "WHERE key IS NOT NULL AND version > 1 AND at_s > ? ORDER BY sequence",
-        (since_s,),
-    )
-    return History(max(since_s, covers_since_s), [KeyMove(*row) for row in rows])
+        "SELECT sequence, key, version, at_s, left_cell FROM feed WHERE sequence > ? "
+        f"AND key IS NOT NULL AND version > 1 AND at_s > ? ORDER BY sequence LIMIT {_MOVES_AT_ONCE}",
+        (sequence, since_s),
+    ).fetchall()
+    next_sequence = rows[-1][0] if len(rows) == _MOVES_AT_ONCE else None
+    return MovesPage([KeyMove(*row[1:]) for row in rows], next_sequence)
+
+
+def covers_since_s(connection: sqlite3.Connection) -> float:
+    """Every move after this time is still in the feed."""
+    covers_since_s: float = connection.execute("SELECT covers_since_s FROM feed_head").fetchone()[0]
+    return covers_since_s
 
 
 def raise_covers_since(connection: sqlite3.Connection, time_s: float) -> None:
