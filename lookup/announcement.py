@@ -19,7 +19,8 @@ class Announcement:
     """For one event loop. It is said of all keys: a move that begins meanwhile waits for `linger_s`.
 
     holder    a name that no other worker ever has
-    linger_s  how long a write may take from the answer that confirmed its home to its end in the cell
+    linger_s  how long a write may take from the answer that confirmed its home to its end in the cell; who
+              asks for others may hear of longer ones, and the longest that was heard of counts from then on
     clock     Unix seconds, which movers compare; stopwatch is the fence's, time.perf_counter
     """
 
@@ -36,31 +37,38 @@ class Announcement:
         self._linger_s = linger_s
         self.clock = clock
         self.stopwatch = stopwatch
+        self._announced_s = 0.0
         self._until_s = stopwatch()
         self._until_unix_s = clock()
         self._number = 0
         self._writing: asyncio.Future[None] | None = None
 
-    async def announce(self) -> None:
-        """Return when the book has it; only what is asked of the truth after that may decide about a write.
+    async def announce(self, linger_s: float = 0.0) -> None:
+        """Return when the book has it, of writes that take up to `linger_s` if that is longer; only what is
+        asked of the truth after that may decide about a write.
 
         A move that does not find it there had made its record MOVING before, and the truth says so.
         Raises StoreUnavailableError.
         """
-        if self.stopwatch() < self._until_s and self.clock() < self._until_unix_s:
-            return
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.ensure_future(self._write())
-            self._writing.add_done_callback(_take_note)
-        await asyncio.shield(self._writing)
+        self._linger_s = max(self._linger_s, linger_s)
+        while not self._is_announced(linger_s):
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.ensure_future(self._write())
+                self._writing.add_done_callback(_take_note)
+            await asyncio.shield(self._writing)
+
+    def _is_announced(self, linger_s: float) -> bool:
+        holds = self.stopwatch() < self._until_s and self.clock() < self._until_unix_s
+        return holds and self._announced_s >= linger_s
 
     async def _write(self) -> None:
-        begun_s = self.stopwatch()
+        begun_s, linger_s = self.stopwatch(), self._linger_s
         self._number += 1
         expires_at_s = self.clock() + ANNOUNCED_S
         await self._book.renew_lease(
-            Lease(self._holder, self._number, CONFIRMING, frozenset(), expires_at_s, self._linger_s)
+            Lease(self._holder, self._number, CONFIRMING, frozenset(), expires_at_s, linger_s)
         )
+        self._announced_s = linger_s
         self._until_s = begun_s + ANNOUNCED_S
         self._until_unix_s = expires_at_s
 

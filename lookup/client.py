@@ -77,9 +77,10 @@ class LookupClient:
         form: Json = {"keys": keys, "fresh": True}
         return by_key(await self._link.call("POST", "/v1/keys:batch", form, _records_of), keys)
 
-    async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
-        """The records of at most 1,000 keys as they surely are now: see ports.Store.confirm."""
-        form: Json = {"keys": keys, "confirmed": True}
+    async def confirm(self, keys: Sequence[str], write_takes_s: float = 0.0) -> Mapping[str, Assignment]:
+        """The records of at most 1,000 keys as they surely are now: see ports.Store.confirm. Moves wait for
+        writes that go by this answer, as long as the service's config says or, if that is longer, so long."""
+        form: Json = {"keys": keys, "confirmed": True, "write_takes_s": write_takes_s}
         return by_key(await self._link.call("POST", "/v1/keys:batch", form, _records_of), keys)
 
     async def place(self, key: str, cell: str, jurisdiction: str) -> Assignment:

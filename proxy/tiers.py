@@ -60,7 +60,7 @@ def open_tiers(settings: Settings) -> Tiers:
     if place.url is not None and place.token_file is not None:
         from lookup.stores.remote import RemoteStore  # with the HTTP client, which no other worker needs
 
-        remote = RemoteStore.at(place.url, place.token_file)
+        remote = RemoteStore.at(place.url, place.token_file, settings.limits.longest_write_s)
         tiers = Tiers(remote, None, None, None, [remote.close])
     else:
         assert place.path is not None, "checked when the config was read"

@@ -135,8 +135,7 @@ def first_sight(settings: Settings, store: Store) -> FirstSight | None:
 
 def announcement(settings: Settings, holder: str, book: LeaseBook) -> Announcement:
     """Tells moves of writes that are confirmed one by one; they wait for as long as one of those may take."""
-    limits = settings.limits
-    longest_s = limits.request_timeout_s + limits.cell_request_limit_s
+    longest_s = settings.limits.longest_write_s
     return Announcement(f"{holder}/confirms", book, longest_s, time.time, time.perf_counter)
 
 

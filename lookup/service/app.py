@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 from lookup.ports import StoreUnavailableError
 from lookup.service.cells import CellAnswers
 from lookup.service.forms import Json
-from lookup.service.keys import KeyAnswers, source_of
+from lookup.service.keys import KeyAnswers, seconds_of, source_of
 from lookup.service.meters import ServiceMeters
 from lookup.service.moves import MoveAnswers, Reply
 from lookup.service.openapi import document
@@ -142,7 +142,8 @@ class Service:
 
     async def _get_key(self, request: web.Request) -> web.Response:
         source = source_of(_flagged(request, "fresh"), _flagged(request, "confirmed"))
-        return _json(await self._keys.one(request.match_info["key"], source))
+        write_takes_s = _seconds(request, "write_takes_s")
+        return _json(await self._keys.one(request.match_info["key"], source, write_takes_s))
 
     async def _get_keys(self, request: web.Request) -> web.Response:
         return _json(await self._keys.many(await _form(request)))
@@ -218,6 +219,13 @@ def _flagged(request: web.Request, name: str) -> bool:
     if value not in ("true", "false"):
         raise ValueError(f"{name} is neither true nor false")
     return value == "true"
+
+
+def _seconds(request: web.Request, name: str) -> float:
+    try:
+        return seconds_of(float(request.query.get(name, "0")))
+    except ValueError:
+        raise ValueError(f"{name} is no number of seconds") from None
 
 
 def _json(form: Mapping[str, Json], status: int = 200) -> web.Response:

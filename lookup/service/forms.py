@@ -16,6 +16,9 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 MAX_BATCH_KEYS: Final = 1000
 
+MOST_WRITE_S: Final = 7200.0
+"""Moves wait for as long as anybody says that a write may take which goes by a confirmed answer."""
+
 STATE_LABELS: Final = ("placed", "moving")
 
 

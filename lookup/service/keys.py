@@ -15,7 +15,7 @@ from lookup.keys import AS_THEY_ARE, InvalidKeyError, KeySpelling
 from lookup.ports import Store, StoreUnavailableError
 from lookup.resolution import Outcome, Resolution
 from lookup.resolver import Resolver
-from lookup.service.forms import MAX_BATCH_KEYS, Json, found_form, record_form
+from lookup.service.forms import MAX_BATCH_KEYS, MOST_WRITE_S, Json, found_form, record_form
 from lookup.service.meters import ServiceMeters
 from lookup.service.problems import ProblemError
 
@@ -72,12 +72,13 @@ class KeyAnswers:
         self._announcement = announcement
         self._readings = asyncio.Semaphore(_STORE_READINGS)
 
-    async def one(self, text: str, source: Source) -> Mapping[str, Json]:
-        """The home of one key. Raises InvalidKeyError, ProblemError or StoreUnavailableError."""
+    async def one(self, text: str, source: Source, write_takes_s: float) -> Mapping[str, Json]:
+        """The home of one key; `write_takes_s` as `_asked` says. Raises InvalidKeyError, ProblemError or
+        StoreUnavailableError."""
         asked = self._spelling.parse(text)
         key = self._spelling.admit(asked)
         if source is not Source.TIERS:
-            record = (await self._read([key], source)).get(key)
+            record = (await self._read([key], source, write_takes_s)).get(key)
             if record is None:
                 raise ProblemError("unknown-home", f"{asked} has no home")
             return record_form(record)
@@ -94,9 +95,9 @@ class KeyAnswers:
 
     async def many(self, form: object) -> Mapping[str, Json]:
         """The homes of up to MAX_BATCH_KEYS keys, those that have none, those that can't be told now."""
-        keys, source = _asked(form, self._spelling)
+        keys, source, write_takes_s = _asked(form, self._spelling)
         if source is not Source.TIERS:
-            records = await self._read(list(keys), source)
+            records = await self._read(list(keys), source, write_takes_s)
             homes = [record_form(records[key]) for key in keys if key in records]
             return {"homes": homes, "unknown": [keys[k] for k in keys if k not in records], "unavailable": []}
         batch = _Batch()
@@ -117,11 +118,13 @@ class KeyAnswers:
         self._meters.looked_up(batch.tally)
         return {"homes": batch.homes, "unknown": batch.unknown, "unavailable": batch.unavailable}
 
-    async def _read(self, keys: Sequence[str], source: Source) -> Mapping[str, Assignment]:
+    async def _read(
+        self, keys: Sequence[str], source: Source, write_takes_s: float
+    ) -> Mapping[str, Assignment]:
         async with self._readings:
             if source is Source.CONFIRMED:
                 if self._announcement is not None:
-                    await self._announcement.announce()
+                    await self._announcement.announce(write_takes_s)
                 return await self._store.confirm(keys)
             return await self._store.read(keys)
 
@@ -136,12 +139,20 @@ def source_of(fresh: object, confirmed: object) -> Source:
     return Source.FRESH if fresh else Source.TIERS
 
 
-def _asked(form: object, spelling: KeySpelling) -> tuple[dict[str, str], Source]:
-    """The stored keys of a batch with those that were asked for, and whom to ask. Raises InvalidKeyError,
-    ValueError."""
+def seconds_of(value: object) -> float:
+    """How long a write may take that goes by a confirmed answer. Raises ValueError."""
+    if not isinstance(value, int | float) or not 0 <= value <= MOST_WRITE_S:
+        raise ValueError(f"`write_takes_s` is no number of seconds from 0 to {MOST_WRITE_S:g}")
+    return float(value)
+
+
+def _asked(form: object, spelling: KeySpelling) -> tuple[dict[str, str], Source, float]:
+    """The stored keys of a batch with those that were asked for, whom to ask, and how long a write may take
+    that goes by the answer. Raises InvalidKeyError, ValueError."""
     match form:
         case {"keys": list() as texts, **rest}:
             source = source_of(rest.get("fresh", False), rest.get("confirmed", False))
+            write_takes_s = seconds_of(rest.get("write_takes_s", 0.0))
         case _:
             raise ValueError("the body is no object with a list `keys`")
     if len(texts) > MAX_BATCH_KEYS:
@@ -155,4 +166,4 @@ def _asked(form: object, spelling: KeySpelling) -> tuple[dict[str, str], Source]
             keys[spelling.admit(asked)] = asked
         except InvalidKeyError as error:
             raise InvalidKeyError(f"keys[{place}]: {error}") from None
-    return keys, source
+    return keys, source, write_takes_s

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 
-from lookup.service.forms import MAX_BATCH_KEYS, Json
+from lookup.service.forms import MAX_BATCH_KEYS, MOST_WRITE_S, Json
 from lookup.service.histories import LINE_MOVES, LINES_TYPE
 from lookup.service.openapi_moves import MOVE_SCHEMAS, move_paths
 from lookup.service.openapi_parts import (
@@ -114,17 +114,32 @@ _KEY_PARAMETER: Final = parameter("key", "path", KEY, "The key, percent-encoded.
 _CELL_PARAMETER: Final = parameter("cell", "path", TEXT, "Name of the cell.")
 _FRESH: Final = "Ask the store itself, past memory and shared cache."
 _CONFIRMED: Final = "Ask the store for what is surely decided now, wherever that was; slower."
+_WRITE_TAKES: Final = (
+    "With `confirmed`: the longest that a write which goes by the answer may take, to its end in the cell. A "
+    "move waits for so long if that is longer than the service's own config says."
+)
+_WRITE_S: Final[Mapping[str, Json]] = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": MOST_WRITE_S,
+    "default": 0,
+}
 
 
 def _key_paths() -> dict[str, Json]:
     asking = (
         parameter("fresh", "query", OFF, _FRESH, needed=False),
         parameter("confirmed", "query", OFF, _CONFIRMED, needed=False),
+        parameter("write_takes_s", "query", _WRITE_S, _WRITE_TAKES, needed=False),
     )
     one_of: Json = {"anyOf": [ref("Found"), ref("Home")]}
     batch = object_of(
         {"keys": list_of(KEY, MAX_BATCH_KEYS)},
-        {"fresh": {**OFF, "description": _FRESH}, "confirmed": {**OFF, "description": _CONFIRMED}},
+        {
+            "fresh": {**OFF, "description": _FRESH},
+            "confirmed": {**OFF, "description": _CONFIRMED},
+            "write_takes_s": {**_WRITE_S, "description": _WRITE_TAKES},
+        },
     )
     chosen: Json = {
         "type": "string",

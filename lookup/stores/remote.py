@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -13,7 +14,7 @@ from lookup.chunks import chunks
 from lookup.client import LookupClient
 from lookup.flags import Flag, FlagRecord
 from lookup.ports import Change, History, StoreUnusableError
-from lookup.service.forms import MAX_BATCH_KEYS
+from lookup.service.forms import MAX_BATCH_KEYS, MOST_WRITE_S
 from lookup.service.tokens import TokensFileError, load_token
 
 T = TypeVar("T")
@@ -23,16 +24,26 @@ _BATCHES_AT_ONCE: Final = 4
 
 
 class RemoteStore:
-    """Implements ports.Store and ports.ChangeFeed: what it reads is the truth behind the service."""
+    """Implements ports.Store and ports.ChangeFeed: what it reads is the truth behind the service.
 
-    def __init__(self, client: LookupClient) -> None:
+    write_takes_s  how long a write may take from the answer that confirmed its home to its end in the cell
+    """
+
+    def __init__(self, client: LookupClient, write_takes_s: float = 0.0) -> None:
         self._client = client
+        self._write_takes_s = write_takes_s
 
     @classmethod
-    def at(cls, url: str, token_file: Path) -> Self:
-        """The service at that URL; asks it nothing yet. Raises StoreUnusableError for a bad token file."""
+    def at(cls, url: str, token_file: Path, write_takes_s: float = 0.0) -> Self:
+        """The service at that URL; asks it nothing yet. Raises StoreUnusableError for a bad token file, and
+        for writes that take longer than any service waits for."""
+        if write_takes_s > MOST_WRITE_S:
+            raise StoreUnusableError(
+                f"limits.request_timeout_s and limits.cell_request_limit_s are {write_takes_s:g} s together; "
+                f"with a lookup service as store {MOST_WRITE_S:g} s are the most: lower them"
+            )
         try:
-            return cls(LookupClient(url, load_token(token_file)))
+            return cls(LookupClient(url, load_token(token_file)), write_takes_s)
         except TokensFileError as error:
             raise StoreUnusableError(str(error)) from error
 
@@ -42,7 +53,7 @@ class RemoteStore:
 
     async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.confirm: the service asks its own store so."""
-        return await _in_batches(self._client.confirm, keys)
+        return await _in_batches(partial(self._client.confirm, write_takes_s=self._write_takes_s), keys)
 
     async def compare_and_set(self, new: Assignment, expected_epoch: int) -> None:
         """ports.Store.compare_and_set. Raises ValueError when the new epoch is not higher."""

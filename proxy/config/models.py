@@ -255,6 +255,11 @@ class Limits(Section):
         "needs up to two file descriptors.",
     )
 
+    @property
+    def longest_write_s(self) -> float:
+        """From the answer that confirmed a write's home to its end in the cell."""
+        return self.request_timeout_s + self.cell_request_limit_s
+
 
 class ConfigFile(Section):
     """The config file of one edge. Paths in it are relative to the file itself."""

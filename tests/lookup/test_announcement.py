@@ -88,6 +88,28 @@ async def test_it_is_said_again_after_the_machine_was_suspended() -> None:
 
 
 @asynchronous
+async def test_who_hears_of_writes_that_take_longer_says_so_at_once_and_ever_after() -> None:
+    holder = Holder()
+    for linger_s, announced_s in ((RUNS_S - 1, [RUNS_S]), (60.0, [RUNS_S, 60.0]), (50.0, [RUNS_S, 60.0])):
+        await holder.says.announce(linger_s)
+        assert [lease.linger_s for lease in holder.book.kept] == announced_s
+    holder.watch_s += ANNOUNCED_S
+    await holder.says.announce()
+    assert holder.book.kept[-1].linger_s == 60.0, "the longer writes may still be running"
+
+
+@asynchronous
+async def test_what_is_being_said_of_shorter_writes_does_not_serve_a_longer_one() -> None:
+    holder = Holder()
+    holder.book.gate.clear()
+    asking = [asyncio.create_task(holder.says.announce(linger_s)) for linger_s in (0.0, 60.0)]
+    await asyncio.sleep(0)
+    holder.book.gate.set()
+    await asyncio.gather(*asking)
+    assert holder.book.kept[-1].linger_s == 60.0
+
+
+@asynchronous
 async def test_many_who_ask_at_once_wait_for_one_writing_and_one_who_leaves_ends_it_for_nobody() -> None:
     holder = Holder()
     holder.book.gate.clear()

@@ -90,6 +90,13 @@ def test_a_token_file_without_a_token_is_named(tmp_path: Path, text: str) -> Non
         RemoteStore.at("http://127.0.0.1:1", path)
 
 
+def test_limits_that_no_service_waits_for_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(f"{READ_TOKEN}\n")
+    with pytest.raises(StoreUnusableError, match=r"cell_request_limit_s are 9000 s together.*lower them"):
+        RemoteStore.at("http://127.0.0.1:1", path, 9000.0)
+
+
 @pytest.mark.parametrize("body", ["{}", "<html>", '{"homes": [{}], "flags": [[]], "moves": 1}'])
 def test_something_else_at_that_url_is_told_with_the_mend(body: str) -> None:
     @asynchronous

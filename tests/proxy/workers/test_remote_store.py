@@ -57,7 +57,8 @@ class Copying:
 
 
 def test_a_move_waits_for_a_write_that_its_worker_had_confirmed_through_the_service(tmp_path: Path) -> None:
-    """The worker has no lease that could be waited for. What it confirmed may take two seconds here."""
+    """The worker has no lease that could be waited for. What it confirmed may take six seconds by its own
+    limits, which count because the service's are lower."""
 
     async def scenario() -> None:
         database = await SqliteStore.open(tmp_path / "truth.sqlite", create=True)
@@ -65,14 +66,15 @@ def test_a_move_waits_for_a_write_that_its_worker_had_confirmed_through_the_serv
         (tmp_path / "token").write_text(READ_TOKEN)
         port, hooks = free_port(), Copying()
         remote = {"kind": "remote", "url": f"http://127.0.0.1:{port}", "token_file": "token"}
-        says = Announcement("lookup/confirms", database, 2.0, time.time, time.perf_counter)
+        limits = {"request_timeout_s": 5.5, "cell_request_limit_s": 0.5}
+        says = Announcement("lookup/confirms", database, 0.1, time.time, time.perf_counter)
         mover = Mover(
             database, database, database, hooks, "ann", time.time, Patience(60, 0.5), MoveListener()
         )
         try:
             async with (
                 service_running(database, tokens(tmp_path), SETTINGS, "127.0.0.1", port, announcement=says),
-                running(tmp_path, sections={"store": remote}) as stage,
+                running(tmp_path, sections={"store": remote, "limits": limits}) as stage,
             ):
                 await started(stage)
                 assert (await stage.ask("/")).status == 200
@@ -81,7 +83,7 @@ def test_a_move_waits_for_a_write_that_its_worker_had_confirmed_through_the_serv
                 begun_s = time.time()
                 await mover.begin(MoveOrder("op-1", f"user:{USER}", "eu-west-1-cell-02", "copy"))
                 assert (await mover.drive("op-1")).step is Step.DONE
-                assert hooks.ran_at_s[0] >= begun_s + 2.0 + 0.5
+                assert hooks.ran_at_s[0] >= begun_s + 6.0 + 0.5
         finally:
             await database.close()
 
