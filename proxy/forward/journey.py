@@ -165,6 +165,7 @@ class Journey(Bounce):
         elif jurisdiction and not any(jurisdiction in link.permitted for link in links):
             self._wrong_edge(jurisdiction)
         else:
+            self.withheld = self.withheld and not jurisdiction
             self.refuse(errors.HOME_NOT_LISTED, "")
 
     def _not_permitted(self, resolution: Resolution, link: CellLink) -> None:

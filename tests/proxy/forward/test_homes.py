@@ -132,6 +132,18 @@ async def test_a_home_that_is_not_in_the_inventory_is_503(stage: Stage) -> None:
 
 
 @staged
+async def test_a_home_that_is_not_in_the_inventory_is_logged_with_its_path_whatever_tier_told(
+    stage: Stage,
+) -> None:
+    stage.store.place(Assignment("user:3", "eu-99", "eu", 2))
+    client = await stage.client()
+    for _ in ("store", "memory"):
+        client.send(get(b"/visits", user=3))
+        assert (await problem_of(client)).slug == "home-not-listed"
+    assert [(line["tier"], line["path"]) for line in stage.log()] == [("store", "/visits"), ("memory", "/visits")]
+
+
+@staged
 async def test_whose_home_is_not_in_the_inventory_may_still_belong_to_another_edge(stage: Stage) -> None:
     stage.store.place(Assignment("user:3", "ch-99", "ch", 2))
     client = await stage.client()
