@@ -140,7 +140,10 @@ async def test_a_home_that_is_not_in_the_inventory_is_logged_with_its_path_whate
     for _ in ("store", "memory"):
         client.send(get(b"/visits", user=3))
         assert (await problem_of(client)).slug == "home-not-listed"
-    assert [(line["tier"], line["path"]) for line in stage.log()] == [("store", "/visits"), ("memory", "/visits")]
+    assert [(line["tier"], line["path"]) for line in stage.log()] == [
+        ("store", "/visits"),
+        ("memory", "/visits"),
+    ]
 
 
 @staged
