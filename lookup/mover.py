@@ -54,6 +54,9 @@ class MoveListener:
     def waiting(self, move: Move, leases: Sequence[Lease]) -> None:
         """These workers have not acknowledged it yet."""
 
+    def outlasting(self, move: Move, until_s: float) -> None:
+        """Writes confirmed by who has no lease may run until then (Unix seconds)."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -214,8 +217,9 @@ class Mover:
         Who announced that after `confirming` was read has asked the truth later, and got no such answer.
         """
         over_s = max((lease.runs_until_s(move.changed_at_s) for lease in confirming), default=0.0)
-        while (left_s := over_s + self._patience.skew_s - self._clock()) > 0:
-            self._listener.waiting(move, confirming)
+        until_s = over_s + self._patience.skew_s
+        while (left_s := until_s - self._clock()) > 0:
+            self._listener.outlasting(move, until_s)
             await self._pause(min(left_s, _TELL_EVERY_S))
 
     async def _run_hook(self, move: Move, done: Event) -> _Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import ceil
 from typing import Final
 
 import click
@@ -40,6 +41,7 @@ class Teller(MoveListener):
         self._quiet = quiet
         self._begun_s = time.monotonic()
         self._told_at_s = 0.0
+        self._told_until_s = 0.0
 
     def stepped(self, move: Move) -> None:
         """The move reached a step."""
@@ -54,6 +56,13 @@ class Teller(MoveListener):
         if now_s - self._begun_s > _PATIENT_S and now_s - self._told_at_s > _TELL_EVERY_S:
             self._told_at_s = now_s
             self._say(f"           waiting for {', '.join(lease.worker for lease in leases)}")
+
+    def outlasting(self, move: Move, until_s: float) -> None:  # noqa: ARG002 -- the base's signature
+        """Say once until when it waits."""
+        if until_s > self._told_until_s:
+            self._told_until_s = until_s
+            at = time.strftime("%H:%M:%S", time.localtime(ceil(until_s)))
+            self._say(f"           writes confirmed by edges without leases may be under way until {at}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:
