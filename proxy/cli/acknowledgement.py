@@ -30,6 +30,9 @@ class WorkerFlags(BaseModel):
 class _FlagsBody(BaseModel):
     edge: str
     store: str
+    cells: list[str] | None = None
+    """None: an edge of a version that doesn't tell."""
+
     workers: list[WorkerFlags]
 
 
@@ -63,6 +66,13 @@ def ask_workers(admin: Endpoint, meant: Meant | None = None) -> Sequence[WorkerF
     if meant is not None:
         _insist_on(meant, told)
     return told.workers
+
+
+def listed_cells(admin: Endpoint, meant: Meant) -> list[str] | None:
+    """The cells that the running edge lists, None when it doesn't tell. Raises AdminUnreachableError."""
+    told = ask_admin(admin, "/-/flags", _FlagsBody)
+    _insist_on(meant, told)
+    return told.cells
 
 
 def _insist_on(meant: Meant, told: _FlagsBody) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -22,12 +22,13 @@ from lookup.move_pace import Pace
 from lookup.move_preview import preview
 from lookup.move_targets import Targets
 from lookup.mover import MoveListener, Mover
-from lookup.placer import closed_cells
+from lookup.placer import PlacementPlan, closed_cells
 from proxy.cli.answers import UsageMistakeError
 from proxy.cli.bulk_end import Ended, Foresight, report
 from proxy.cli.bulk_options import BulkChoices
 from proxy.cli.bulk_progress import Progress, progress_for
 from proxy.cli.bulk_report import Tally
+from proxy.cli.listing import RESTART, not_listed, unlisted_cells, warn_of_unlisted
 from proxy.cli.move_options import MoveChoices
 from proxy.cli.moving import holder, patience_of
 from proxy.cli.store import with_database
@@ -94,7 +95,7 @@ class _Run:
             mend = f"choose another cell, or put it back: homecell cells flag {name} serving"
             raise UsageMistakeError(f"{name} is flagged {flags[name].flag}: {flags[name].reason}", mend)
         order = self._order(self._bulk.operation or errand.name(flags))
-        plan = placement_plan(self._settings)
+        plan = self._plan()
         targets = Targets(plan, self._bulk.targets or None, errand.leaving, users_of, closed)
         if self._bulk.dry_run:
             found = await preview(store, store, targets, order, self._wishes(store))
@@ -102,6 +103,16 @@ class _Run:
         await self._tell_what_begins(store, order)
         total = min(errand.count(users_of), errand.most or sys.maxsize)
         return await self._move(store, targets, order, total)
+
+    def _plan(self) -> PlacementPlan:
+        """Without cells that the running edge does not list, unless --force has them taken."""
+        settings, plan = self._settings, placement_plan(self._settings)
+        unlisted = frozenset() if self._choices.force else unlisted_cells(settings)
+        for name in sorted(unlisted):
+            if name in self._bulk.targets:
+                raise UsageMistakeError(not_listed(settings, name), f"{RESTART}, or give --force")
+            warn_of_unlisted(settings, name, f"nobody is moved there; {RESTART}, or give --force")
+        return replace(plan, cells=[cell for cell in plan.cells if cell.name not in unlisted])
 
     async def _tell_what_begins(self, store: Database, order: BulkOrder) -> None:
         before = ""

@@ -44,6 +44,7 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     way through the edge of the config is walked with the proxy's own code,
     against the store as it is now. A running edge may remember an older answer
     of the store for `lookup.refresh_s`, unless the change feed corrected it.
+    A running edge that does not list the cell yet, the last step tells.
     Nothing is sent to the cell: whether it answers, the access log tells.
 
     \b
@@ -74,6 +75,7 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
         as_stored(settings, named)
     question = Question(named, text, method.upper(), path)
     told = with_store(settings, lambda store: _walk(settings, store, question))
+    _compare(settings, told)
     if told.key and named and told.key != named:
         raise UsageMistakeError(f"the token is for {told.key}, not for {named}", f"ask for {told.key}")
     if as_json:
@@ -88,6 +90,17 @@ async def _walk(settings: Settings, store: FeedingStore, question: Question) -> 
 
     await store.flags()  # out of reach, it ends the command; the walk would only say what a worker does then
     return await Walk(settings, store, question, time.time()).explain()
+
+
+def _compare(settings: Settings, told: Explanation) -> None:
+    """The walk went by the cells file as it is; a running edge goes by what it was when the edge started."""
+    from proxy import errors
+    from proxy.cli.listing import RESTART, not_listed, unlisted_cells
+
+    cell = told.cell
+    if cell and cell in unlisted_cells(settings):
+        told.served, told.cell = False, ""
+        told.ends("running", not_listed(settings, cell), RESTART, errors.HOME_NOT_LISTED)
 
 
 def _named_key(key: str, token: str) -> str:

@@ -16,7 +16,11 @@ from proxy.cli.moving import Waits, wait_options
 
 @dataclass(frozen=True, slots=True)
 class MoveChoices:
-    """The options of move_options. copy_hook  "" with no_copy, or when nothing was said of copying."""
+    """The options of move_options.
+
+    copy_hook  "" with no_copy, or when nothing was said of copying
+    force      also into cells that the running edge does not list
+    """
 
     copy_hook: str
     no_copy: bool
@@ -24,6 +28,7 @@ class MoveChoices:
     author: str
     reason: str
     waits: Waits
+    force: bool
 
     def insist_on_clear_copying(self) -> None:
         """End the command if it did not say what copies the users' bytes."""
@@ -44,13 +49,16 @@ def move_options(command: Callable[..., None]) -> Callable[..., None]:
         reason: str,
         hook_timeout_s: int,
         wait_s: int | None,
+        force: bool,
         **rest: object,
     ) -> None:
         waits = Waits(hook_timeout_s, wait_s)
-        choices = MoveChoices(copy_hook, no_copy, verify_hook, author or login_name(), reason, waits)
+        by = author or login_name()
+        choices = MoveChoices(copy_hook, no_copy, verify_hook, by, reason, waits, force)
         command(choices=choices, **rest)
 
     for option in (
+        click.option("--force", is_flag=True, help="Also to a cell that the running edge does not list yet."),
         click.option("--author", default="", help="Who decides it.  [default: the name you logged in with]"),
         click.option("--reason", default="", help="Kept with the move."),
         click.option(

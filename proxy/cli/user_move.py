@@ -83,7 +83,7 @@ def move_user(
     cell = find_cell(settings, target)
     user = as_stored(settings, user)
     order = _order(operation or secrets.token_hex(_OPERATION_BYTES), user, target, choices)
-    _insist_on_welcome(settings, order, cell)
+    _insist_on_welcome(settings, order, cell, force=choices.force)
     move = drive(settings, choices.waits, as_json, lambda mover: _begin_and_drive(mover, order))
     if as_json:
         say_json(document(move))
@@ -122,8 +122,9 @@ def insist_on_permitted(settings: Settings, jurisdiction: str, cell: Cell) -> No
         raise UsageMistakeError(f"{what}, where users of {jurisdiction} may not live", mend)
 
 
-def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell) -> None:
+def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, force: bool) -> None:
     """A move that is known is not judged again: what was asked for stays asked for."""
+    from proxy.cli.listing import insist_on_listed
     from proxy.cli.store import with_database
 
     async def read(store: Database) -> tuple[Move | None, Assignment | None, FlagRecord | None]:
@@ -145,6 +146,8 @@ def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell) -> None
     if flag is not None and flag.flag is not Flag.SERVING and not expired:
         mend = f"choose another cell, or put it back: homecell cells flag {cell.name} serving"
         raise UsageMistakeError(f"{cell.name} is flagged {flag.flag}: {flag.reason}", mend)
+    if not force:
+        insist_on_listed(settings, cell.name)
 
 
 async def _begin_and_drive(mover: Mover, order: MoveOrder) -> Move:

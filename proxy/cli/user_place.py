@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +52,10 @@ def place_user(
 ) -> None:
     """Give a new user its home. A user that has one keeps it.
 
-    Without --cell it gets one that its jurisdiction allows and that is serving:
-    its tenant's own, else one for everybody, by weight and by how full it is
-    (`weight`, `capacity` and `tenants` in the cells file, `placement` in the
-    config).
+    Without --cell it gets one that its jurisdiction allows, that is serving and
+    that the running edge lists: its tenant's own, else one for everybody, by weight
+    and by how full it is (`weight`, `capacity` and `tenants` in the cells file,
+    `placement` in the config).
 
     \b
     Examples:
@@ -70,6 +70,7 @@ def place_user(
       2  wrong usage
       3  the store cannot be reached; placing the user again tells
     """
+    from proxy.cli.listing import RESTART, unlisted_cells, warn_of_unlisted
     from proxy.cli.store import as_stored
 
     settings = load_settings(config_file)
@@ -83,6 +84,8 @@ def place_user(
     else:
         named = user if record.key == key else f"{user} names {record.key}, which"
         click.echo(f"{named} is at home in {record.cell} (epoch {record.epoch})")
+    if record.cell in unlisted_cells(settings):
+        warn_of_unlisted(settings, record.cell, f"its users get 503 home-not-listed; {RESTART}")
     end(OK if cell_name in ("", record.cell) else NO)
 
 
@@ -101,10 +104,13 @@ def _place_there(settings: Settings, user: str, cell_name: str, jurisdiction: st
 def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: str) -> Assignment:
     from lookup.placement import NoRoom
     from lookup.placer import Placer
+    from proxy.cli.listing import unlisted_cells
     from proxy.cli.store import with_store
     from proxy.wiring import placement_plan
 
+    unlisted = unlisted_cells(settings)
     plan, law = placement_plan(settings), jurisdiction or settings.edge.jurisdiction
+    plan = replace(plan, cells=[cell for cell in plan.cells if cell.name not in unlisted])
     if law not in plan.laws:
         mend = f"the config's `residency` knows {', '.join(settings.residency)}"
         raise UsageMistakeError(f"there is no jurisdiction `{law}`", mend)

@@ -32,10 +32,14 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class EdgeStatus:
-    """The whole edge; `store` is where its truth is, `stopping` is set once it was told to stop."""
+    """The whole edge; `store` is where its truth is, `stopping` is set once it was told to stop.
+
+    cells   the names that its cells file had when it was started
+    """
 
     edge: str
     store: str
+    cells: Sequence[str]
     stopping: bool
     workers: Sequence[WorkerStatus]
 
@@ -68,10 +72,11 @@ def ready_body(status: EdgeStatus) -> Json:
 
 
 def flags_body(status: EdgeStatus) -> Json:
-    """The body of /-/flags: whose word it is, and which version of each cell's flag every worker applies."""
+    """The body of /-/flags: whose word it is, its cells, and the flag versions that every worker applies."""
     return {
         "edge": status.edge,
         "store": status.store,
+        "cells": list(status.cells),
         "workers": [
             {
                 "slot": worker.slot,

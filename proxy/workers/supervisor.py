@@ -114,6 +114,7 @@ class Supervisor:
         return EdgeStatus(
             self._settings.edge.name,
             self._settings.store.place,
+            [cell.name for cell in self._settings.cells],
             self._phase is Phase.STOPPING,
             [worker.status(now_s) for worker in workers],
         )

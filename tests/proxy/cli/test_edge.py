@@ -16,6 +16,7 @@ from proxy.cli.admin_port import AdminUnreachableError
 from proxy.model import Endpoint
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.cli.test_process import HOMECELL
+from tests.proxy.cli.test_users import EU_2
 from tests.proxy.config.site import Site
 
 START_S = 20.0
@@ -66,3 +67,17 @@ def test_a_flag_is_acknowledged_by_every_worker_of_a_running_edge(homecell: Home
         assert "applied on 2 of 2 workers, slowest " in result.stdout
     versions = [worker.flags["eu-1"] for worker in ask_workers(edge)]
     assert versions == [2, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("edge")
+def test_a_running_edge_tells_that_it_does_not_list_a_cell_added_since(
+    homecell: Homecell, site: Site
+) -> None:
+    site.spoil(EU_2)
+    refused = homecell("users", "move", "user:1", "--to", "eu-2", "--no-copy")
+    assert (refused.exit_code, "does not list `eu-2` yet" in refused.stderr) == (2, True)
+    assert homecell("explain", "user:1").exit_code == 0
+    assert homecell("users", "place", "user:9", "--cell", "eu-2").exit_code == 0
+    explained = homecell("explain", "user:9")
+    assert (explained.exit_code, "(home-not-listed)" in explained.stdout) == (1, True), explained.stdout

@@ -15,7 +15,9 @@ def worker(
 
 
 def test_an_edge_is_ready_as_soon_as_one_worker_serves() -> None:
-    assert EdgeStatus("edge", "home.sqlite", False, [worker(), worker(1, WorkerState.STARTING, None)]).ready()
+    assert EdgeStatus(
+        "edge", "home.sqlite", ["eu-1"], False, [worker(), worker(1, WorkerState.STARTING, None)]
+    ).ready()
 
 
 @pytest.mark.parametrize(
@@ -30,15 +32,17 @@ def test_an_edge_is_ready_as_soon_as_one_worker_serves() -> None:
 def test_an_edge_without_a_worker_that_serves_and_knows_the_flags_is_not_ready(
     workers: list[WorkerStatus],
 ) -> None:
-    assert not EdgeStatus("edge", "home.sqlite", False, workers).ready()
+    assert not EdgeStatus("edge", "home.sqlite", ["eu-1"], False, workers).ready()
 
 
 def test_an_edge_that_stops_is_not_ready() -> None:
-    assert not EdgeStatus("edge", "home.sqlite", True, [worker()]).ready()
+    assert not EdgeStatus("edge", "home.sqlite", ["eu-1"], True, [worker()]).ready()
 
 
 def test_the_body_tells_each_worker_and_the_oldest_knowledge() -> None:
-    assert ready_body(EdgeStatus("edge", "home.sqlite", False, [worker(), worker(1, feed_age_s=9.0)])) == {
+    assert ready_body(
+        EdgeStatus("edge", "home.sqlite", ["eu-1"], False, [worker(), worker(1, feed_age_s=9.0)])
+    ) == {
         "ready": True,
         "edge": "edge",
         "stopping": False,
@@ -51,17 +55,18 @@ def test_the_body_tells_each_worker_and_the_oldest_knowledge() -> None:
 
 
 def test_the_body_says_when_nothing_was_heard_of_the_store_yet() -> None:
-    body = ready_body(EdgeStatus("edge", "home.sqlite", False, [worker(feed_age_s=None)]))
+    body = ready_body(EdgeStatus("edge", "home.sqlite", ["eu-1"], False, [worker(feed_age_s=None)]))
     assert isinstance(body, dict)
     assert body["store"] == {"state": "not heard yet", "feed_age_s": None}
 
 
 def test_flags_are_told_for_each_worker() -> None:
     assert flags_body(
-        EdgeStatus("edge", "home.sqlite", False, [worker(), worker(1, WorkerState.STARTING)])
+        EdgeStatus("edge", "home.sqlite", ["eu-1"], False, [worker(), worker(1, WorkerState.STARTING)])
     ) == {
         "edge": "edge",
         "store": "home.sqlite",
+        "cells": ["eu-1"],
         "workers": [
             {"slot": 0, "pid": 100, "ready": True, "flags": {"eu-1": 3}, "applied_ms": 1_790_000_000_000},
             {"slot": 1, "pid": 101, "ready": False, "flags": {"eu-1": 3}, "applied_ms": 1_790_000_000_000},
