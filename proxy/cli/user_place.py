@@ -104,7 +104,7 @@ def _place_there(settings: Settings, user: str, cell_name: str, jurisdiction: st
 def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: str) -> Assignment:
     from lookup.placement import NoRoom
     from lookup.placer import Placer
-    from proxy.cli.listing import unlisted_cells
+    from proxy.cli.listing import RESTART, unlisted_cells, warn_of_unlisted
     from proxy.cli.store import with_store
     from proxy.wiring import placement_plan
 
@@ -120,6 +120,8 @@ def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: st
 
     found = with_store(settings, run)
     if isinstance(found, NoRoom):
+        for name in sorted(unlisted):
+            warn_of_unlisted(settings, name, f"nobody is placed there unasked; {RESTART}")
         mend = "add a cell, raise a capacity or the cap, or name the cell with --cell"
         raise CommandError(f"no cell has room for {user}: {found}", mend)
     return found

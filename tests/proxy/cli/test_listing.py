@@ -66,7 +66,8 @@ def test_placing_a_user_there_is_warned_of_and_no_free_choice(homecell: Homecell
     named = homecell("users", "place", "user:9", "--cell", "eu-2")
     assert (named.exit_code, "its users get 503 home-not-listed" in named.stderr) == (0, True)
     homecell("cells", "flag", "eu-1", "down", "--reason", "disk full")
-    assert homecell("users", "place", "user:10").exit_code == 1
+    chosen = homecell("users", "place", "user:10")
+    assert (chosen.exit_code, "`eu-2` yet: nobody is placed there unasked" in chosen.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("edge")
