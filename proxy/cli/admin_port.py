@@ -24,8 +24,10 @@ class HeavyUser(BaseModel):
 
     cell: str
     key: str
-    share: float
+    share_at_least: float
     share_at_most: float
+    samples: int
+    samples_of_cell: int
 
 
 class HeavyBody(BaseModel):

@@ -98,8 +98,10 @@ def heavy_body(edge: str, users: Sequence[Heavy]) -> Json:
             {
                 "cell": user.cell,
                 "key": user.key,
-                "share": round(user.share, 4),
+                "share_at_least": round(user.share_at_least, 4),
                 "share_at_most": round(user.share_at_most, 4),
+                "samples": user.samples,
+                "samples_of_cell": user.samples_of_cell,
             }
             for user in users
         ],

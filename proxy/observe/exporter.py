@@ -167,14 +167,14 @@ class _Families(Collector):
     def _heavy(self) -> Metric:
         share = GaugeMetricFamily(
             "homecell_heavy_hitter_share",
-            "The share of the cell's requests that the user has at least who asks most (rank 1), and so on; "
-            "in the last two minutes or so. `homecell users heavy` says who.",
+            "The share of the cell's requests that the user has at least (99 % sure, by a sample) who asks "
+            "most (rank 1), and so on; in the last two minutes or so. `homecell users heavy` says who.",
             labels=["cell", "rank"],
         )
         ranks = Counter[str]()
         for user in self._reading.heavy:
             ranks[user.cell] += 1
-            share.add_metric([user.cell, str(ranks[user.cell])], user.share)
+            share.add_metric([user.cell, str(ranks[user.cell])], user.share_at_least)
         return share
 
     def _lookups(self) -> Iterator[Metric]:

@@ -15,8 +15,13 @@ from tests.proxy.moving_stage import MovingStage, moving_stage
 from tests.proxy.observe.reading import Scrape
 from tests.proxy.workers.stage import until
 
-ASKED = {"1": 6000, "2": 2400, "3": 1200}
-"""How often each user asks: of all requests 62.5 %, 25 %, 12.5 %."""
+ASKED = {"1": 4800, "2": 2880, "3": 1920}
+"""How often each user asks: of all requests 50 %, 30 %, 20 %."""
+
+SLACK = 0.03
+"""The bounds hold 99 times of 100; with so much more, always."""
+
+NOBODY = "nobody stands out, or too few requests to tell\n"
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def scrape(stage: MovingStage) -> str:
 @within(120.0)
 async def test_a_hot_user_is_shown_whichever_workers_it_asks(site: Site) -> None:
     async with moving_stage(site, work_s=0.0) as stage:
-        assert await stage.homecell("users", "heavy") == (0, "too few requests to tell\n")
+        assert await stage.homecell("users", "heavy") == (0, NOBODY)
         parts = [(user, times // 6) for user, times in ASKED.items() for _ in range(6)]
         await asyncio.gather(*(ask(stage, user, times) for user, times in parts))
 
@@ -50,17 +55,23 @@ async def test_a_hot_user_is_shown_whichever_workers_it_asks(site: Site) -> None
         async def told() -> bool:
             metrics = Scrape(await asyncio.to_thread(scrape, stage))
             shares = [metrics.value("homecell_heavy_hitter_share", cell="eu-1", rank=rank) for rank in "123"]
-            return None not in shares and shares == pytest.approx(truth, abs=0.12)
+            return shares[0] is not None and shares == pytest.approx(truth, abs=0.17)
 
         await until(told, "both workers have told who asks most", within_s=20.0)
         assert "user:" not in await asyncio.to_thread(scrape, stage)
         status, said = await stage.homecell("users", "heavy", "--json")
         users = json.loads(said)
-        assert (status, [user["key"] for user in users]) == (0, ["user:1", "user:2", "user:3"])
-        assert [user["share"] for user in users] == pytest.approx(truth, abs=0.12)
-        assert all(user["share"] <= user["share_at_most"] for user in users)
+        assert (status, sorted(user["key"] for user in users)) == (0, ["user:1", "user:2", "user:3"])
+        for user in users:
+            true_share = ASKED[user["key"].removeprefix("user:")] / sum(ASKED.values())
+            assert user["share_at_least"] - SLACK <= true_share <= user["share_at_most"] + SLACK
+            assert user["share_at_most"] - user["share_at_least"] < 0.25
+            assert 10 <= user["samples"] < user["samples_of_cell"]
         status, said = await stage.homecell("users", "heavy", "--cell", "eu-2")
-        assert (status, said) == (0, "too few requests to tell\n")
+        assert (status, said) == (0, NOBODY)
+        status, said = await stage.homecell("users", "heavy", "--cell", "eu-11")
+        assert status == 2
+        assert "did you mean" in said
     status, said = await stage.homecell("users", "heavy")
     assert status == 3
     assert "gave no answer" in said

@@ -34,7 +34,7 @@ class OneWorker:
         return Reading(["eu-1"], [0] * row_length(1), [frozenset()], 0.5, 1, 0, (), self.heaviest(3))
 
     def heaviest(self, most: int) -> list[Heavy]:
-        return [Heavy("eu-1", f"user:{rank}", 0.5 / rank, 0.6 / rank) for rank in range(1, most + 1)]
+        return [Heavy("eu-1", f"user:{rank}", 0.5 / rank, 0.6 / rank, 50, 91) for rank in range(1, most + 1)]
 
 
 Answer = tuple[int, str, str]
@@ -70,7 +70,14 @@ def test_heavy_says_who_asks_most_to_its_own_machine() -> None:
     status, _, body = ask("/-/heavy")
     told = json.loads(body)
     assert (status, told["edge"], len(told["users"])) == (200, "edge-1", 20)
-    assert told["users"][1] == {"cell": "eu-1", "key": "user:2", "share": 0.25, "share_at_most": 0.3}
+    assert told["users"][1] == {
+        "cell": "eu-1",
+        "key": "user:2",
+        "share_at_least": 0.25,
+        "share_at_most": 0.3,
+        "samples": 50,
+        "samples_of_cell": 91,
+    }
 
 
 def test_heavy_is_told_to_nobody_who_asks_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:

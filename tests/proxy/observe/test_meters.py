@@ -113,7 +113,7 @@ def test_users_are_told_by_cell_as_the_one_worker_counts_them_that_does(row: Row
 
 def test_every_metric_is_documented() -> None:
     totals = [1] * layout.row_length(len(CELLS))
-    heavy = [Heavy("eu-1", "user:1", 0.5, 0.6)]
+    heavy = [Heavy("eu-1", "user:1", 0.5, 0.6, 50, 91)]
     census = (2, [CellUsers(1, 1, False)] * 2)
     flags = [frozenset[str]()] * 2
     uses = [Usage(0, 1.0, 1)]
