@@ -1,4 +1,4 @@
-"""Where log lines go: a file to append to, a pipe, or standard output. Whole lines only, never waiting."""
+"""Where log lines go: a file to append to, a pipe, or a standard stream. Whole lines only, never waiting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import socket
 import stat
 from typing import Final, Protocol
 
-STANDARD_OUTPUT: Final = "/dev/stdout"
+_STANDARD: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
+"""Descriptors of the standard streams, by the names that stand for them."""
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -23,10 +24,10 @@ class _Sink(Protocol):
 
 
 class _FileSink:
-    """A description of our own, for standard output too: its O_NONBLOCK is nobody else's."""
+    """A file or pipe; `descriptor` becomes its own."""
 
-    def __init__(self, name: str) -> None:
-        self._descriptor = os.open(name, _FLAGS, 0o640)
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def fileno(self) -> int:
         return self._descriptor
@@ -39,10 +40,10 @@ class _FileSink:
 
 
 class _SocketSink:
-    """Standard output as a socket (a journal): it can't be opened anew, so each call says not to block."""
+    """A standard stream as a socket (a journal): it can't be opened anew, so each call says not to block."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(fileno=os.dup(1))
+    def __init__(self, stream: int) -> None:
+        self._socket = socket.socket(fileno=os.dup(stream))
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -104,11 +105,23 @@ class LogTarget:
 
 def _open(name: str) -> _Sink:
     try:
-        if name == STANDARD_OUTPUT and stat.S_ISSOCK(os.fstat(1).st_mode):
-            return _SocketSink()
-        return _FileSink(name)
+        stream = _STANDARD.get(name)
+        return _FileSink(os.open(name, _FLAGS, 0o640)) if stream is None else _open_standard(name, stream)
     except OSError as error:
         raise LogTargetError(f"cannot open the log {name!r}: {error.strerror}") from error
+
+
+def _open_standard(name: str, stream: int) -> _Sink:
+    """A file is shared, and the place in it, with who else writes to the stream: none overwrites the other's.
+
+    Pipes and terminals have no place to share, and are opened anew: then our O_NONBLOCK is nobody else's.
+    """
+    mode = os.fstat(stream).st_mode
+    if stat.S_ISSOCK(mode):
+        return _SocketSink(stream)
+    if stat.S_ISREG(mode):
+        return _FileSink(os.dup(stream))
+    return _FileSink(os.open(name, _FLAGS, 0o640))
 
 
 def _atomic_blocks(lines: list[bytes]) -> list[list[bytes]]:

@@ -241,6 +241,33 @@ def test_a_socket_for_standard_output_that_nobody_reads_costs_lines_but_tears_no
         assert len(lines) + dropped == 64 * 100 + 1
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_standard_stream_in_a_file_loses_nothing_of_who_else_writes_to_it(path: Path, stream: str) -> None:
+    program = (
+        "import os, subprocess, sys\n"
+        "from proxy.observe.log_target import LogTarget\n"
+        "os.write(1, b'started\\n')\n"
+        f"target = LogTarget('/dev/{stream}')\n"
+        "target.write([b'{\"line\": 1}\\n'])\n"
+        "os.write(2, b'a message\\n')\n"
+        "target.reopen()\n"
+        "target.write([b'{\"line\": 2}\\n'])\n"
+        "subprocess.run([sys.executable, '-c', \"print('a child')\"], check=True)\n"
+        "target.write([b'{\"line\": 3}\\n'])\n"
+    )
+    subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -c "$1" >"$2" 2>&1', sys.executable, program, path], check=True
+    )
+    assert path.read_bytes().splitlines() == [
+        b"started",
+        b'{"line": 1}',
+        b"a message",
+        b'{"line": 2}',
+        b"a child",
+        b'{"line": 3}',
+    ]
+
+
 def test_a_full_disk_costs_lines_and_is_counted() -> None:
     target = LogTarget("/dev/full")
     assert target.write([b"one\n", b"two\n"]) == 2
