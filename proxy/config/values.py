@@ -43,6 +43,10 @@ def shown(value: object) -> str:
 
 def parse_endpoint(text: str) -> Endpoint:
     """`host:port` with an IPv4 literal, a name, or an IPv6 literal in brackets. Raises ValueError."""
+    scheme, two_slashes, rest = text.partition("://")
+    if two_slashes:
+        also = " and the path" if "/" in rest else ""
+        raise ValueError(f"leave out {shown(scheme + two_slashes)}{also}")
     host, colon, port_text = text.rpartition(":")
     if not colon or not host:
         raise ValueError("it has no port")

@@ -129,6 +129,16 @@ VALUES = [
     ),
     (
         'listen: "127.0.0.1:8080"',
+        'listen: "http://127.0.0.1:8080"',
+        f"edge.yaml:4: edge.listen is 'http://127.0.0.1:8080': leave out 'http://'; {HOST_PORT}",
+    ),
+    (
+        'listen: "127.0.0.1:8080"',
+        'listen: "https://eu-1:8080/"',
+        f"edge.yaml:4: edge.listen is 'https://eu-1:8080/': leave out 'https://' and the path; {HOST_PORT}",
+    ),
+    (
+        'listen: "127.0.0.1:8080"',
         'listen: "300.0.0.1:8080"',
         f"edge.yaml:4: edge.listen is '300.0.0.1:8080': '300.0.0.1' is no IPv4 address; {HOST_PORT}",
     ),
