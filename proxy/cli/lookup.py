@@ -70,6 +70,7 @@ def command(config_file: Path | None) -> None:
     from lookup.ports import StoreUnavailableError
     from lookup.service.tokens import TokensFileError, load_tokens
     from proxy.cli.store import unreachable
+    from proxy.kernel.port_holder import cannot_listen
 
     service = settings.lookup_service
     try:
@@ -81,7 +82,9 @@ def command(config_file: Path | None) -> None:
     except StoreUnavailableError as error:
         raise unreachable(error) from error
     except OSError as error:
-        raise UnreachableError(str(error), "stop what listens there, or choose another port") from error
+        listen = service.listen
+        wrong = cannot_listen("lookup_service.listen", listen.host, listen.port, error)
+        raise UnreachableError(wrong, "") from error
 
 
 def _announcement(settings: Settings, tiers: Tiers) -> Announcement | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -81,7 +82,10 @@ def test_it_answers_until_it_is_told_to_stop(site: Site) -> None:
 
 def test_a_port_that_is_taken_is_told(site: Site, homecell: Homecell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        add_service(site, taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        add_service(site, port)
         result = homecell("lookup")
     assert result.exit_code == 3
-    assert "address already in use" in result.stderr
+    assert f"cannot listen on lookup_service.listen 127.0.0.1:{port}: Address already in use" in result.stderr
+    assert f", by pid {os.getpid()} " in result.stderr
+    assert "or give lookup_service.listen another port" in result.stderr
