@@ -23,6 +23,7 @@ from bench.demo.tally import Tally, Verdict
 
 _CONNECTIONS_PER_ASK: Final = 6  # so that every worker is asked, most likely
 _REPLACED_WITHIN_S: Final = 5.0
+_BUSY_WITHIN_S: Final = 10.0
 _AFTER_KILL_S: Final = 1.0  # for what was in flight to be noticed as lost
 _POLL_S: Final = 0.02
 _STOPPED_POLL_S: Final = 0.001
@@ -53,9 +54,20 @@ class Outages(Protocol):
 
 
 class Rehearsal:
-    """One run over a stage with traffic on it; `report` is told of each finding as it is made."""
+    """One run over a stage with traffic on it; `report` is told of each finding as it is made.
 
-    def __init__(self, stage: Stage, guide: Guide, tally: Tally, report: Callable[[Finding], None]) -> None:
+    busy_within_s  how long to wait until a worker that could be killed serves clients
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        guide: Guide,
+        tally: Tally,
+        report: Callable[[Finding], None],
+        busy_within_s: float = _BUSY_WITHIN_S,
+    ) -> None:
+        self._busy_within_s = busy_within_s
         self._stage = stage
         self._guide = guide
         self._tally = tally
@@ -148,7 +160,7 @@ class Rehearsal:
         return f", with {'the same' if found and found == self._locker else 'another'} record"
 
     async def _kill_a_worker(self) -> None:
-        victim = (await self._stage.workers(self._stage.layout.eu))[0]
+        victim = await self._busiest()
         lost_before, replies_before = self._tally.count(Verdict.LOST), self._tally.total()
         at_stake = _kill(victim.pid, self._stage.layout.eu.port)
         began_s = time.monotonic()
@@ -161,7 +173,18 @@ class Rehearsal:
         answered = self._tally.total() - replies_before - lost
         what = f"requests lost by the kill, of {answered + lost}; the worker had {at_stake} connections"
         self.note(what, f"at most {at_stake}", f"at most {at_stake}" if lost <= at_stake else str(lost))
+        self.note("the killed worker was serving clients", "yes", "yes" if at_stake else "no")
         self.note("traffic went on meanwhile", "yes", "yes" if answered else "no")
+
+    async def _busiest(self) -> Worker:
+        """The worker with the most clients, once one has any: to kill an idle one would prove nothing."""
+        deadline_s = time.monotonic() + self._busy_within_s
+        while True:
+            workers = await self._stage.workers(self._stage.layout.eu)
+            held = [connections_held(worker.pid, self._stage.layout.eu.port) for worker in workers]
+            if any(held) or time.monotonic() >= deadline_s:
+                return workers[held.index(max(held))]
+            await asyncio.sleep(_POLL_S)
 
     async def _replaced(self, victim: Worker) -> str:
         """ "replaced" once another process serves in the victim's slot."""

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,20 +33,24 @@ input()
 
 
 class Scene(Stage):
-    """One process that stands for the worker; when it has ended, another serves in its slot."""
+    """One process that stands for the worker; when it has ended, another serves in its slot.
+
+    Before it stands an `idle` one, if any.
+    """
 
     def __init__(
         self, layout: Layout, settings: Settings, tokens: Tokens, session: aiohttp.ClientSession
     ) -> None:
         super().__init__(layout, settings, tokens, session, [], None)
         self.worker: subprocess.Popen[str] | None = None
+        self.idle: list[Worker] = []
         self.when_killed: Callable[[], None] = lambda: None
         self.later: Callable[[], None] = lambda: None
 
     async def workers(self, _edge: EdgeLayout) -> list[Worker]:
         assert self.worker is not None
         if self.worker.poll() is None:
-            return [Worker(0, self.worker.pid, ready=True)]
+            return [*self.idle, Worker(0, self.worker.pid, ready=True)]
         assert self.worker.returncode == -signal.SIGKILL
         self.when_killed()
         self.when_killed = lambda: None
@@ -83,7 +87,14 @@ def worker_with(clients: int) -> Iterator[tuple[subprocess.Popen[str], int]]:
             end.close()
 
 
-def rehearsed(folder: Path, clients: int, lost_before: int, lost_by_kill: int, lost_later: int) -> Rehearsal:
+def rehearsed(
+    folder: Path,
+    clients: int,
+    lost_before: int,
+    lost_by_kill: int,
+    lost_later: int,
+    idle: Sequence[Worker] = (),
+) -> Rehearsal:
     """A rehearsal with a worker that holds so many clients, and traffic that lost so many requests when."""
 
     async def run() -> Rehearsal:
@@ -108,9 +119,14 @@ def rehearsed(folder: Path, clients: int, lost_before: int, lost_by_kill: int, l
             async with aiohttp.ClientSession() as session:
                 scene = Scene(layout, settings, tokens, session)
                 scene.worker, scene.when_killed = worker, killed
+                scene.idle = list(idle)
                 scene.later = lambda: note(Verdict.LOST, lost_later)
                 rehearsal = Rehearsal(
-                    scene, Nothing(layout, settings.cells, tokens), tally, lambda _finding: None
+                    scene,
+                    Nothing(layout, settings.cells, tokens),
+                    tally,
+                    lambda _finding: None,
+                    busy_within_s=0.2,
                 )
                 await rehearsal.perform(lasting_s=0.0)
             return rehearsal
@@ -135,3 +151,16 @@ def test_only_what_the_killed_worker_held_may_be_lost_and_only_then(
 ) -> None:
     rehearsal = rehearsed(tmp_path, clients, before, by_kill, later)
     assert rehearsal.all_right is all_right, rehearsal.verdict()
+
+
+def test_to_kill_a_worker_without_clients_proves_nothing(tmp_path: Path) -> None:
+    assert not rehearsed(tmp_path, clients=0, lost_before=0, lost_by_kill=0, lost_later=0).all_right
+
+
+def test_of_two_workers_the_one_with_clients_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        idle = Worker(1, other.pid, ready=True)
+        rehearsal = rehearsed(tmp_path, 3, lost_before=0, lost_by_kill=3, lost_later=0, idle=[idle])
+        assert other.poll() is None
+        other.kill()
+    assert rehearsal.all_right, rehearsal.verdict()
