@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from proxy.config.reference import reference_page
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.config.site import Site
@@ -47,6 +49,31 @@ def test_a_warning_leaves_the_exit_code_0(homecell: Homecell, site: Site) -> Non
     result = homecell("check-config")
     assert result.exit_code == 0
     assert result.stderr.startswith("edge.yaml:29: warning: routes has no route that matches every path\n")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        (f"reed {'r' * 32}\n", ":1: write `read TOKEN` or `write TOKEN`"),
+        (f"read {'r' * 32}\nwrite short\n", ":2: the token is shorter than 32 characters"),
+        ("# none yet\n", ": holds no token"),
+    ],
+)
+def test_tokens_that_the_lookup_service_would_refuse_are_warned_of(
+    homecell: Homecell, site: Site, tokens: str, told: str
+) -> None:
+    section = 'lookup_service: {listen: "127.0.0.1:1", tokens_file: lookup.tokens}\n'
+    site.spoil(("routes:\n", f"{section}routes:\n"))
+    file = site.folder / "lookup.tokens"
+    file.touch(mode=0o600)
+    file.write_text(f"read {'r' * 32}\n")
+    assert homecell("check-config").stderr == ""
+    file.write_text(tokens)
+    result = homecell("check-config")
+    assert result.exit_code == 0
+    assert "edge.yaml: warning: lookup_service.tokens_file cannot be used" in result.stderr
+    assert f"lookup.tokens{told}" in result.stderr
+    assert "short\n" not in result.stderr
 
 
 def test_a_script_reads_what_was_understood_as_json(homecell: Homecell) -> None:
