@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.proxy.config.site import Site
+from tests.proxy.workers.stage import DEADLINE_S, free_port
 
 HOMECELL = Path(sys.executable).with_name("homecell")
 
@@ -119,3 +123,48 @@ def on_terminal(site: Site, *arguments: str, **more: str) -> str:
             shown += part
         assert process.wait(10) == 0
     return shown.decode()
+
+
+@pytest.mark.slow
+def test_access_log_and_messages_stand_whole_in_one_file(site: Site) -> None:
+    port, log = free_port(), site.folder / "edge.log"
+    site.spoil(
+        ("access_log: access.log", "access_log: /dev/stdout"),
+        ('listen: "127.0.0.1:8080"', f'listen: "127.0.0.1:{port}"'),
+        ('admin: "127.0.0.1:1"', f'admin: "127.0.0.1:{free_port()}"'),
+    )
+    script = 'exec "$0" proxy --config "$1" >"$2" 2>&1'
+    words = ["/bin/sh", "-c", script, str(HOMECELL), str(site.edge), str(log)]
+    with subprocess.Popen(words) as edge:
+        try:
+            statuses = [ask_without_token(port) for _ in range(3)]
+            wait_for(log, '"status":401', len(statuses))
+            edge.terminate()  # of which it tells, after the lines
+            assert edge.wait(DEADLINE_S) == 0
+        finally:
+            edge.kill()
+    lines = log.read_text().splitlines()
+    requests = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [request["status"] for request in requests] == statuses == [401, 401, 401]
+    assert not [line for line in lines if not line.startswith("{") and ("{" in line or "}" in line)]
+    assert "\0" not in log.read_text()
+
+
+def wait_for(log: Path, words: str, times: int) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while log.read_text().count(words) < times:
+        assert time.monotonic() < deadline_s, log.read_text()
+        time.sleep(0.01)
+
+
+def ask_without_token(port: int) -> int:
+    """The status of the reply, once the edge listens."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
+                return int(client.makefile("rb").readline().split()[1])
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline_s, "the edge never listened"
+            time.sleep(0.01)
