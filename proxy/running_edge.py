@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from lookup.changes import ChangeFollower
+from lookup.ending import end_tasks
 from lookup.flags import FlagRecord
 from lookup.lease_keeper import LeaseKeeper
 from lookup.misroute_watch import MisrouteWatch
@@ -214,10 +215,7 @@ class RunningEdge:
         return sum(waiting(listener) for _, listener in self._servers.values())
 
     async def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_tasks(self._tasks)
         await self._keep_last_snapshot()
         await self._end_lease()
         await self._edge.confirmations.close()

@@ -16,6 +16,7 @@ from typing import Final
 from bench.lookup.edge import sections
 from bench.lookup.edge_settings import edge_settings
 from lookup.changes import FlagListener
+from lookup.ending import end_tasks
 from lookup.observer import SILENT
 from lookup.redis_clients import RedisSettings
 from lookup.redis_tier import RedisTier
@@ -94,9 +95,7 @@ class Edge:
 
     async def close(self) -> None:
         """End everything."""
-        for part in self._running:
-            part.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await end_tasks(self._running)
         await self._lookups.confirmations.close()
         await self._lookups.resolver.close()
         await self._tiers.close()

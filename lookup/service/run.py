@@ -13,6 +13,7 @@ from aiohttp import web
 
 from lookup.announcement import Announcement
 from lookup.changes import ChangeFollower, FlagListener
+from lookup.ending import end_tasks
 from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placement import ShareLimits
 from lookup.placer import PlacementPlan
@@ -111,7 +112,5 @@ async def _listening(
         await web.TCPSite(runner, host, port).start()
         yield runner.addresses[0][1]
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         await runner.cleanup()

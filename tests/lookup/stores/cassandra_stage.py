@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from bench.servers.cassandra import PASSWORD, USER, CassandraRing
+from lookup.ending import end_tasks
 from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed_scripts import FeedNames
@@ -43,8 +44,7 @@ async def opened(settings: CassandraSettings, redis: RedisSettings) -> AsyncIter
         await until_alive(store)
         yield store
     finally:
-        relaying.cancel()
-        await asyncio.gather(relaying, return_exceptions=True)
+        await end_tasks([relaying])
         await store.close()
         await publisher.close()
 
