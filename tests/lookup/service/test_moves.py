@@ -91,7 +91,7 @@ async def test_an_aborted_move_hangs_up_on_the_copy_and_leaves_the_user_at_home(
     async with mover(tmp_path) as m:
         m.gate.clear()
         await m.client.moves.begin("op-1", "user:1", "cell-b")
-        await until(lambda: m.reached("op-1", Step.COPYING), "it copies")
+        await until(m.is_copying, "the webhook was called")
         aborted = await m.client.moves.abort("op-1", "cell-b is full")
         assert (aborted.move.step, aborted.move.detail) == (Step.ABORTED, "cell-b is full")
         record = (await m.store.read(["user:1"]))["user:1"]
