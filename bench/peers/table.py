@@ -19,12 +19,11 @@ from bench.peers.wrk import Wrk
 FIRST_WARM_UP_S: Final = 4
 WARM_UP_S: Final = 2
 WARM_UP_TRIES: Final = 3
-SLICE_S: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One round: CPU of all the proxy's processes per reply, replies per second, share of its core in use.
+    """One run: CPU of all the proxy's processes per reply, replies per second, share of its core in use.
 
     wrong  replies other than 2xx and broken connections
     """
@@ -47,25 +46,6 @@ class Measured:
         return [sample.cpu_us for sample in self.samples]
 
 
-@dataclass(slots=True)
-class _Sum:
-    """What a row's slices of one round add up to."""
-
-    cpu_s: float = 0.0
-    elapsed_s: float = 0.0
-    load_s: float = 0.0
-    replies: int = 0
-    wrong: int = 0
-
-    def sample(self) -> Sample:
-        return Sample(
-            self.cpu_s / self.replies * 1e6,
-            self.replies / self.load_s,
-            self.cpu_s / self.elapsed_s,
-            self.wrong,
-        )
-
-
 def measure(
     launcher: Launcher,
     rows: Sequence[Row],
@@ -75,13 +55,10 @@ def measure(
     duration_s: int,
     tell: Callable[[str], None],
 ) -> list[Measured]:
-    """Every row for `duration_s` in each round, in slices of a second that take turns with the other rows'.
+    """Every row once per round, each round beginning with another row; each run after a warm-up of its own.
 
-    A core's speed wanders by a third from one half minute to the next where others share its machine; slices
-    bring rows that are compared within seconds of each other.
-
-    Before the slices, a warm-up passes over all 20,000 users, so that what is kept by token or user is there,
-    and not due for re-reading just because other rows' turns came in between.
+    A warm-up passes over all 20,000 users, so that what is kept by token or user is there, and not due for
+    re-reading in the measured run because another row's turn came in between.
     """
     script = launcher.folder / "varied.lua"
     wrk.write_script(script)
@@ -92,17 +69,12 @@ def measure(
         tell(f"warming up {row.key}")
         _warm_up(load, requests[row.algorithm], running[row.server].port, FIRST_WARM_UP_S)
     for index in range(rounds):
-        tell(f"round {index + 1} of {rounds}: warming up")
-        for row in rows:
-            _warm_up(load, requests[row.algorithm], running[row.server].port, WARM_UP_S)
-        sums = {row.key: _Sum() for row in rows}
-        for slice_index in range(duration_s // SLICE_S):
-            for key in turn(list(by_key), index + slice_index):
-                tell(f"round {index + 1} of {rounds}: {key}")
-                row = by_key[key]
-                _run(load, requests[row.algorithm], running[row.server], sums[key])
-        for key, total in sums.items():
-            samples[key].append(total.sample())
+        for key in turn(list(by_key), index):
+            tell(f"round {index + 1} of {rounds}: {key}")
+            row = by_key[key]
+            target = running[row.server]
+            _warm_up(load, requests[row.algorithm], target.port, WARM_UP_S)
+            samples[key].append(_run(load, requests[row.algorithm], target, duration_s))
     return [Measured(row, tuple(samples[row.key])) for row in rows]
 
 
@@ -115,12 +87,9 @@ def _warm_up(load: Wrk, requests: Path, port: int, duration_s: int) -> None:
     load.run_well(requests, port, duration_s)
 
 
-def _run(load: Wrk, requests: Path, target: Running, total: _Sum) -> None:
+def _run(load: Wrk, requests: Path, target: Running, duration_s: int) -> Sample:
     pids = proc.tree(target.root_pid)
     cpu_before_s, start_s = proc.cpu_s(pids), time.monotonic()
-    got = load.run_well(requests, target.port, SLICE_S)
-    total.cpu_s += proc.cpu_s(pids) - cpu_before_s
-    total.elapsed_s += time.monotonic() - start_s
-    total.load_s += got.duration_s
-    total.replies += got.replies
-    total.wrong += got.wrong
+    got = load.run_well(requests, target.port, duration_s)
+    cpu_s, elapsed_s = proc.cpu_s(pids) - cpu_before_s, time.monotonic() - start_s
+    return Sample(cpu_s / got.replies * 1e6, got.replies / got.duration_s, cpu_s / elapsed_s, got.wrong)
