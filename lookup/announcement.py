@@ -9,6 +9,7 @@ from typing import Final
 from lookup.assignment import Assignment
 from lookup.fence import Fence
 from lookup.leases import CONFIRMING, Lease, LeaseBook
+from lookup.tasks import take_note
 from lookup.tier_reader import Read
 
 ANNOUNCED_S: Final = 10.0
@@ -54,7 +55,7 @@ class Announcement:
         while not self._is_announced(linger_s):
             if self._writing is None or self._writing.done():
                 self._writing = asyncio.ensure_future(self._write())
-                self._writing.add_done_callback(_take_note)
+                self._writing.add_done_callback(take_note)
             await asyncio.shield(self._writing)
 
     def _is_announced(self, linger_s: float) -> bool:
@@ -82,9 +83,3 @@ def announced(confirm: Read, announcement: Announcement, fence: Fence) -> Read:
         return await confirm(keys)
 
     return read
-
-
-def _take_note(ended: asyncio.Future[None]) -> None:
-    """A failure is told to those who wait; when nobody does any more, it is nobody's business."""
-    if not ended.cancelled():
-        ended.exception()

@@ -13,6 +13,7 @@ from lookup.placement import NoRoom
 from lookup.placer import Placer
 from lookup.ports import StoreUnavailableError
 from lookup.resolution import Tier
+from lookup.tasks import end_tasks
 
 _log: Final = logging.getLogger(__name__)
 _USERS: Final = f"{Kind.USER}:"
@@ -59,10 +60,7 @@ class FirstSight:
 
     async def close(self) -> None:
         """End the placements under way."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._placer.counts.close()
 
     async def _place(self, key: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from lookup.leases import Lease, LeaseBook
 from lookup.moves import Position
+from lookup.tasks import take_note
 
 _ROUND_S: Final = 0.025
 
@@ -33,16 +34,10 @@ class LeaseRounds:
         """What the next round finds. Raises StoreUnavailableError."""
         if self._round is None or self._round.done():
             self._round = asyncio.ensure_future(self._look())
-            self._round.add_done_callback(_take_note)
+            self._round.add_done_callback(take_note)
         return await asyncio.shield(self._round)
 
     async def _look(self) -> Seen:
         await self._pause(_ROUND_S)
         position = await self._book.position()
         return Seen(position, await self._book.leases())
-
-
-def _take_note(ended: asyncio.Future[Seen]) -> None:
-    """A failure is told to those who wait; when nobody does any more, it is nobody's business."""
-    if not ended.cancelled():
-        ended.exception()

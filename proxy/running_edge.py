@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from lookup.changes import ChangeFollower
-from lookup.ending import end_tasks
 from lookup.flags import FlagRecord
 from lookup.lease_keeper import LeaseKeeper
 from lookup.misroute_watch import MisrouteWatch
+from lookup.tasks import end_tasks
 from lookup.warm_start import WarmStart
 from proxy.cells.addresses import Addresses
 from proxy.census import Census

@@ -16,12 +16,12 @@ from typing import Final
 from bench.lookup.edge import sections
 from bench.lookup.edge_settings import edge_settings
 from lookup.changes import FlagListener
-from lookup.ending import end_tasks
 from lookup.observer import SILENT
 from lookup.redis_clients import RedisSettings
 from lookup.redis_tier import RedisTier
 from lookup.resolution import TIER_LABELS, Outcome, Tier
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.tasks import end_tasks
 from proxy.config import Settings
 from proxy.lookups import make_following, make_lookups, make_memory
 from proxy.tiers import Tiers, open_tiers, redis_settings

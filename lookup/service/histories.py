@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from lookup.chunks import chunks
 from lookup.ports import ChangeFeed, KeyMove
 from lookup.service.forms import history_head_form, moves_form
+from lookup.tasks import end_tasks, take_note
 
 LINES_TYPE: Final = "application/jsonl"
 LINE_MOVES: Final = 1000
@@ -36,16 +37,13 @@ class Histories:
         if self._next is None:
             self._since_s = since_s
             self._next = asyncio.get_running_loop().create_task(self._read_after(self._reading))
-            self._next.add_done_callback(_take_note)
+            self._next.add_done_callback(take_note)
         self._since_s = min(self._since_s, since_s)
         return await asyncio.shield(self._next)
 
     async def close(self) -> None:
         """End the readings; who waits for one is cancelled."""
-        tasks = [task for task in (self._next, self._reading) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks([task for task in (self._next, self._reading) if task is not None])
 
     async def _read_after(self, former: asyncio.Task[Lines] | None) -> Lines:
         if former is not None:
@@ -88,9 +86,3 @@ async def _folded(moves: Iterable[KeyMove]) -> list[KeyMove]:
 
 def _line(form: object) -> bytes:
     return json.dumps(form, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _take_note(ended: asyncio.Task[Lines]) -> None:
-    """A failure is told to those who wait; when nobody does any more, it is nobody's business."""
-    if not ended.cancelled():
-        ended.exception()

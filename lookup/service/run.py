@@ -13,7 +13,6 @@ from aiohttp import web
 
 from lookup.announcement import Announcement
 from lookup.changes import ChangeFollower, FlagListener
-from lookup.ending import end_tasks
 from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placement import ShareLimits
 from lookup.placer import PlacementPlan
@@ -29,6 +28,7 @@ from lookup.service.stream import Streams
 from lookup.service.tokens import Tokens
 from lookup.service.truth import TruthAnswers
 from lookup.settings import LookupSettings
+from lookup.tasks import end_tasks
 
 _SHUTDOWN_S = 1.0
 NO_PLAN: Final = PlacementPlan((), {}, ShareLimits())

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from bench.servers.cassandra import PASSWORD, USER, CassandraRing
-from lookup.ending import end_tasks
 from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed_scripts import FeedNames
@@ -18,6 +17,7 @@ from lookup.relay import Relay
 from lookup.stores.cassandra import CassandraStore
 from lookup.stores.cassandra_fed import FedCassandra
 from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls
+from lookup.tasks import end_tasks
 
 
 def settings_of(ring: CassandraRing, keyspace: str = "homecell") -> CassandraSettings:

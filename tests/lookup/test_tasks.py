@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lookup.ending import end_tasks
+from lookup.tasks import end_tasks
 from tests.lookup.asynchronous import asynchronous
 
 
