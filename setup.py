@@ -31,6 +31,7 @@ HOT_MODULES: tuple[str, ...] = (
     "proxy/forward/link.py",
     "proxy/forward/not_mine.py",
     "proxy/forward/outbox.py",
+    "proxy/forward/own_answers.py",
     "proxy/forward/pool.py",
     "proxy/forward/reading.py",
     "proxy/forward/reply_flow.py",

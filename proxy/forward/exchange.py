@@ -1,7 +1,8 @@
 """One request's state while it moves, and which state may follow which.
 
-Its subclasses are the way back from the cell (ReplyFlow), the way there (RequestFlow), and the decisions
-about homes and failures (Journey).
+Its subclasses are, one upon the other, the way back from the cell (ReplyFlow), the way there (RequestFlow),
+what follows when a cell is not the user's home (Bounce), what the edge says itself (OwnAnswers), and the
+decisions about homes (Journey).
 """
 
 from __future__ import annotations

@@ -10,21 +10,17 @@ from typing import Final
 from lookup.assignment import NO_EPOCH, State
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from proxy import errors
-from proxy.errors import Problem, Refusal
+from proxy.errors import Refusal
 from proxy.forward.exchange import DONE, LOOKUP, ROOMS
 from proxy.forward.link import CellLink
-from proxy.forward.not_mine import Bounce
+from proxy.forward.own_answers import OwnAnswers
 from proxy.forward.request_body import RequestBody
 from proxy.forward.wheel import NEVER_S
 from proxy.model import Source
-from proxy.rooms.faults import challenge
 from proxy.rooms.identity import Identity
 from proxy.rooms.routes import Route
 from proxy.wire.framing import NO_BODY
-from proxy.wire.ids import REQUEST_ID_DIGITS
-from proxy.wire.own_reply import OwnReply, plain_reply, problem_reply, same_url
 from proxy.wire.reply import ReplyHead, shared_caches_may_keep
-from proxy.wire.request_head import RequestHead
 
 _NO_LINES: Final[list[bytes]] = []
 _NO_TIER: Final = -1
@@ -34,7 +30,7 @@ _MOVING: Final = State.MOVING
 _NO_COOKIE_TIERS: Final = (Tier.CLAIM, Tier.STALE)
 
 
-class Journey(Bounce):
+class Journey(OwnAnswers):
     """The decisions about one request, in the order of the rooms."""
 
     __slots__ = ()
@@ -163,7 +159,7 @@ class Journey(Bounce):
         if self.state == ROOMS and resolution.tier == Tier.CLAIM and identity is not None:
             self._wait_for(self._confirm(identity, self.began_at_s))
         elif jurisdiction and not any(jurisdiction in link.permitted for link in links):
-            self._wrong_edge(jurisdiction)
+            self.wrong_edge(jurisdiction)
         else:
             self.withheld = self.withheld and not jurisdiction
             self.refuse(errors.HOME_NOT_LISTED, "")
@@ -172,19 +168,11 @@ class Journey(Bounce):
         """Some who may live in that cell may not pass here: a claim, which doesn't tell who, is confirmed."""
         identity = self.identity
         if resolution.jurisdiction or not link.permitted or identity is None:
-            self._wrong_edge(resolution.jurisdiction or link.jurisdiction)
+            self.wrong_edge(resolution.jurisdiction or link.jurisdiction)
         elif self.state == ROOMS and resolution.tier == Tier.CLAIM:
             self._find_home(identity, None, self.began_at_s)
         else:
             self.refuse(errors.LOOKUP_UNAVAILABLE, "")
-
-    def _wrong_edge(self, jurisdiction: str) -> None:
-        """Not permitted from here: nothing is forwarded, and the log keeps no path."""
-        self.withheld = True
-        own = self._own()
-        own.edge_url = self.edge.snapshot.edge_urls.get(jurisdiction, "")
-        detail = f"users of jurisdiction {jurisdiction} are not served here"
-        self._say(errors.WRONG_EDGE, problem_reply(errors.WRONG_EDGE, detail, own))
 
     # What the exchange asks for.
 
@@ -205,54 +193,6 @@ class Journey(Bounce):
             return _NO_LINES
         cookie = self.edge.cookies.set_cookie(resolution.key, resolution.cell, resolution.epoch, as_of_s)
         return [b"Set-Cookie: " + cookie]
-
-    def refuse(self, problem: Problem, detail: str) -> None:
-        if problem.closes:
-            self.keep_alive = False
-        own = self._own()
-        if problem.status == 401:
-            own.fields.append(b"WWW-Authenticate: " + challenge(Refusal(problem, detail)))
-        self._say(problem, problem_reply(problem, detail, own))
-
-    def send_again(self) -> None:
-        own = self._own()
-        own.fields.append(b"Location: " + same_url(self.head.target))
-        self._say(errors.SEND_AGAIN, problem_reply(errors.SEND_AGAIN, "", own))
-
-    def degrade(self, problem: Problem, detail: str) -> None:
-        own = self._own()
-        own.fields.append(b"X-Home-Cell-Degraded: " + problem.slug.encode())
-        meter = self.link.meter if self.link is not None else self.edge.meters.none
-        meter.fallback(problem.slug)
-        static = self.route.static if self.route is not None and self.head.safe else None
-        if static is None:
-            self._say(problem, problem_reply(problem, detail, own))
-            return
-        self.status = static.status
-        self._write_own(plain_reply(static.status, static.content_type, static.body, own.fields, own))
-        self.finish(problem.slug)
-
-    def _own(self) -> OwnReply:
-        head = self.head
-        if not head.request_id:
-            head.request_id = self.edge.ids.take(REQUEST_ID_DIGITS)
-        if self.body_missing() or self.edge.stopping or head.minor == 0:
-            self.keep_alive = False
-        own = OwnReply(head.request_id, self.keep_alive)
-        own.answers_head = head.method == b"HEAD"
-        own.accept = _accept(head)
-        own.cell = self.link.name if self.link is not None else ""
-        return own
-
-    def _say(self, problem: Problem, reply: bytes) -> None:
-        self.status = problem.status
-        self.edge.meters.refused(problem.slug)
-        self._write_own(reply)
-        self.finish(problem.slug)
-
-    def _write_own(self, reply: bytes) -> None:
-        self.reply_bytes = len(reply) - reply.find(b"\r\n\r\n") - 4
-        self.down.outlet.write(reply)
 
     # Room 10.
 
@@ -303,11 +243,3 @@ class Journey(Bounce):
             )
         )
         self.down.exchange_over(self.keep_alive)
-
-
-def _accept(head: RequestHead) -> bytes:
-    for line in head.fields:
-        name, _, value = line.partition(b":")
-        if name.lower() == b"accept":
-            return value
-    return b""
