@@ -1,0 +1,60 @@
+"""A relay between an outbox and a feed that both are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from lookup.feed_event import FeedEvent
+from lookup.moves import Position
+from lookup.outbox import FeedLostError
+from lookup.relay import Relay
+from tests.lookup.fake_outbox import FakeOutbox
+from tests.lookup.fakes import NOW_S
+
+
+class FakePublisher:
+    """A feed in memory: `said` is everything in order; `lost` until a generation is complete."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.lost = False
+        self.another_begins = False
+        self.covers_s = -1.0
+
+    async def publish(self, events: Sequence[FeedEvent]) -> None:
+        if self.lost:
+            raise FeedLostError("lost")
+        self.said += [event.operation for event in events]
+
+    async def position(self) -> Position:
+        raise NotImplementedError
+
+    async def cover_since(self, time_s: float) -> None:
+        self.covers_s = max(self.covers_s, time_s)
+
+    async def beat(self) -> None:
+        if self.lost:
+            raise FeedLostError("lost")
+        self.said.append("beat")
+
+    async def begin(self, covers_since_s: float) -> bool:
+        if self.another_begins:
+            return False
+        self.said.append("begin")
+        self.covers_s = covers_since_s
+        self.lost = False
+        return True
+
+    async def complete(self) -> None:
+        self.said.append("complete")
+
+
+class Stage:
+    """One relay with everything around it; `now_s` is its clock."""
+
+    def __init__(self) -> None:
+        self.now_s = NOW_S
+        self.outbox = FakeOutbox()
+        self.publisher = FakePublisher()
+        self.relay = Relay(self.outbox, self.publisher, lambda: self.now_s, Random(1), keep_s=1000.0)
