@@ -1,9 +1,8 @@
-"""Who may import whom, and what must not stand in the repository. docs/architecture.md gives the reasons."""
+"""Who may import whom. docs/architecture.md gives the reasons."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -270,40 +269,3 @@ def test_a_forbidden_import_by_way_of_others_is_found_unless_it_is_deferred() ->
     assert chain_to(tree, "proxy.worker", "aiohttp", frozenset()) == [*tree, "aiohttp"]
     tree["proxy.app"] = "def start():\n    from proxy.control import admin"
     assert chain_to(tree, "proxy.worker", "aiohttp", frozenset()) == []
-
-
-# Written with a bracketed letter so that the patterns do not match themselves.
-BANNED: Final = re.compile(
-    r"/[w]ork/|/[r]oot/|/[t]mp/|/[h]ome/[a-z]+/|[p]ypi\.org|[p]ythonhosted|[i]ndex-url|[f]ind-links"
-    r"|[r]egistry\.npmjs|[r]epo\.maven|(?i:\b(?:[c]laude|[c]hatgpt|[c]opilot|AI [a]ssistant)\b)"
-)
-TEXT_SUFFIXES: Final = frozenset(
-    {".py", ".md", ".toml", ".txt", ".in", ".yaml", ".yml", ".lua", ".html", ".json", ""}
-)
-
-
-def repository_texts() -> Iterator[Path]:
-    folders = (*PACKAGES, "configs", "docs", "requirements", ".ci", ".github")
-    candidates = [*ROOT.iterdir(), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
-    for path in candidates:
-        if path.is_file() and path.suffix in TEXT_SUFFIXES and "__pycache__" not in path.parts:
-            yield path
-
-
-def banned_lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if BANNED.search(line)]
-
-
-def test_no_file_names_a_machine_path_a_registry_or_a_tool_of_the_trade() -> None:
-    found = {
-        str(path.relative_to(ROOT)): banned_lines(path.read_text("utf-8")) for path in repository_texts()
-    }
-    assert "Makefile" in found
-    assert {name: lines for name, lines in found.items() if lines} == {}
-
-
-@pytest.mark.parametrize(
-    "line", ["cd /" + "work/x", "--index" + "-url https://x", "https://py" + "pi.org/simple"]
-)
-def test_a_banned_line_is_found(line: str) -> None:
-    assert banned_lines(f"fine\n{line}\n") == [line]
