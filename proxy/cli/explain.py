@@ -86,7 +86,7 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
 
 
 async def _walk(settings: Settings, store: FeedingStore, question: Question) -> Explanation:
-    from proxy.cli.explanation import Walk
+    from proxy.cli.walk import Walk
 
     await store.flags()  # out of reach, it ends the command; the walk would only say what a worker does then
     return await Walk(settings, store, question, time.time()).explain()

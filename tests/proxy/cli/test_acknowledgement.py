@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lookup.flags import Flag, FlagRecord
 from proxy.cli.acknowledgement import WAIT_S, Acknowledged, WorkerFlags, acknowledged, wait_until_applied
-from proxy.cli.cells import acknowledgement_text
+from proxy.cli.cell_flag import acknowledgement_text
 
 RECORD = FlagRecord("eu-1", Flag.DOWN, 3, "x", "anna", set_at_s=100.0)
 
