@@ -21,6 +21,11 @@ _USED_PAGES: Final = _PAGES * 3 // 4
 
 _MADV_COLLAPSE: Final = 25
 _LOOK_EVERY_S: Final = 10.0
+_PAUSE_S: Final = 0.5
+"""Between two joins: each may stop the process for a few milliseconds, so that even while there are many to
+come fewer than one request in a hundred waits for one."""
+_ABSENT: Final = bytes(range(0, 256, 2))
+"""What mincore(2) says of small pages that are not in memory: bit 0 is clear, others mean nothing."""
 _HEAP: Final = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p 0+ 00:00 0 +(?:\[heap\])?$", re.MULTILINE)
 """A line of /proc/PID/maps (proc(5)): private and writable, with no file behind it."""
 
@@ -33,25 +38,32 @@ class HugePages:
         self._joined: set[int] = set()
 
     async def keep(self) -> None:
-        """Join what there is, and what is added as the caches fill; off the loop: it takes milliseconds."""
+        """Join what there is, and what is added as the caches fill; off the loop, and one by one."""
         while True:
-            await asyncio.to_thread(self.join)
+            for address in await asyncio.to_thread(self.candidates):
+                await asyncio.to_thread(self.join, address)
+                await asyncio.sleep(_PAUSE_S)
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    def join(self) -> int:
-        """Join what is in use nearly everywhere and isn't joined yet; how many huge pages that made."""
+    def candidates(self) -> list[int]:
+        """Where pages are in use nearly everywhere and aren't joined yet."""
         addresses = set(_huge_page_addresses())
         self._joined &= addresses
-        made = {at for at in addresses - self._joined if self._in_use(at) and self._collapse(at)}
-        self._joined |= made
-        return len(made)
+        return [at for at in sorted(addresses - self._joined) if self._in_use(at)]
+
+    def join(self, address: int) -> bool:
+        """Join the pages of a candidate, if they are still in use; whether that made a huge page."""
+        if not self._in_use(address) or not self._collapse(address):
+            return False
+        self._joined.add(address)
+        return True
 
     def _in_use(self, address: int) -> bool:
         """Whether most of its small pages are in memory."""
-        resident = (ctypes.c_ubyte * _PAGES)()
+        resident = ctypes.create_string_buffer(_PAGES)
         if self._libc.mincore(ctypes.c_void_p(address), ctypes.c_size_t(_HUGE_BYTES), resident):
             return False  # it was given back meanwhile
-        return sum(flags & 1 for flags in resident) >= _USED_PAGES
+        return len(resident.raw.translate(None, _ABSENT)) >= _USED_PAGES
 
     def _collapse(self, address: int) -> bool:
         """False where the kernel can't do it, or not now."""
