@@ -89,12 +89,12 @@ class RequestFlow(ReplyFlow):
             raise self.illegal(SENT)
         self.state = SENT
         self.upstream = upstream
+        edge = self.edge
         if not self.wire_head:
-            self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch, self.edge.ids)
+            self.wire_head = head_for_cell(self.head, self.down.peer, link.lines, self.epoch, edge.ids)
         body = self.body
-        timeouts = self.edge.timeouts
-        wheel = self.edge.wheel
-        late_s = timeouts.request_s if self.reply_by_s == 0.0 else self.reply_by_s - wheel.now_s
+        wheel = edge.wheel
+        late_s = edge.timeouts.request_s if self.reply_by_s == 0.0 else self.reply_by_s - wheel.now_s
         if body is None:
             upstream.send(self, self.wire_head)
             wheel.set_deadline(self.down, late_s)
@@ -102,7 +102,7 @@ class RequestFlow(ReplyFlow):
         data = self.wire_head + self.pending
         self.pending = b""
         upstream.send(self, data)
-        wheel.set_deadline(self.down, late_s if body.done else timeouts.body_s)
+        wheel.set_deadline(self.down, late_s if body.done else edge.timeouts.body_s)
         self.down.release_pending()
 
     def body_arrived(self, data: bytes) -> bytes:

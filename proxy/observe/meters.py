@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from typing import Final
 
-from lookup.resolution import OUTCOME_LABELS
+from lookup.resolution import OUTCOME_LABELS, TIER_LABELS
 from proxy.observe.layout import (
     ALL_USERS,
     ATTEMPT_FAILURES,
@@ -57,6 +57,10 @@ from proxy.observe.layout import (
 
 _NS_PER_S: Final = 1e9
 _OUTCOME_COUNT: Final = len(OUTCOME_LABELS)
+_LOOKUP_PLACES: Final = tuple(
+    (LOOKUPS + tier * _OUTCOME_COUNT, LOOKUP_BUCKETS + tier * LOOKUP_BUCKET_COUNT, LOOKUP_NS + tier)
+    for tier in range(len(TIER_LABELS))
+)
 _SERVING: Final = 1
 _DOWN: Final = 2
 _UNKNOWN: Final = 3
@@ -162,9 +166,10 @@ class Meters:
     def lookup(self, tier: int, outcome: int, seconds: float) -> None:
         """The resolver answered from `tier` (a Tier) with `outcome` (an Outcome) within `seconds`."""
         counts = self._counts
-        counts[LOOKUPS + tier * _OUTCOME_COUNT + outcome] += 1
-        counts[LOOKUP_BUCKETS + tier * LOOKUP_BUCKET_COUNT + bisect_left(LOOKUP_BOUNDS_S, seconds)] += 1
-        counts[LOOKUP_NS + tier] += int(seconds * _NS_PER_S)
+        outcomes, buckets, total_ns = _LOOKUP_PLACES[tier]
+        counts[outcomes + outcome] += 1
+        counts[buckets + bisect_left(LOOKUP_BOUNDS_S, seconds)] += 1
+        counts[total_ns] += int(seconds * _NS_PER_S)
 
     def hedged(self, tier: int) -> None:
         """A reading of `tier` was late and raced by the next tier."""

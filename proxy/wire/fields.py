@@ -18,10 +18,11 @@ LINE_ENDS: Final = tuple(b"\r\n" * count for count in range(MAX_FIELDS + 3))
 """What is left of a head when TEXT is removed: one CRLF for each line and nothing else. A bare CR or LF,
 a control character or a NUL leaves something else, so that one comparison finds all of them."""
 
-FIELDS: Final = re.compile(rb"\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r]*)")
-"""Finds name and value (with the white space around it) of each well-formed field line. One that is folded,
-lacks its colon or whose name is no token is not found; then more line ends are left over than LINE_ENDS has
-for the fields that were found, so that the same one comparison finds these as well."""
+FIELD: Final = re.compile(rb"(\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:)")
+"""Splits field lines (a CRLF before each, none behind the last) into b"", then in turn the beginning of each
+well-formed line up to its colon, and its value with the white space around it. A line that is folded, lacks
+its colon or whose name is no token stays a part of the value before it; then more line ends are left over
+than LINE_ENDS has for the fields that were found, so that the same one comparison finds these as well."""
 
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -41,51 +42,39 @@ REQUEST_ID: Final = 1 << 10
 TRACEPARENT: Final = 1 << 11
 
 OWN_PREFIX: Final = b"x-home-cell"
-_LEARNED_NAMES: Final = 4096
+LEARNED_PLANS: Final = 1024
+LEARNED_BYTES: Final = 1024
+"""Sequences of names that are remembered, and the longest of them: others are judged anew each time."""
 
 
-class FieldKinds(dict[bytes, int]):
-    """The kind of each valid field name; spellings that were seen once are remembered, up to a bound.
+def kind_of(name: bytes, special: dict[bytes, int]) -> int:
+    """The kind of a field by its name, in lower case.
 
-    `special` maps lower-case names to their kind; every other name is PLAIN, and those that start with
-    X-Home-Cell are DROP: only the proxy speaks in that name. A special name with underscores for its hyphens
-    is DROP too: programs behind CGI-like interfaces can't tell it from the real one.
+    `special` names those that have one; every other is PLAIN, and those that start with X-Home-Cell are DROP:
+    only the proxy speaks in that name. A special name with underscores for its hyphens is DROP too: programs
+    behind CGI-like interfaces can't tell it from the real one.
     """
-
-    def __init__(self, special: dict[bytes, int]) -> None:
-        super().__init__(special)
-        self.special = special
-
-    def __missing__(self, name: bytes) -> int:
-        """The kind of a spelling that was not seen before."""
-        lower = name.lower()
-        hyphened = lower.replace(b"_", b"-")
-        kind = self.special.get(hyphened, PLAIN)
-        if hyphened.startswith(OWN_PREFIX) or (kind != PLAIN and hyphened != lower):
-            kind = DROP
-        if len(name) <= 64:
-            if len(self) >= _LEARNED_NAMES:  # begin anew: made-up names must not keep the usual ones out
-                self.clear()
-                self.update(self.special)
-            self[name] = kind
-        return kind
+    hyphened = name.replace(b"_", b"-")
+    kind = special.get(hyphened, PLAIN)
+    if hyphened.startswith(OWN_PREFIX) or (kind != PLAIN and hyphened != name):
+        return DROP
+    return kind
 
 
-def without_line(block: bytes, name: bytes, value: bytes) -> bytes:
-    """A block of field lines (a CRLF before the first and after each) without the last such line of it."""
-    before, _, after = block.rpartition(b"".join((b"\r\n", name, b":", value, b"\r\n")))
-    return b"\r\n".join((before, after))
+def lower_name(beginning: bytes) -> bytes:
+    """The name in lower case; `beginning` is that of a line as FIELD splits it off."""
+    return beginning[2:-1].lower()
 
 
-def without_lines_named(block: bytes, names: set[bytes]) -> bytes:
-    """The block without all lines of these names, which are in lower case.
+def without_lines(parts: list[bytes], places: list[int]) -> bytes:
+    """The field lines that FIELD made `parts` of (a CRLF before the first and after each), but for some.
 
-    One pass for all of them: a head has room for 30,000, and a pass for each would take a second.
+    places  of the values of the lines that are left out; they are blanked in `parts`
     """
-    for spelling, value in FIELDS.findall(block):
-        if spelling.lower() in names:
-            block = without_line(block, spelling, value)
-    return block
+    for at in places:
+        parts[at - 1] = parts[at] = b""
+    parts.append(b"\r\n")
+    return b"".join(parts)
 
 
 def malformed(head: bytes) -> str:

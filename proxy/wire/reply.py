@@ -6,32 +6,29 @@ import re
 from typing import Final
 
 from proxy.wire import fields as f
-from proxy.wire.fields import FieldKinds, list_members, without_line, without_lines_named
+from proxy.wire.fields import (
+    FIELD,
+    LINE_ENDS,
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    TEXT,
+    list_members,
+    lower_name,
+    without_lines,
+)
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
 from proxy.wire.not_mine import FIELD as NOT_MINE_FIELD
+from proxy.wire.reply_plan import ReplyPlan, ReplyPlans
 
 _MISDIRECTED: Final = 421
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
 
-_KINDS: Final = FieldKinds(
-    {
-        b"content-length": f.CONTENT_LENGTH,
-        b"transfer-encoding": f.TRANSFER_ENCODING,
-        b"connection": f.CONNECTION,
-        b"x-request-id": f.DROP,
-        b"keep-alive": f.DROP,
-        b"proxy-connection": f.DROP,
-        b"proxy-authenticate": f.DROP,
-        b"upgrade": f.DROP,
-        b"te": f.DROP,
-    }
-)
+_PLANS: Final = ReplyPlans()
+_UNCLEAR_FRAMING: Final = "malformed Content-Length or Transfer-Encoding"
 _STATUS_LINES: Final[dict[bytes, tuple[int, bool, bytes]]] = {}
 """Status lines that were read once; there are few, so it is bounded and still always answers."""
 
 _LEARNED_STATUS_LINES: Final = 256
-_FRAMING: Final = f.CONTENT_LENGTH | f.TRANSFER_ENCODING
-_NO_OPTIONS: Final[list[bytes]] = []
 _NOT_TO_BE_NAMED: Final = frozenset((b"keep-alive", b"close", b"upgrade", b"content-length", b"set-cookie"))
 """Members of Connection that take no field away."""
 
@@ -83,22 +80,24 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     Returns the meaning, or what is broken; after that the connection must not be used again.
     """
     end = head.find(b"\r\n")
-    fields: list[tuple[bytes, bytes]] = f.FIELDS.findall(head, end)
-    count = len(fields)
-    if count > f.MAX_FIELDS or len(head) > f.MAX_HEAD_BYTES:
+    parts: list[bytes] = FIELD.split(head[end:-4])
+    names = tuple(parts[1::2])
+    count = len(names)
+    if count > MAX_FIELDS or len(head) > MAX_HEAD_BYTES:
         return f.TOO_MANY_FIELDS
     line = head[:end]
     status_line = _STATUS_LINES.get(line) or _learn_status_line(line)
     if status_line is None:
         return "malformed status line"
-    if head.translate(None, f.TEXT) != f.LINE_ENDS[count + 2]:
+    if head.translate(None, TEXT) != LINE_ENDS[count + 2]:
         return f.malformed(head)
     status, persistent_version, start = status_line
+    block = head[end:-2]
     if status == _MISDIRECTED:
-        reply = _misdirected(start, head[end:-2], persistent_version, fields)
+        reply = _misdirected(start, block, persistent_version, parts)
     else:
-        reply = ReplyHead(status, start, head[end:-2], persistent_version)
-    problem = _read_fields(reply, fields, persistent_version)
+        reply = ReplyHead(status, start, block, persistent_version)
+    problem = _read_fields(reply, _PLANS[names], parts, persistent_version)
     if problem:
         return problem
     if answers_head or status == 304 or status == 204 or status < 200:
@@ -108,10 +107,9 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     return reply
 
 
-def _misdirected(
-    start: bytes, block: bytes, keep_alive: bool, fields: list[tuple[bytes, bytes]]
-) -> ReplyHead:
-    says = [value for name, value in fields if name.lower() == NOT_MINE_FIELD]
+def _misdirected(start: bytes, block: bytes, keep_alive: bool, parts: list[bytes]) -> ReplyHead:
+    places = range(2, len(parts), 2)
+    says = [parts[place] for place in places if lower_name(parts[place - 1]) == NOT_MINE_FIELD]
     if says:
         return NotMineHead(start, block, keep_alive, says)
     return ReplyHead(_MISDIRECTED, start, block, keep_alive)
@@ -131,55 +129,50 @@ def _learn_status_line(line: bytes) -> tuple[int, bool, bytes] | None:
     return read
 
 
-def _read_fields(reply: ReplyHead, fields: list[tuple[bytes, bytes]], persistent_version: bool) -> str:
-    """Take the fields that mean something to us, remove those that must not pass; returns the problem.
-
-    Broken framing is noted as NO_BODY, which no field can say.
-    """
-    seen = 0
-    repeated = 0
-    options = _NO_OPTIONS
-    for name, value in fields:
-        kind = _KINDS[name]
-        if kind == f.PLAIN:
-            continue
-        repeated |= seen & kind
-        seen |= kind
-        text = value.strip(b" \t")
-        if kind == f.CONTENT_LENGTH and text.isdigit() and len(text) <= f.MAX_LENGTH_DIGITS:
-            reply.framing = LENGTH
-            reply.content_length = int(text)
-            if reply.status >= 200 and reply.status != 204:
-                continue
-        elif kind == f.CONNECTION:
-            if text != b"keep-alive" or not reply.keep_alive:
-                options = options + list_members(text)
-        elif kind == f.TRANSFER_ENCODING and text.lower() == b"chunked":
-            reply.framing = CHUNKED
-        elif kind != f.DROP:
-            reply.framing = NO_BODY
-        reply.block = without_line(reply.block, name, value)
-    if repeated & _FRAMING or seen & _FRAMING == _FRAMING:
+def _read_fields(reply: ReplyHead, plan: ReplyPlan, parts: list[bytes], persistent_version: bool) -> str:
+    """Take the fields that mean something to us, remove those that must not pass; returns the problem."""
+    if plan.framed_twice:
         return "conflicting framing"
-    if seen & f.TRANSFER_ENCODING and not persistent_version:
-        return "Transfer-Encoding in an HTTP/1.0 reply"
-    if reply.framing == NO_BODY:
-        return "malformed Content-Length or Transfer-Encoding"
+    gone = plan.gone
+    if plan.length:
+        length = parts[plan.length].strip()
+        if not f.is_length(length):
+            return _UNCLEAR_FRAMING
+        reply.framing = LENGTH
+        reply.content_length = int(length)
+        if reply.status < 200 or reply.status == 204:
+            gone = [*gone, plan.length]
+    elif plan.coding:
+        if parts[plan.coding].strip().lower() != b"chunked":
+            return _UNCLEAR_FRAMING
+        if not persistent_version:
+            return "Transfer-Encoding in an HTTP/1.0 reply"
+        reply.framing = CHUNKED
+    options: list[bytes] = []
+    for place in plan.connections:
+        value = parts[place].strip()
+        if value != b"keep-alive" or not reply.keep_alive:
+            options += list_members(value)
     if options:
-        _apply_connection(reply, options)
+        gone = gone + _named(reply, set(options), parts)
+    if gone:
+        reply.block = without_lines(parts, gone)
     return ""
 
 
-def _apply_connection(reply: ReplyHead, options: list[bytes]) -> None:
-    """Remove what Connection names (RFC 9110 section 7.6.1), except what the client relies on."""
-    named = set(options)
+def _named(reply: ReplyHead, named: set[bytes], parts: list[bytes]) -> list[int]:
+    """Obey Connection: the places of the fields that it removes (RFC 9110 section 7.6.1).
+
+    Not of those that the client relies on.
+    """
     if b"keep-alive" in named:
         reply.keep_alive = True
     if b"close" in named:
         reply.keep_alive = False
-    named.difference_update(_NOT_TO_BE_NAMED)
-    if named:
-        reply.block = without_lines_named(reply.block, named)
+    named -= _NOT_TO_BE_NAMED
+    if not named:
+        return []
+    return [place for place in range(2, len(parts), 2) if lower_name(parts[place - 1]) in named]
 
 
 def shared_caches_may_keep(fields: list[bytes]) -> bool:

@@ -1,14 +1,14 @@
-"""What is judged of a request head when all its fields have been read: repetitions, contradictions, forms."""
+"""What is judged of a request head as a whole: its host, its target, what Connection takes away."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from proxy.errors import BAD_REQUEST, UNKNOWN_EXPECTATION, Refusal
+from proxy.errors import BAD_REQUEST, Refusal
 from proxy.wire import fields as f
-from proxy.wire.fields import without_lines_named
-from proxy.wire.framing import CHUNKED, NO_BODY, UNTIL_CLOSE
+from proxy.wire.fields import kind_of, lower_name
+from proxy.wire.framing import CHUNKED
 from proxy.wire.request_head import KINDS, RequestHead
 
 _PORT: Final = rb"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
@@ -32,25 +32,14 @@ _RELIED_ON: Final = (
 """Fields that no Connection field may take away."""
 
 
-def check_fields(request: RequestHead, seen: int, repeated: int) -> Refusal | None:
-    """Refuse what is repeated or missing although it may be there only once, or contradicts another field.
-
-    seen, repeated  the kinds of fields that were there, and those of them that were there more than once
-    """
-    if not seen & f.HOST:
-        if request.minor == 1:
-            return Refusal(BAD_REQUEST, "Host is missing")
-    elif repeated & f.HOST:
-        return Refusal(BAD_REQUEST, "Host is repeated")
-    elif request.host not in _HOSTS and not _learn_host(request.host):
+def check_host(request: RequestHead, is_there: bool) -> Refusal | None:
+    """Refuse a Host that names no host, or (`is_there`) is missing."""
+    host = request.host
+    if host in _HOSTS or _learn_host(host):
+        return None
+    if is_there:
         return Refusal(BAD_REQUEST, "Host is not a host name with an optional port")
-    if repeated & f.AUTHORIZATION:
-        return Refusal(BAD_REQUEST, "Authorization is repeated")
-    if seen & f.EXPECT:
-        if not request.expects_continue or repeated & f.EXPECT:
-            return Refusal(UNKNOWN_EXPECTATION, "the only expectation known is 100-continue")
-        request.expects_continue = request.minor == 1
-    return None if request.framing == NO_BODY else _check_framing(request, seen, repeated)
+    return Refusal(BAD_REQUEST, "Host is missing") if request.minor == 1 else None
 
 
 def _learn_host(host: bytes) -> bool:
@@ -64,24 +53,13 @@ def _learn_host(host: bytes) -> bool:
     return True
 
 
-def _check_framing(request: RequestHead, seen: int, repeated: int) -> Refusal | None:
-    """Refuse every framing that two readers could understand differently (RFC 9112 section 6.3)."""
-    coded = seen & f.TRANSFER_ENCODING
-    if coded and seen & f.CONTENT_LENGTH:
-        return Refusal(BAD_REQUEST, "Transfer-Encoding beside Content-Length")
-    if repeated & f.CONTENT_LENGTH:
-        return Refusal(BAD_REQUEST, "Content-Length is repeated")
-    if repeated & f.TRANSFER_ENCODING or (coded and request.framing != CHUNKED):
-        return Refusal(BAD_REQUEST, "Transfer-Encoding is not exactly `chunked`, once")
-    if request.framing == UNTIL_CLOSE:
-        return Refusal(BAD_REQUEST, "Content-Length is not a plain decimal number")
-    if coded and request.minor == 0:
-        return Refusal(BAD_REQUEST, "Transfer-Encoding in an HTTP/1.0 request")
-    return None
+def obey_connection(
+    request: RequestHead, options: list[bytes], parts: list[bytes], gone: list[int]
+) -> Refusal | None:
+    """Obey Connection (RFC 9110 section 7.6.1), but let it remove nothing that we rely on.
 
-
-def apply_connection(request: RequestHead, options: list[bytes]) -> Refusal | None:
-    """Obey Connection (RFC 9110 section 7.6.1), but let it remove nothing that we rely on."""
+    parts, gone     what FIELD made of the head; the places of the lines that are named are added to `gone`
+    """
     named: set[bytes] = set()
     for option in options:
         if option == b"close":
@@ -91,11 +69,11 @@ def apply_connection(request: RequestHead, options: list[bytes]) -> Refusal | No
         elif option != b"upgrade":
             if f.TOKEN.fullmatch(option) is None:
                 return Refusal(BAD_REQUEST, "Connection holds something that is no token")
-            if KINDS[option] & _RELIED_ON or option.startswith(f.OWN_PREFIX) or option == b"via":
+            if kind_of(option, KINDS) & _RELIED_ON or option.startswith(f.OWN_PREFIX) or option == b"via":
                 return Refusal(BAD_REQUEST, "Connection names a field that must not be removed")
             named.add(option)
     if named:
-        request.block = without_lines_named(request.block, named)
+        gone += [place for place in range(2, len(parts), 2) if lower_name(parts[place - 1]) in named]
     if b"close" in options:
         request.keep_alive = False
     return None

@@ -5,33 +5,30 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.wire import fields as f
-from proxy.wire.fields import FieldKinds
 from proxy.wire.framing import NO_BODY
 
 SAFE_METHODS: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-KINDS: Final = FieldKinds(
-    {
-        b"host": f.HOST,
-        b"content-length": f.CONTENT_LENGTH,
-        b"transfer-encoding": f.TRANSFER_ENCODING,
-        b"connection": f.CONNECTION,
-        b"expect": f.EXPECT,
-        b"upgrade": f.UPGRADE,
-        b"authorization": f.AUTHORIZATION,
-        b"cookie": f.COOKIE,
-        b"forwarded": f.FORWARDING,
-        b"x-forwarded-for": f.FORWARDING,
-        b"x-forwarded-proto": f.FORWARDING,
-        b"x-forwarded-host": f.FORWARDING,
-        b"x-request-id": f.REQUEST_ID,
-        b"traceparent": f.TRACEPARENT,
-        b"keep-alive": f.DROP,
-        b"proxy-connection": f.DROP,
-        b"proxy-authorization": f.DROP,
-        b"te": f.DROP,
-    }
-)
-"""What each field of a request means to the proxy."""
+KINDS: Final = {
+    b"host": f.HOST,
+    b"content-length": f.CONTENT_LENGTH,
+    b"transfer-encoding": f.TRANSFER_ENCODING,
+    b"connection": f.CONNECTION,
+    b"expect": f.EXPECT,
+    b"upgrade": f.UPGRADE,
+    b"authorization": f.AUTHORIZATION,
+    b"cookie": f.COOKIE,
+    b"forwarded": f.FORWARDING,
+    b"x-forwarded-for": f.FORWARDING,
+    b"x-forwarded-proto": f.FORWARDING,
+    b"x-forwarded-host": f.FORWARDING,
+    b"x-request-id": f.REQUEST_ID,
+    b"traceparent": f.TRACEPARENT,
+    b"keep-alive": f.DROP,
+    b"proxy-connection": f.DROP,
+    b"proxy-authorization": f.DROP,
+    b"te": f.DROP,
+}
+"""What the special fields of a request mean to the proxy, by their names in lower case (`kind_of`)."""
 
 _NO_LINES: Final[list[bytes]] = []
 
@@ -71,14 +68,16 @@ class RequestHead:
         "upgrade",
     )
 
-    def __init__(self, method: bytes, target: bytes, minor: int, block: bytes) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, minor: int, block: bytes, host: bytes, authorization: bytes
+    ) -> None:
         self.method = method
         self.target = target
         self.minor = minor
         self.block = block
         self.safe = method in SAFE_METHODS
-        self.host = b""
-        self.authorization = b""
+        self.host = host
+        self.authorization = authorization
         self.cookie = b""
         self.framing = NO_BODY
         self.content_length = 0
