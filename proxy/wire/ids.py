@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from struct import Struct
 from typing import Final
 
 REQUEST_ID_DIGITS: Final = 32
 _TRACE_ID_DIGITS: Final = 32
-_LINE_DIGITS: Final = _TRACE_ID_DIGITS + 16
+_SPAN_ID_DIGITS: Final = 16
 _DRAWN_BYTES: Final = 16384
 _LINES_AT_ONCE: Final = 64
+_DIGITS_OF_LINES: Final = Struct(f"{_TRACE_ID_DIGITS}s{_SPAN_ID_DIGITS}s" * _LINES_AT_ONCE)
+_LINES: Final = b"traceparent: 00-%b-%b-00\r\n" * _LINES_AT_ONCE
 
 
 class IdPool:
@@ -40,9 +43,5 @@ class IdPool:
 
 
 def _new_trace_lines() -> list[bytes]:
-    digits = os.urandom(_LINES_AT_ONCE * _LINE_DIGITS // 2).hex().encode()
-    return [
-        b"traceparent: 00-%b-%b-00\r\n"
-        % (digits[at : at + _TRACE_ID_DIGITS], digits[at + _TRACE_ID_DIGITS : at + _LINE_DIGITS])
-        for at in range(0, len(digits), _LINE_DIGITS)
-    ]
+    digits = os.urandom(_DIGITS_OF_LINES.size // 2).hex().encode()
+    return (_LINES % _DIGITS_OF_LINES.unpack(digits)).splitlines(keepends=True)
