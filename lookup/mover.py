@@ -18,6 +18,7 @@ from lookup.leases import LEASE_S, Lease, LeaseBook, stands_in_way
 from lookup.move_log import MoveLog, MoveTakenError
 from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
 from lookup.ports import EpochConflictError, Store
+from lookup.tasks import end_tasks
 
 HOLD_S: Final = 15.0
 """A driver that is not heard of for so long has crashed; another one may take over."""
@@ -34,10 +35,16 @@ class MoveRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a move waits, in seconds: for workers' acknowledgement, and the most that clocks differ."""
+    """How long a move waits, in seconds.
+
+    acknowledge_s  for workers' acknowledgement
+    skew_s         more, because clocks differ by so much at most
+    again_s        for a step that was told to end, before it is told again: it ends its hook first
+    """
 
     acknowledge_s: float = 60.0
     skew_s: float = 5.0
+    again_s: float = 5.0
 
 
 def least_patience_s(cell_request_limit_s: float, skew_s: float) -> float:
@@ -276,9 +283,7 @@ class Mover:
                     await self._let_go(move.order.operation, held.detail)
                     raise MoveTakenError(move.order.operation, "")
         finally:
-            if not working.done():
-                working.cancel()
-                await asyncio.wait((working,))
+            await end_tasks((working,), self._patience.again_s)
 
 
 def _hook(move: Move) -> str:

@@ -9,11 +9,13 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 _AGAIN_S: Final = 1.0
-"""So long a task may take to put things in order before it is told again."""
+"""Enough for what closes a connection."""
 
 
-async def end_tasks(tasks: Iterable[asyncio.Task[object]]) -> None:
+async def end_tasks(tasks: Iterable[asyncio.Task[object]], again_s: float = _AGAIN_S) -> None:
     """Cancel these tasks until all have ended. How they ended is not told.
+
+    again_s  so long they may take to put things in order before they are told again, which cuts that short
 
     One cancellation can get lost, and who waits for its task then waits for ever: `asyncio.wait_for` of
     Python 3.11 drops one that comes in the turn in which what it waits for ends, and redis-py sends each
@@ -23,7 +25,7 @@ async def end_tasks(tasks: Iterable[asyncio.Task[object]]) -> None:
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=_AGAIN_S)
+        _, left = await asyncio.wait(left, timeout=again_s)
 
 
 def take_note(ended: asyncio.Future[T]) -> None:

@@ -11,6 +11,7 @@ from lookup.move_log import MoveLog, MoveTakenError
 from lookup.mover import Mover, MoveRefusedError
 from lookup.moves import Move
 from lookup.ports import StoreUnavailableError
+from lookup.tasks import end_tasks
 
 _log: Final = logging.getLogger(__name__)
 
@@ -20,6 +21,8 @@ MAX_MOVES: Final = 1000
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 15.0
 _HOLD_SLACK_S: Final = 0.1
+_AGAIN_S: Final = 15.0
+"""More than Patience.again_s: a mover ends its step first, and then lets go of its move."""
 
 
 class MoveDrivers:
@@ -27,6 +30,7 @@ class MoveDrivers:
 
     holder  the name under which the mover drives
     most    moves driven at once
+    again_s how long a driver that was told to stop may take before it is told again
     """
 
     def __init__(
@@ -37,12 +41,14 @@ class MoveDrivers:
         most: int,
         clock: Callable[[], float],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        again_s: float = _AGAIN_S,
     ) -> None:
         self._mover = mover
         self._log = log
         self._holder = holder
         self._clock = clock
         self._pause = pause
+        self._again_s = again_s
         self._places = asyncio.Semaphore(most)
         self._queued: set[str] = set()
         self._driving: dict[str, asyncio.Task[None]] = {}
@@ -82,10 +88,7 @@ class MoveDrivers:
 
     async def close(self) -> None:
         """Stop where they are: every move stays open at its step, free for another driver."""
-        tasks = [*self._driving.values(), *self._ending.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks([*self._driving.values(), *self._ending.values()], self._again_s)
 
     def _start(self, operation: str) -> None:
         task = asyncio.get_running_loop().create_task(self._drive(operation))
@@ -135,8 +138,7 @@ class MoveDrivers:
     async def _end(self, operation: str, reason: str) -> Move:
         driving = self._driving.get(operation)
         if driving is not None:
-            driving.cancel()
-            await asyncio.wait((driving,))
+            await end_tasks((driving,), self._again_s)
         try:
             return await self._mover.give_up(operation, reason)
         except MoveRefusedError:
