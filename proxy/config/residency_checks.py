@@ -72,6 +72,7 @@ def _unknown_names(
 def _contradicting_urls(config: Shape[ConfigFile], rules: Rules) -> list[Finding]:
     """One address is one edge in one jurisdiction: it cannot be the right one for users who share none."""
     found = []
+    rules = {name: allowed for name, allowed in rules.items() if allowed}  # the rest can't be read
     users: dict[str, list[str]] = {}
     own = config.endpoint(("edge", "listen"))
     edge = config.text(("edge", "jurisdiction"))

@@ -78,6 +78,11 @@ SHAPE = [
         "allow: us",
         "edge.yaml:11: residency.us.allow is the text 'us', not a list; write it in brackets: [...]",
     ),
+    (
+        "allow: [eu]",
+        "allow: eu",
+        "edge.yaml:10: residency.eu.allow is the text 'eu', not a list; write it in brackets: [...]",
+    ),
     ("allow: [us, eu]", "allow: []", "edge.yaml:11: residency.us.allow has 0 entries; give at least 1"),
     (
         "{kind: sqlite, path: home.sqlite}",
