@@ -99,6 +99,17 @@ async def test_an_alias_that_was_freed_is_unknown_though_caches_still_tell_of_it
 
 
 @asynchronous
+async def test_an_alias_that_the_store_knows_no_more_is_unknown_once_the_feed_says_so_too() -> None:
+    store = FakeStore()
+    put(store, aliased("cell-a", 1, KEY))
+    lookup = build(store)
+    lookup.learn_alias(Alias(MAIL.key, "user:1", 2, NOW_S), NOW_S)
+    assert (await lookup.resolve(MAIL.key, None, NOW_S, True)).outcome is Outcome.UNAVAILABLE
+    lookup.learn_alias(Alias(MAIL.key, "", 3, NOW_S), NOW_S)
+    assert (await lookup.resolve(MAIL.key, None, NOW_S, True)).outcome is Outcome.UNKNOWN
+
+
+@asynchronous
 async def test_a_shared_cache_that_missed_the_change_of_an_alias_is_not_believed() -> None:
     store, shared = FakeStore(), FakeStore(home("user:2", "cell-b"))
     put(shared, aliased())
