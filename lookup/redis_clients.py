@@ -176,6 +176,15 @@ def open_client(settings: RedisSettings, reply_timeout_s: float | None = None) -
     return Redis.from_pool(pool)
 
 
+async def master_address(client: Redis, settings: RedisSettings) -> tuple[str, int]:
+    """Of the one server, or of whom the Sentinels name now. Raises MasterNotFoundError."""
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        host, port = await pool.get_master_address()  # type: ignore[no-untyped-call]
+        return host, port
+    return settings.addresses[0]
+
+
 @contextmanager
 def port_errors() -> Iterator[None]:
     """Turn redis-py's errors, and those of the sockets below, into the port's."""

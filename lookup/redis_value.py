@@ -5,6 +5,7 @@ A reader checks the key: an answer that was meant for another question is then s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from lookup.aliases import alias_in
@@ -36,6 +37,38 @@ def encode(record: Assignment) -> bytes:
     if text.count("\n") != _FIELDS - 1:
         raise ValueError(f"{record!r}: a field has a line break")
     return text.encode()
+
+
+class Held:
+    """What Redis holds of the keys that were asked for.
+
+    found         records by their keys
+    named         what it knows of keys that name another one
+    wrong_values  were another key's, of another version, or malformed
+    """
+
+    __slots__ = ("found", "named", "wrong_values")
+
+    def __init__(self) -> None:
+        self.found: dict[str, Assignment] = {}
+        self.named: list[Alias] = []
+        self.wrong_values = 0
+
+
+def decode_all(keys: Sequence[str], values: Sequence[bytes | None]) -> Held:
+    """Of a whole reading; the values are in the order of the keys, None where there is none."""
+    held = Held()
+    for key, value in zip(keys, values, strict=True):
+        if value is None:
+            continue
+        record = decode(value, key)
+        if record is None:
+            held.wrong_values += 1
+        elif isinstance(record, Alias):
+            held.named.append(record)
+        else:
+            held.found[key] = record
+    return held
 
 
 def decode(value: bytes, key: str) -> Assignment | Alias | None:

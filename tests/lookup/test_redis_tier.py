@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 from random import Random
 
 import pytest
 
 from bench.servers.redis import RedisServer
 from lookup import redis_value
+from lookup.assignment import Assignment
 from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisSettings
-from tests.lookup.asynchronous import asynchronous
+from lookup.redis_tier import RedisTier
+from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import home
 from tests.lookup.redis_tier_stage import (
     PREFIX,
@@ -171,3 +175,48 @@ async def test_a_frozen_redis_delays_nobody_longer_than_its_timeout_and_is_diall
         assert await until_it_answers(tier, "user:1") < 4.0
     with own_redis.client() as client:
         assert client.info("stats")["total_connections_received"] < 25
+
+
+@asynchronous
+async def test_readings_under_way_when_redis_dies_or_freezes_are_right_or_fail(
+    own_redis: RedisServer,
+) -> None:
+    async with tier_on(settings_of(own_redis)) as tier:
+        await until_it_answers(tier, "user:probe")
+        keys = [f"user:{number}" for number in range(200)]
+        await tier.fill([home(key, f"cell-{key}") for key in keys])
+        for harm in (partial(own_redis.signal, signal.SIGSTOP), own_redis.kill):
+            before = begun(tier, keys)
+            await until(partial(one_ended, before))
+            harm()
+            answered, failed = await outcomes([*before, *begun(tier, keys)])
+            assert answered >= 1
+            assert failed >= len(keys)
+            await asyncio.to_thread(own_redis.revive)
+            await until_it_answers(tier, "user:probe")
+        assert tier.wrong_values == 0
+
+
+Readings = list[tuple[str, "asyncio.Task[Mapping[str, Assignment]]"]]
+
+
+def begun(tier: RedisTier, keys: Sequence[str]) -> Readings:
+    return [(key, asyncio.create_task(tier.read([key]))) for key in keys]
+
+
+def one_ended(readings: Readings) -> bool:
+    return any(reading.done() for _, reading in readings)
+
+
+async def outcomes(readings: Readings) -> tuple[int, int]:
+    """How many were answered, each with its own key's record, and how many failed."""
+    answered = failed = 0
+    for key, reading in readings:
+        try:
+            found = await reading
+        except StoreUnavailableError:
+            failed += 1
+        else:
+            assert found == {key: home(key, f"cell-{key}")}
+            answered += 1
+    return answered, failed
