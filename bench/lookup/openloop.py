@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, process_time, time
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 from bench.lookup.figures import Figure
 from bench.peers.arithmetic import percentile
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS, Outcome, Resolution
 from lookup.resolver import Resolver
+from lookup.tasks import end_tasks
 
 TICK_S: Final = 0.001
 """The loop's timers have this resolution: what becomes due within a tick starts together."""
@@ -81,36 +82,64 @@ class Tally:
         ]
 
 
+class _Callers:
+    """Each waits for one lookup at a time. Who is idle gets the next one before another caller is made: a
+    task for each lookup would cost as much as the lookup itself, and is not what is measured."""
+
+    def __init__(self, lookup: Resolver, keys: Sequence[str], intended_s: array[float]) -> None:
+        self.tally = Tally(array("d", bytes(8 * len(intended_s))))
+        self.begun_s = self.ended_s = perf_counter()
+        self._lookup = lookup
+        self._keys = keys
+        self._intended_s = intended_s
+        self._loop = asyncio.get_running_loop()
+        self._all: list[asyncio.Task[NoReturn]] = []
+        self._idle: list[asyncio.Future[tuple[int, float]]] = []
+
+    def ask(self, number: int, unix_s: float) -> None:
+        """Look that key up now."""
+        found = self._lookup.recall(self._keys[number], None, unix_s, True)
+        if found is not None:
+            self._note(number, found)
+        elif self._idle:
+            self._idle.pop().set_result((number, unix_s))
+        else:
+            self._all.append(self._loop.create_task(self._wait(number, unix_s)))
+
+    async def finish(self) -> None:
+        """Return when the last one is answered."""
+        while len(self._idle) < len(self._all):  # noqa: ASYNC110 - an event would be set after each lookup
+            await asyncio.sleep(TICK_S)
+        await end_tasks(self._all)
+
+    async def _wait(self, number: int, unix_s: float) -> NoReturn:
+        resolve, keys = self._lookup.resolve, self._keys
+        while True:
+            self._note(number, await resolve(keys[number], None, unix_s, True))
+            told = self._loop.create_future()
+            self._idle.append(told)
+            number, unix_s = await told
+
+    def _note(self, number: int, found: Resolution) -> None:
+        self.tally.note(found)
+        self.ended_s = perf_counter()
+        self.tally.latencies_s[number] = self.ended_s - self.begun_s - self._intended_s[number]
+
+
 async def drive(lookup: Resolver, keys: Sequence[str], intended_s: array[float]) -> Tally:
     """Look up one key at each intended time (seconds from now), as a proxy does: `recall`, else `resolve`."""
-    tally = Tally(array("d", bytes(8 * len(intended_s))))
-    latencies_s = tally.latencies_s
-    under_way: set[asyncio.Task[None]] = set()
-    loop, recall = asyncio.get_running_loop(), lookup.recall
-    begun_s, cpu_begun_s = perf_counter(), process_time()
-
-    async def wait(number: int, now_s: float) -> None:
-        tally.note(await lookup.resolve(keys[number], None, now_s, True))
-        latencies_s[number] = perf_counter() - begun_s - intended_s[number]
-
+    callers, cpu_begun_s = _Callers(lookup, keys, intended_s), process_time()
     number, count = 0, len(intended_s)
     while number < count:
-        now_s, unix_s = perf_counter() - begun_s, time()
+        now_s, unix_s = perf_counter() - callers.begun_s, time()
         turn_ends = min(count, number + STARTS_A_TURN)
         while number < turn_ends and intended_s[number] <= now_s:
-            found = recall(keys[number], None, unix_s, True)
-            if found is None:
-                task = loop.create_task(wait(number, unix_s))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
-            else:
-                tally.note(found)
-                latencies_s[number] = perf_counter() - begun_s - intended_s[number]
+            callers.ask(number, unix_s)
             number += 1
         await asyncio.sleep(0 if number == turn_ends else TICK_S)
-    if under_way:
-        await asyncio.wait(under_way)
-    tally.elapsed_s, tally.cpu_s = perf_counter() - begun_s, process_time() - cpu_begun_s
+    await callers.finish()
+    tally = callers.tally
+    tally.elapsed_s, tally.cpu_s = callers.ended_s - callers.begun_s, process_time() - cpu_begun_s
     return tally
 
 
