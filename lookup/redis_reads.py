@@ -40,7 +40,7 @@ class RedisReads:
         self._pipe: RedisPipe | None = None
         self._dialling: asyncio.Task[RedisPipe] | None = None
 
-    async def values(self, names: Sequence[str]) -> list[bytes | None]:
+    async def values(self, names: Sequence[str]) -> list[object]:
         """What Redis holds under these names, in their order. Raises StoreUnavailableError."""
         pipe = self._pipe
         if pipe is None or not pipe.is_open:
@@ -84,7 +84,7 @@ class RedisReads:
         self._dialling = None
 
 
-async def _mget(pipe: RedisPipe, names: Sequence[str]) -> list[bytes | None]:
+async def _mget(pipe: RedisPipe, names: Sequence[str]) -> list[object]:
     reply = await pipe.ask(("MGET", *names))
     if not isinstance(reply, list) or len(reply) != len(names):
         pipe.end("it answers something else than it was asked")

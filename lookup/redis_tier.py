@@ -95,10 +95,10 @@ class RedisTier:
         self.wrong_values += held.wrong_values
         return held.found, held.named
 
-    async def _read_nodes(self, names: Sequence[str]) -> list[bytes | None]:
+    async def _read_nodes(self, names: Sequence[str]) -> list[object]:
         answers, is_whole = await self._nodes.each(names, _READ_AT_ONCE, _read_node)
         self.partial_reads += not is_whole
-        values: dict[str, bytes | None] = {}
+        values: dict[str, object] = {}
         for answer in answers:
             values |= answer
         return [values.get(name) for name in names]
@@ -123,7 +123,7 @@ Spelled = dict[str, tuple[int, bytes, int]]
 """By name: epoch, value, milliseconds to live."""
 
 
-async def _read_node(client: RedisClient, node: NodeNames) -> dict[str, bytes | None]:
+async def _read_node(client: RedisClient, node: NodeNames) -> dict[str, object]:
     async with client.pipeline(transaction=False) as pipeline:
         for names in node:
             pipeline.execute_command("MGET", *names)

@@ -55,13 +55,13 @@ class Held:
         self.wrong_values = 0
 
 
-def decode_all(keys: Sequence[str], values: Sequence[bytes | None]) -> Held:
+def decode_all(keys: Sequence[str], values: Sequence[object]) -> Held:
     """Of a whole reading; the values are in the order of the keys, None where there is none."""
     held = Held()
     for key, value in zip(keys, values, strict=True):
         if value is None:
             continue
-        record = decode(value, key)
+        record = decode(value, key) if isinstance(value, bytes) else None
         if record is None:
             held.wrong_values += 1
         elif isinstance(record, Alias):

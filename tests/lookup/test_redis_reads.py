@@ -38,6 +38,16 @@ async def test_values_of_other_keys_are_counted_misses() -> None:
 
 
 @asynchronous
+async def test_values_that_are_no_texts_are_counted_misses() -> None:
+    async with (
+        scripted_redis(lambda _: b"*3\r\n:7\r\n*1\r\n$1\r\na\r\n$-1\r\n") as (_, settings),
+        tier_on(settings) as tier,
+    ):
+        assert await tier.read(["user:1", "user:2", "user:3"]) == {}
+        assert tier.wrong_values == 2
+
+
+@asynchronous
 @pytest.mark.parametrize("said", [array(b"one"), b"+OK\r\n", b":2\r\n", b"*-1\r\n", b"*0\r\n"])
 async def test_an_answer_of_another_shape_is_no_answer_and_ends_the_connection(said: bytes) -> None:
     async with scripted_redis(lambda _: said) as (scripted, settings), tier_on(settings) as tier:
