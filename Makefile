@@ -34,8 +34,16 @@ demo: $(if $(COMPILED),$(READY),.venv/.run-ready) ## run it all: two edges, four
 
 ##@ Check
 .PHONY: test check format
-test: $(READY) ## every test, slow ones and real servers included
-	@$(RUN) -m pytest $(if $(COMPILED),$(NOT_COMPILED))
+test: $(READY) ## every test, slow ones and real servers included; in two halves beside each other
+	@echo "Two halves run beside each other; each is shown when it has ended, after some minutes ..."
+	@$(MAKE) --no-print-directory --jobs=2 $(ONE_AFTER_THE_OTHER) test-edge test-rest
+
+.PHONY: test-edge test-rest
+test-edge: $(READY)
+	@$(RUN) -m pytest $(if $(COMPILED),$(NOT_COMPILED)) tests/proxy
+
+test-rest: $(READY)
+	@$(RUN) -m pytest $(if $(COMPILED),$(NOT_COMPILED)) --ignore=tests/proxy
 
 check: .venv/.test-ready ## lint, types, import rules, fast tests; under a minute
 	@$(MAKE) --no-print-directory --jobs=2 $(ONE_AFTER_THE_OTHER) lint fast-edge fast-rest

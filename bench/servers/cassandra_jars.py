@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import subprocess
@@ -41,18 +42,28 @@ def find_java() -> str:
     return found
 
 
-def cassandra_jars() -> Path:
-    """The folder of jars, fetched when it is not there yet. Raises ServerError with the mend."""
-    folder = RUN_FOLDER / f"cassandra-{VERSION}"
+def cassandra_jars(run_folder: Path = RUN_FOLDER) -> Path:
+    """The folder of jars, fetched when it is not there yet. Raises ServerError with the mend.
+
+    Of several processes that want them one fetches, and the others wait for it.
+    """
+    folder = run_folder / f"cassandra-{VERSION}"
     jars = folder / "lib"
-    if jars.is_dir():
-        return jars
+    if not jars.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not jars.is_dir():
+                _fetch(folder, jars)
+    return jars
+
+
+def _fetch(folder: Path, jars: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise ServerError("no mvn to fetch Cassandra with: apt-get install maven")
     arriving = folder / "arriving"
     shutil.rmtree(arriving, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "pom.xml").write_text(_POM, encoding="utf-8")
     goal = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
     command = [maven, "-q", "-B", goal, f"-DoutputDirectory={arriving}", "-DincludeScope=runtime"]
@@ -60,4 +71,3 @@ def cassandra_jars() -> Path:
     if fetched.returncode != 0:
         raise ServerError(f"mvn could not fetch Cassandra {VERSION}:\n{fetched.stdout[-2000:]}")
     arriving.rename(jars)
-    return jars
