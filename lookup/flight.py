@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.resolution import Resolution, Tier
+
+_STORE: Final = Tier.STORE
 
 
 class Flight:
@@ -47,7 +50,7 @@ class Flight:
         self.floor = NO_EPOCH
         self.alias_floor = NO_EPOCH
         self.claimed_epoch = NO_EPOCH
-        self.tier = Tier.STORE
+        self.tier: Tier = _STORE
         self.readings = 0
         self.is_raced = False
         self.landed = False

@@ -23,6 +23,12 @@ from lookup.settings import LookupSettings
 from lookup.shared_fill import SharedFill
 from lookup.tier_reader import TierReader
 
+_SHARED: Final = Tier.SHARED
+_STORE: Final = Tier.STORE
+_FOUND: Final = Outcome.FOUND
+_UNKNOWN: Final = Outcome.UNKNOWN
+"""Found on their classes, members of an enum cost 0.1 µs each time, compiled or not."""
+
 _MAX_STORE_READINGS: Final = 3
 """Of one flight. A store that still gives an outdated answer then can't be believed now."""
 
@@ -52,11 +58,11 @@ class Flights(FlightDeck):
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
         limits = settings.store_limits()
-        self._store = TierReader(Tier.STORE, store.read, limits, self, observer, first_sight)
+        self._store = TierReader(_STORE, store.read, limits, self, observer, first_sight)
         self._shared: TierReader | None = None
         self._fill: SharedFill | None = None
         if shared is not None:
-            self._shared = TierReader(Tier.SHARED, shared.read, settings.shared_limits(), self, observer)
+            self._shared = TierReader(_SHARED, shared.read, settings.shared_limits(), self, observer)
             self._fill = SharedFill(shared, observer)
 
     def board(self, key: str, now_s: float, claimed_epoch: int) -> Flight:
@@ -107,11 +113,11 @@ class Flights(FlightDeck):
     def answered(self, flight: Flight, record: Assignment | None, tier: Tier) -> None:
         """Use the answer if it is not outdated; a late one still serves the next caller."""
         is_raced = flight.tier is not tier
-        if is_raced and (flight.landed or not flight.is_raced or tier is not Tier.SHARED):
+        if is_raced and (flight.landed or not flight.is_raced or tier is not _SHARED):
             return
         if is_raced and (record is None or self._is_outdated(flight, record, tier)):
             flight.is_raced = False  # the store is asked already
-        elif record is None and tier is Tier.SHARED:
+        elif record is None and tier is _SHARED:
             self._ask_store(flight)
         elif self._is_outdated(flight, record, tier):
             self._observer.tier_failed(tier, OLDER)
@@ -120,7 +126,7 @@ class Flights(FlightDeck):
             self._found(flight, record, tier)
         elif not flight.landed:
             self._memory.learn_unknown(flight.key, flight.now_s, flight.generation)
-            self._land(flight, Resolution(Outcome.UNKNOWN, flight.key, tier))
+            self._land(flight, Resolution(_UNKNOWN, flight.key, tier))
 
     def unanswered(self, flight: Flight, tier: Tier) -> None:
         """The next tier, if there is one; of two that race, the other one."""
@@ -128,19 +134,19 @@ class Flights(FlightDeck):
             return
         if flight.is_raced:
             flight.is_raced = False
-            if tier is Tier.STORE:
-                flight.tier = Tier.SHARED
+            if tier is _STORE:
+                flight.tier = _SHARED
             return
         if flight.tier is not tier:
             return
-        if tier is Tier.SHARED:
+        if tier is _SHARED:
             self._ask_store(flight)
         else:
             self._land(flight, None)
 
     def overdue(self, flight: Flight, tier: Tier) -> None:
         """Let the store race the shared cache: the first valid answer counts."""
-        if not flight.landed and tier is Tier.SHARED and flight.tier is tier:
+        if not flight.landed and tier is _SHARED and flight.tier is tier:
             flight.is_raced = True
             self._ask_store(flight)
 
@@ -152,12 +158,12 @@ class Flights(FlightDeck):
         if self._shared is None:
             self._ask_store(flight)
         else:
-            flight.tier = Tier.SHARED
+            flight.tier = _SHARED
             self._shared.submit(flight)
         return flight
 
     def _ask_store(self, flight: Flight) -> None:
-        flight.tier = Tier.STORE
+        flight.tier = _STORE
         flight.readings += 1
         self._store.submit(flight)
 
@@ -177,7 +183,7 @@ class Flights(FlightDeck):
             named_epoch = max(flight.alias_floor, self._moved.alias_epoch_of(flight.key))
             is_named = named_epoch > NO_EPOCH and not self._moved.is_freed(flight.key)
             return is_named or self._known_epoch(flight.key, flight.floor) > NO_EPOCH
-        if tier is Tier.SHARED and (record.epoch < flight.claimed_epoch or self._outlived_feed(record)):
+        if tier is _SHARED and (record.epoch < flight.claimed_epoch or self._outlived_feed(record)):
             return True
         if record.key == flight.key:
             return (
@@ -216,14 +222,14 @@ class Flights(FlightDeck):
         for alias in record.aliases:
             if self._is_current(alias):
                 self._memory.learn_alias(alias, asked_s, generation)
-        if tier is Tier.STORE and self._fill is not None:
+        if tier is _STORE and self._fill is not None:
             self._fill.offer(replace(record, read_at_s=asked_s))
 
     def _found(self, flight: Flight, record: Assignment, tier: Tier) -> None:
         self.learn(record, flight.now_s, flight.generation, tier)
         if not flight.landed:
             answer = Resolution(
-                Outcome.FOUND,
+                _FOUND,
                 record.key,
                 tier,
                 record.cell,

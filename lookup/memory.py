@@ -75,7 +75,15 @@ class Entry(Resolution):
         loaded_at_s: float,
         generation: int,
     ) -> None:
-        super().__init__(outcome, key, _MEMORY, cell, jurisdiction, epoch, state)
+        self.outcome = (
+            outcome  # one is made for each answer of a tier: by super().__init__ it takes half longer
+        )
+        self.key = key
+        self.tier = _MEMORY
+        self.cell = cell
+        self.jurisdiction = jurisdiction
+        self.epoch = epoch
+        self.state = state
         self.loaded_at_s = loaded_at_s
         self.generation = generation
         self.referenced = False

@@ -265,7 +265,7 @@ class TierReader:
         first_sight = self._first_sight
         for flight in flights:
             record = records.get(flight.key)
-            if record is not None and not answers(record, flight.key):
+            if record is not None and record.key != flight.key and not answers(record, flight.key):
                 self._observer.tier_failed(self._tier, WRONG_KEY)
                 self._deck.unanswered(flight, self._tier)
             elif record is None and first_sight is not None and _is_new(flight, first_sight):
