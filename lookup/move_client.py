@@ -49,9 +49,17 @@ class MoveClient:
             return None
         return self._link.read(status, answer, status_of)
 
-    async def unfinished(self) -> OpenMoves:
-        """At most 1,000 moves that are not over, the latest first."""
-        return await self._link.call("GET", "/v1/moves", None, open_moves_of)
+    async def unfinished(self, after: str = "") -> OpenMoves:
+        """At most 1,000 moves that are not over, the latest first.
+
+        after  the operation of the last one of them, to be told those that follow. MoveRefusedError: there is
+               none of that id
+        """
+        path = f"/v1/moves?after={quote(after, safe='')}" if after else "/v1/moves"
+        status, answer = await self._link.exchange("GET", path)
+        if slug(answer) == "unknown-move":
+            raise MoveRefusedError(f"there is no move with the operation id {after}")
+        return self._link.read(status, answer, open_moves_of)
 
     async def resume(self, operation: str) -> MoveStatus:
         """Have the service carry the move on; a driver that crashed is waited for, up to 15 s.

@@ -38,8 +38,11 @@ class MoveLog(Protocol):
     async def move(self, operation: str) -> Move | None:
         """The move of this operation id, if there is one."""
 
-    async def moves(self, *, open_only: bool, limit: int) -> Sequence[Move]:
-        """The moves, the one noted last first."""
+    async def moves(self, *, open_only: bool, limit: int, after: Move | None = None) -> Sequence[Move]:
+        """The moves, the one noted last first, of those noted at once the one of the lower operation id.
+
+        after  only those that come after this one; it may be over meanwhile
+        """
 
     async def moves_of(self, key: str) -> Sequence[Move]:
         """The moves of one key, the one noted last first."""

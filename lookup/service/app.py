@@ -22,7 +22,7 @@ from lookup.service.moves import MoveAnswers, Reply
 from lookup.service.openapi import document
 from lookup.service.problems import ProblemError, problem_of, problem_response
 from lookup.service.stream import Streams
-from lookup.service.tokens import Right, Tokens
+from lookup.service.tokens import Caller, Right, Tokens
 from lookup.service.truth import TruthAnswers
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -31,6 +31,8 @@ _ANSWER_S: Final = 10.0
 
 _COUNT_S: Final = 0.2
 """So long the metrics wait for a first count of the users; it goes on without them."""
+
+_CALLER: Final = web.RequestKey("caller", Caller)
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -107,7 +109,7 @@ class Service:
         async def answer(request: web.Request) -> web.StreamResponse:
             begun_s = time.perf_counter()
             try:
-                self._check_right(request, operation.needs)
+                request[_CALLER] = self._check_right(request, operation.needs)
                 async with asyncio.timeout(None if operation.is_stream else _ANSWER_S):
                     response = await operation.answer(request)
             except Exception as failure:
@@ -117,17 +119,18 @@ class Service:
 
         return answer
 
-    def _check_right(self, request: web.Request, needs: Right) -> None:
+    def _check_right(self, request: web.Request, needs: Right) -> Caller:
+        caller = self._tokens.caller(request.headers.get("Authorization", ""))
         if needs is Right.NONE:
-            return
-        right = self._tokens.right_of(request.headers.get("Authorization", ""))
-        if right is Right.NONE:
+            return caller
+        if caller.right is Right.NONE:
             detail = "send Authorization: Bearer with a token of the service"
             if "Authorization" in request.headers:
                 detail = "what Authorization holds is no token of the service: compare with its tokens_file"
             raise ProblemError("no-credential", detail)
-        if right < needs:
+        if caller.right < needs:
             raise ProblemError("not-permitted", "the token may read; this is for tokens that may write")
+        return caller
 
     @web.middleware
     async def _unrouted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -167,10 +170,10 @@ class Service:
         return _json(await self._truth.set_flag(request.match_info["cell"], await _form(request)))
 
     async def _begin_move(self, request: web.Request) -> web.Response:
-        return _accepted(await self._moves.begin(await _form(request)))
+        return _accepted(await self._moves.begin(await _form(request), request[_CALLER].name))
 
-    async def _open_moves(self, _: web.Request) -> web.Response:
-        return _json(await self._moves.unfinished())
+    async def _open_moves(self, request: web.Request) -> web.Response:
+        return _json(await self._moves.unfinished(request.query.get("after", "")))
 
     async def _get_move(self, request: web.Request) -> web.Response:
         return _json(await self._moves.one(request.match_info["operation"]))

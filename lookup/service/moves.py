@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,8 @@ class Moving:
     patience  with workers that have not acknowledged
     most      moves carried out at once
     holder    this service, as others see who carries a move out
+    unlisted  what is amiss with the cell for the edges that run now, "" for nothing: they refuse requests of
+              users at home in a cell that they do not list
     """
 
     database: Database
@@ -42,6 +44,7 @@ class Moving:
     patience: Patience
     most: int
     holder: str
+    unlisted: Callable[[str], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,11 @@ class MoveAnswers:
         self._clock = clock
         self._spelling = spelling
 
-    async def begin(self, form: object) -> Reply:
-        """The move that was asked for: begun now, or found as it is; if it is open, it is carried on."""
+    async def begin(self, form: object, caller: str) -> Reply:
+        """The move that was asked for: begun now, or found as it is; if it is open, it is carried on.
+
+        caller  whose token it was, "" if that has no name: kept with the author that the form names
+        """
         match form:
             case {"operation": str() as operation, "key": str() as key, "target": str() as target, **rest}:
                 author, reason = rest.pop("author", ""), rest.pop("reason", "")
@@ -86,17 +92,20 @@ class MoveAnswers:
         _check_operation(operation)
         desk, key = self._open_desk(), self._spelling.admit(key)
         copy, verify = desk.moving.hooks.copy, desk.moving.hooks.verify
-        return await desk.begin(MoveOrder(operation, key, target, copy, verify, author, reason))
+        return await desk.begin(
+            MoveOrder(operation, key, target, copy, verify, _author(author, caller), reason)
+        )
 
     async def one(self, operation: str) -> Mapping[str, Json]:
         """How far a move is."""
         desk = self._open_desk()
         return status_form(await desk.status(await desk.known(operation)))
 
-    async def unfinished(self) -> Mapping[str, Json]:
-        """The moves that are not over, the latest first."""
-        log = self._open_desk().moving.database
-        moves = await log.moves(open_only=True, limit=MAX_LISTED + 1)
+    async def unfinished(self, after: str) -> Mapping[str, Json]:
+        """The moves that are not over, the latest first; of these those after that operation, "" for all."""
+        desk = self._open_desk()
+        last = await desk.known(after) if after else None
+        moves = await desk.moving.database.moves(open_only=True, limit=MAX_LISTED + 1, after=last)
         return open_moves_form(OpenMoves(tuple(moves[:MAX_LISTED]), len(moves) > MAX_LISTED))
 
     async def resume(self, operation: str) -> Reply:
@@ -211,6 +220,8 @@ class _Desk:
         judged = Targets(self._plan, None, "", {}, closed).choose(record, order.target)
         if isinstance(judged, Stays):
             raise ProblemError("move-refused", f"{order.key} {judged.reason}")
+        if amiss := await self.moving.unlisted(order.target):
+            raise ProblemError("move-refused", amiss)
 
 
 def reason_to_stand_still(move: Move) -> str:
@@ -238,6 +249,11 @@ def reason_to_wait(move: Move, missing: Sequence[str]) -> str:
     if move.step is Step.VERIFYING and move.order.verify_hook:
         return "the hook that verifies"
     return ""
+
+
+def _author(named: str, caller: str) -> str:
+    """Who asks may say for whom; that does not hide whose token it was."""
+    return f"{named} by {caller}" if named and caller and named != caller else named or caller
 
 
 def _check_operation(operation: str) -> None:

@@ -35,7 +35,7 @@ _MOVE: Final[Mapping[str, Json]] = {
     "driven_until_s": {"type": "number", "description": "Unix seconds; later the driver has crashed."},
     "copy_hook": TEXT,
     "verify_hook": TEXT,
-    "author": TEXT,
+    "author": {"type": "string", "description": "Who asked: whom the request named, the token's name."},
     "reason": TEXT,
 }
 _WORKER: Final = object_of({"worker": TEXT, "acknowledged": {"type": "boolean"}})
@@ -57,7 +57,7 @@ _STATUS: Final = ref("MoveStatus")
 _LISTED: Final = object_of(
     {
         "moves": list_of(ref("Move"), 1000),
-        "more": {"type": "boolean", "description": "Whether there are others than these."},
+        "more": {"type": "boolean", "description": "Whether others follow; ask for them with `after`."},
     }
 )
 _OPERATION_ID: Final[Json] = {
@@ -70,6 +70,7 @@ _ORDER: Final = object_of(
     {"operation": _OPERATION_ID, "key": KEY, "target": TEXT}, {"author": TEXT, "reason": TEXT}
 )
 _OPERATION: Final = parameter("operation", "path", TEXT, "The operation id, percent-encoded.")
+_AFTER: Final = "The operation of the last one that was told, for those after it."
 _GOES_ON: Final = "The service carries it on; ask for it to see how far it is."
 
 
@@ -80,12 +81,18 @@ def move_paths() -> dict[str, Json]:
             "post": operation(
                 "beginMove",
                 "Move a key's user to another cell. Asked for again it is the same move, carried on if it is "
-                "open; 409 when the id is that of another one. What copies is in the service's config.",
+                "open; 409 when the id is that of another one, or the running edge does not list the target "
+                "yet. What copies is in the service's config.",
                 _STATUS,
                 takes=_ORDER,
                 goes_on=_GOES_ON,
             ),
-            "get": operation("getOpenMoves", "The moves that are not over, the latest first.", _LISTED),
+            "get": operation(
+                "getOpenMoves",
+                "The moves that are not over, the latest first.",
+                _LISTED,
+                parameters=(parameter("after", "query", TEXT, _AFTER, needed=False),),
+            ),
         },
         "/v1/moves/{operation}": {
             "parameters": [_OPERATION],

@@ -1,7 +1,8 @@
-"""Who may use the lookup service: bearer tokens from a file, compared in constant time."""
+"""Who may use the lookup service: bearer tokens from a file, with names, compared in constant time."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
 from hmac import compare_digest
@@ -19,6 +20,15 @@ class Right(IntEnum):
     WRITE = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: what the token permits, and the name that its line gives, "" for none."""
+
+    right: Right
+    name: str = ""
+
+
+NOBODY: Final = Caller(Right.NONE)
 _WORDS: Final = {"read": Right.READ, "write": Right.WRITE}
 
 
@@ -29,46 +39,49 @@ class TokensFileError(Exception):
 class Tokens:
     """The tokens of one file, kept as digests only."""
 
-    def __init__(self, rights: dict[bytes, Right]) -> None:
-        self._rights = tuple(rights.items())
+    def __init__(self, callers: dict[bytes, Caller]) -> None:
+        self._callers = tuple(callers.items())
 
-    def right_of(self, authorization: str) -> Right:
-        """What the value of an Authorization field permits. Compares with every token, whatever matches."""
+    def caller(self, authorization: str) -> Caller:
+        """Who sends this value of an Authorization field. Compares with every token, whatever matches."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            return Right.NONE
+            return NOBODY
         offered = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
-        right = Right.NONE
-        for digest, granted in self._rights:
+        caller = NOBODY
+        for digest, known in self._callers:
             if compare_digest(digest, offered):
-                right = granted
-        return right
+                caller = known
+        return caller
 
 
 def load_tokens(path: Path) -> Tokens:
-    """The tokens in a file of lines `read TOKEN` and `write TOKEN`; # a comment. Or TokensFileError."""
+    """The tokens in a file of lines `read TOKEN [NAME]` and `write TOKEN [NAME]`; # a comment.
+
+    Raises TokensFileError.
+    """
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
-        mend = "make it of lines `read TOKEN` and `write TOKEN`"
+        mend = "make it of lines `read TOKEN NAME` and `write TOKEN NAME`"
         raise TokensFileError(f"{path}: cannot be read ({reason}); {mend}") from error
-    rights: dict[bytes, Right] = {}
+    callers: dict[bytes, Caller] = {}
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
-        if len(words) != 2 or words[0] not in _WORDS:
-            raise TokensFileError(f"{path}:{number}: write `read TOKEN` or `write TOKEN`")
+        if not 2 <= len(words) <= 3 or words[0] not in _WORDS:
+            raise TokensFileError(f"{path}:{number}: write `read TOKEN NAME` or `write TOKEN NAME`")
         if len(words[1]) < MIN_TOKEN_CHARS:
             raise TokensFileError(
                 f"{path}:{number}: the token is shorter than {MIN_TOKEN_CHARS} characters; "
                 "make one: openssl rand -hex 32"
             )
-        rights[sha256(words[1].encode()).digest()] = _WORDS[words[0]]
-    if not rights:
+        callers[sha256(words[1].encode()).digest()] = Caller(_WORDS[words[0]], "".join(words[2:]))
+    if not callers:
         raise TokensFileError(f"{path}: holds no token; add a line `read TOKEN`")
-    return Tokens(rights)
+    return Tokens(callers)
 
 
 def load_token(path: Path) -> str:

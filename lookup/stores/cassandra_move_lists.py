@@ -6,6 +6,7 @@ A move is listed before it is noted, so that none is missing; what is listed and
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from math import inf
 from typing import Final
 
 from lookup.moves import Move
@@ -43,10 +44,10 @@ class MoveLists:
         """A move that is over."""
         await self._remove(self._open, move)
 
-    async def listed(self, open_only: bool, limit: int) -> list[Move]:
-        """MoveLog.moves; of two that were noted at once the one of the lower operation id first."""
+    async def listed(self, open_only: bool, limit: int, after: Move | None) -> list[Move]:
+        """MoveLog.moves."""
         found: list[Move] = []
-        async for rows in self._chunks(self._open if open_only else self._noted):
+        async for rows in self._chunks(self._open if open_only else self._noted, after):
             moves = await gather_all(self._look_up(*row) for row in rows)
             found += [move for move in moves if move is not None and not (open_only and move.is_over)]
             if len(found) >= limit >= 0:
@@ -58,15 +59,17 @@ class MoveLists:
         pages = self._session.scan(f"SELECT operation FROM {self._noted}", ())
         return len({row[0] async for page in pages for row in page if row[0].startswith(prefix)})
 
-    async def _chunks(self, table: str) -> AsyncIterator[list[Row]]:
+    async def _chunks(self, table: str, after: Move | None) -> AsyncIterator[list[Row]]:
         """The rows, latest first, a few at a time."""
         by_day = f"SELECT DISTINCT day FROM {table}"
         days = [row[0] async for page in self._session.scan(by_day, ()) for row in page]
-        select = f"SELECT noted_at_s, operation, key FROM {table} WHERE day = ?"
-        for day in sorted(days, reverse=True):
-            async for page in self._session.scan(select, (day,)):
-                for start in range(0, len(page), _AT_ONCE):
-                    yield page[start : start + _AT_ONCE]
+        select = f"SELECT noted_at_s, operation, key FROM {table} WHERE day = ? AND noted_at_s <= ?"
+        last_day, until_s, skipped = (inf, inf, "") if after is None else _place(after)
+        for day in sorted((day for day in days if day <= last_day), reverse=True):
+            async for page in self._session.scan(select, (day, until_s)):
+                rows = [row for row in page if row[0] < until_s or row[1] > skipped]
+                for start in range(0, len(rows), _AT_ONCE):
+                    yield rows[start : start + _AT_ONCE]
 
     async def _look_up(self, noted_at_s: float, operation: str, key: str) -> Move | None:
         """None: it was never noted, or at another time."""

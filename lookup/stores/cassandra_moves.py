@@ -89,9 +89,9 @@ class Moves:
         noted = await self._find(operation)
         return None if noted is None else noted.move
 
-    async def listed(self, open_only: bool, limit: int) -> list[Move]:
+    async def listed(self, open_only: bool, limit: int, after: Move | None) -> list[Move]:
         """MoveLog.moves."""
-        return await self._lists.listed(open_only, limit)
+        return await self._lists.listed(open_only, limit, after)
 
     async def of_key(self, key: str) -> list[Move]:
         """MoveLog.moves_of."""

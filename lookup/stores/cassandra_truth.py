@@ -52,9 +52,9 @@ class CassandraTruth(CassandraStore):
         """MoveLog.move."""
         return await self._moves.find(operation)
 
-    async def moves(self, *, open_only: bool, limit: int) -> Sequence[Move]:
+    async def moves(self, *, open_only: bool, limit: int, after: Move | None = None) -> Sequence[Move]:
         """MoveLog.moves."""
-        return await self._moves.listed(open_only, limit)
+        return await self._moves.listed(open_only, limit, after)
 
     async def moves_of(self, key: str) -> Sequence[Move]:
         """MoveLog.moves_of."""

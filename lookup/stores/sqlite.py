@@ -176,9 +176,9 @@ class SqliteStore:
         """MoveLog.move."""
         return await self._run(lambda connection: sqlite_moves.find(connection, operation))
 
-    async def moves(self, *, open_only: bool, limit: int) -> Sequence[Move]:
+    async def moves(self, *, open_only: bool, limit: int, after: Move | None = None) -> Sequence[Move]:
         """MoveLog.moves."""
-        return await self._run(lambda connection: sqlite_moves.listed(connection, open_only, limit))
+        return await self._run(lambda connection: sqlite_moves.listed(connection, open_only, limit, after))
 
     async def moves_of(self, key: str) -> Sequence[Move]:
         """MoveLog.moves_of."""

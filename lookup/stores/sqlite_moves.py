@@ -41,9 +41,14 @@ def find(connection: sqlite3.Connection, operation: str) -> Move | None:
     return next(iter(_select(connection, "operation = ?", (operation,))), None)
 
 
-def listed(connection: sqlite3.Connection, open_only: bool, limit: int) -> list[Move]:
-    """The moves, the one noted last first."""
-    return _select(connection, _IS_OPEN if open_only else "1", (), limit)
+def listed(connection: sqlite3.Connection, open_only: bool, limit: int, after: Move | None) -> list[Move]:
+    """MoveLog.moves."""
+    is_wanted = _IS_OPEN if open_only else "1"
+    if after is None:
+        return _select(connection, is_wanted, (), limit)
+    at_s = after.begun_at_s
+    is_after = "begun_at_s <= ? AND (begun_at_s < ? OR operation > ?)"
+    return _select(connection, f"{is_wanted} AND {is_after}", (at_s, at_s, after.order.operation), limit)
 
 
 def of_key(connection: sqlite3.Connection, key: str) -> list[Move]:
@@ -148,7 +153,7 @@ def _changed(connection: sqlite3.Connection, move: Move) -> Move:
 
 
 def _select(
-    connection: sqlite3.Connection, condition: str, parameters: Sequence[str], limit: int = -1
+    connection: sqlite3.Connection, condition: str, parameters: Sequence[str | float], limit: int = -1
 ) -> list[Move]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM move WHERE {condition} ORDER BY begun_at_s DESC, operation LIMIT {limit}",

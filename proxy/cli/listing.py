@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -39,6 +40,12 @@ def insist_on_listed(settings: Settings, cell: str) -> None:
     """End the command if requests of users in that cell would be refused by the running edge."""
     if cell in unlisted_cells(settings):
         raise UsageMistakeError(not_listed(settings, cell), f"{RESTART}, or give --force")
+
+
+async def what_is_amiss(settings: Settings, cell: str) -> str:
+    """Why nobody should be moved there by who can't be given --force; "" for nothing. Doesn't block."""
+    unlisted = await asyncio.to_thread(unlisted_cells, settings)
+    return f"{not_listed(settings, cell)}: {RESTART}" if cell in unlisted else ""
 
 
 def warn_of_unlisted(settings: Settings, cell: str, mend: str = RESTART) -> None:

@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,7 @@ def _announcement(settings: Settings, tiers: Tiers) -> Announcement | None:
 def _moving(settings: Settings, tiers: Tiers) -> Moving | None:
     from lookup.hooks import ConfiguredHooks
     from lookup.service.moves import Moving
+    from proxy.cli.listing import what_is_amiss
     from proxy.cli.moving import Waits, holder, patience_of
     from proxy.config.values import NO_WEBHOOK
 
@@ -107,7 +109,8 @@ def _moving(settings: Settings, tiers: Tiers) -> Moving | None:
     copy = "" if moves.copy_webhook == NO_WEBHOOK else moves.copy_webhook
     hooks = ConfiguredHooks(copy, moves.verify_webhook or "", moves.hook_timeout_s)
     patience = patience_of(settings, Waits(int(moves.hook_timeout_s)))
-    return Moving(tiers.database, hooks, patience, moves.at_once, holder())
+    amiss = partial(what_is_amiss, settings)
+    return Moving(tiers.database, hooks, patience, moves.at_once, holder(), amiss)
 
 
 async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:

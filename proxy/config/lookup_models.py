@@ -150,8 +150,9 @@ class LookupService(Section):
         "your own."
     )
     tokens_file: FilePath = Field(
-        description="File of lines `read TOKEN` and `write TOKEN`, each token of at least 32 characters. "
-        "Who reads looks up and follows changes; who writes may also place and move users and set flags."
+        description="File of lines `read TOKEN NAME` and `write TOKEN NAME`, each token of at least 32 "
+        "characters. Who reads looks up and follows changes; who writes may also place and move users and "
+        "set flags. NAME may be left out; moves keep it as who asked."
     )
     moves: ServiceMoves | None = Field(
         default=None, description="Without this section the service moves nobody."

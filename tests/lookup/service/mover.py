@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,18 @@ from tests.lookup.test_hooks import served as hooks_served
 CELLS: Final = (CellRoom("cell-a", "eu"), CellRoom("cell-b", "eu"), CellRoom("us-1", "us"))
 PLAN: Final = PlacementPlan(CELLS, {"eu": ("eu",), "us": ("us", "eu")}, ShareLimits())
 ORDER: Final = {"operation": "op-1", "key": "user:1", "target": "cell-b"}
+
+
+NO_CELLS: Final[Mapping[str, str]] = {}
+
+
+def edges(unlisted: Mapping[str, str]) -> Callable[[str], Awaitable[str]]:
+    """Running edges that do not list these cells, and what is said of that."""
+
+    async def amiss(cell: str) -> str:
+        return unlisted.get(cell, "")
+
+    return amiss
 
 
 @dataclass(slots=True)
@@ -61,6 +73,7 @@ async def mover(
     most: int = 16,
     kind: type[SqliteStore] = SqliteStore,
     acknowledge_s: float = 10.0,
+    unlisted: Mapping[str, str] = NO_CELLS,
 ) -> AsyncIterator[Mover]:
     told: list[tuple[str, object]] = []
     hung_up: list[str] = []
@@ -85,7 +98,7 @@ async def mover(
     await store.load([home("user:1"), home("user:2"), home("user:3", "us-1")])
     async with hooks_served(copy=copy, verify=verify) as url:
         hooks = ConfiguredHooks(f"{url}/copy", f"{url}/verify", 30.0)
-        moving = Moving(store, hooks, Patience(acknowledge_s), most, "the service")
+        moving = Moving(store, hooks, Patience(acknowledge_s), most, "the service", edges(unlisted))
         async with (
             serving(store, folder, PLAN, moving) as service,
             LookupClient(service.url, WRITE_TOKEN) as client,

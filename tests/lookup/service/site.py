@@ -19,12 +19,15 @@ from lookup.stores.sqlite import SqliteStore
 
 READ_TOKEN: Final = "r" * 40
 WRITE_TOKEN: Final = "w" * 40
+NAMED_TOKEN: Final = "n" * 40
 SETTINGS: Final = LookupSettings(deadline_s=5.0)
 
 
 def write_tokens(folder: Path) -> Path:
     path = folder / "lookup.tokens"
-    path.write_text(f"# the edges\nread {READ_TOKEN}\n\nwrite {WRITE_TOKEN}  # operators\n")
+    path.write_text(
+        f"# the edges\nread {READ_TOKEN}\n\nwrite {WRITE_TOKEN}  # operators\nwrite {NAMED_TOKEN} billing\n"
+    )
     return path
 
 

@@ -23,7 +23,7 @@ from lookup.service.moves import MoveAnswers, Moving
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, home
-from tests.lookup.service.mover import PLAN
+from tests.lookup.service.mover import PLAN, edges
 from tests.proxy.workers.stage import until as until_true
 
 NO_HOOKS: Final = ConfiguredHooks("", "", 1.0)
@@ -151,11 +151,11 @@ async def test_it_looks_again_after_the_store_was_away(tmp_path: Path) -> None:
     class AwayStore(SqliteStore):
         looks = 0
 
-        async def moves(self, *, open_only: bool, limit: int) -> list[Move]:
+        async def moves(self, *, open_only: bool, limit: int, after: Move | None = None) -> list[Move]:
             self.looks += 1
             if self.looks <= 2:
                 raise StoreUnavailableError("away") if self.looks == 1 else RuntimeError("what is this?")
-            return list(await super().moves(open_only=open_only, limit=limit))
+            return list(await super().moves(open_only=open_only, limit=limit, after=after))
 
     pauses: list[float] = []
 
@@ -184,7 +184,7 @@ async def test_a_service_looks_as_soon_as_it_runs_and_its_metrics_tell(tmp_path:
         async def is_done() -> bool:
             return await s.step_of("op-1") is Step.DONE
 
-        moving = Moving(s.store, NO_HOOKS, Patience(), 4, "the service")
+        moving = Moving(s.store, NO_HOOKS, Patience(), 4, "the service", edges({}))
         answers = MoveAnswers(moving, PLAN, s.clock)
         watching = asyncio.create_task(answers.watch(meters.moves))
         await until(lambda: b"homecell_service_moves_open 2.0" in meters.text())

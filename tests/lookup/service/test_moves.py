@@ -10,13 +10,14 @@ import pytest
 from lookup.assignment import Assignment, State
 from lookup.client import LookupClient
 from lookup.mover import MoveRefusedError, Patience
-from lookup.moves import Event, Move, Position, Step
+from lookup.moves import Event, Move, MoveOrder, Position, Step
 from lookup.ports import StoreUnavailableError
-from lookup.service.moves import Moving
+from lookup.service.moves import MAX_LISTED, Moving
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous
-from tests.lookup.service.mover import ORDER, PLAN, mover, slug
-from tests.lookup.service.site import WRITE_TOKEN, serving
+from tests.lookup.fakes import home
+from tests.lookup.service.mover import ORDER, PLAN, edges, mover, slug
+from tests.lookup.service.site import NAMED_TOKEN, WRITE_TOKEN, serving
 from tests.lookup.stores.contract import next_change
 from tests.proxy.workers.stage import until
 
@@ -64,6 +65,40 @@ async def test_a_move_is_begun_watched_and_done(tmp_path: Path) -> None:
         assert done is not None
         assert (done.move.order.author, done.move.order.reason, done.waits_for) == ("ann", "full", "")
         assert (await m.client.moves.unfinished()).moves == ()
+
+
+@pytest.mark.parametrize(
+    ("named", "author"),
+    [({}, "billing"), ({"author": "ann"}, "ann by billing"), ({"author": "billing"}, "billing")],
+)
+def test_the_name_of_the_token_is_kept_as_who_asked(
+    tmp_path: Path, named: dict[str, str], author: str
+) -> None:
+    @asynchronous
+    async def scenario() -> None:
+        async with mover(tmp_path) as m:
+            status, begun = await m.service.ask("POST", "/v1/moves", {**ORDER, **named}, NAMED_TOKEN)
+            assert (status, begun["author"]) == (202, author)
+            (kept,) = await m.store.moves_of("user:1")
+            assert kept.order.author == author
+
+    scenario()
+
+
+@asynchronous
+async def test_more_open_moves_than_one_answer_holds_are_told_in_several(tmp_path: Path) -> None:
+    async with mover(tmp_path) as m:
+        count = MAX_LISTED + 2
+        for number in range(count):
+            order = MoveOrder(f"bulk/{number:04}", f"user:x{number}", "cell-b")
+            await m.store.note_move(order, home(order.key), float(number))
+        first = await m.client.moves.unfinished()
+        assert (len(first.moves), first.more) == (MAX_LISTED, True)
+        rest = await m.client.moves.unfinished(first.moves[-1].order.operation)
+        told = [move.order.operation for move in (*first.moves, *rest.moves)]
+        assert (told, rest.more) == ([f"bulk/{number:04}" for number in reversed(range(count))], False)
+        with pytest.raises(MoveRefusedError, match="there is no move with the operation id op-9"):
+            await m.client.moves.unfinished("op-9")
 
 
 @asynchronous
@@ -203,7 +238,7 @@ async def test_a_move_goes_on_after_an_outage_of_the_store(tmp_path: Path) -> No
 async def test_what_a_service_left_when_it_stopped_another_one_resumes(tmp_path: Path) -> None:
     async with mover(tmp_path) as m:
         m.gate.clear()
-        stopped = Moving(m.store, m.hooks, Patience(10.0), 4, "the former service")
+        stopped = Moving(m.store, m.hooks, Patience(10.0), 4, "the former service", edges({}))
         async with (
             serving(m.store, tmp_path, PLAN, stopped) as former,
             LookupClient(former.url, WRITE_TOKEN) as client,

@@ -86,6 +86,15 @@ def test_what_is_no_move_is_refused_before_it_is_noted(
 
 
 @asynchronous
+async def test_nobody_is_moved_to_a_cell_that_a_running_edge_does_not_list(tmp_path: Path) -> None:
+    async with mover(tmp_path, unlisted={"cell-b": "edge-1 does not list `cell-b` yet"}) as m:
+        found, problem = await m.service.ask("POST", "/v1/moves", ORDER)
+        assert (found, slug(problem)) == (409, "move-refused")
+        assert problem["detail"] == "edge-1 does not list `cell-b` yet"
+        assert await m.store.moves(open_only=False, limit=9) == []
+
+
+@asynchronous
 async def test_nobody_is_moved_to_a_cell_that_is_not_serving(tmp_path: Path) -> None:
     async with mover(tmp_path) as m:
         await m.store.set_flag("cell-b", Flag.DOWN, reason="fire", author="ann", now_s=NOW_S)

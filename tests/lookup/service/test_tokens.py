@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookup.service.tokens import Right, TokensFileError, load_token, load_tokens
+from lookup.service.tokens import Caller, Right, TokensFileError, load_token, load_tokens
 
 READ, WRITE = "r" * 32, "w" * 40
 
@@ -35,15 +35,16 @@ def file(tmp_path: Path) -> Path:
     ],
 )
 def test_a_token_grants_what_its_line_says(file: Path, authorization: str, right: Right) -> None:
-    assert load_tokens(file).right_of(authorization) is right
+    assert load_tokens(file).caller(authorization).right is right
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (f"admin {READ}\n", ":1: write `read TOKEN` or `write TOKEN`"),
-        (f"\n{READ}\n", ":2: write `read TOKEN`"),
+        (f"admin {READ}\n", ":1: write `read TOKEN NAME` or `write TOKEN NAME`"),
+        (f"\n{READ}\n", ":2: write `read TOKEN NAME`"),
         ("read short\n", ":1: the token is shorter than 32 characters"),
+        (f"write {READ} a b\n", ":1: write `read TOKEN NAME`"),
         ("# nothing\n", "holds no token"),
         (f"read {READ}ö\n", "not ASCII"),
     ],
@@ -54,6 +55,15 @@ def test_a_mistake_is_named_by_line_without_the_token(file: Path, text: str, com
         load_tokens(file)
     assert complaint in str(mistake.value)
     assert READ not in str(mistake.value)
+
+
+def test_who_asks_has_the_name_that_the_line_gives(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"read {READ}\nwrite {WRITE} billing # the nightly job\n")
+    tokens = load_tokens(path)
+    assert tokens.caller(f"Bearer {WRITE}") == Caller(Right.WRITE, "billing")
+    assert tokens.caller(f"Bearer {READ}") == Caller(Right.READ)
+    assert tokens.caller(f"Bearer {READ}{WRITE}") == Caller(Right.NONE)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -195,6 +195,26 @@ class MoveLogContract:
             assert await listed(open_only=False, limit=3) == latest[:3]
             assert await listed(open_only=True, limit=3) == ["user:7", "user:5", "user:3"]
             assert await listed(open_only=True, limit=9) == ["user:7", "user:5", "user:3", "user:2", "user:0"]
+
+            async def paged(*, open_only: bool, limit: int) -> list[str]:
+                found: list[str] = []
+                last: Move | None = None
+                while some := await truth.moves(open_only=open_only, limit=limit, after=last):
+                    found += [m.order.key for m in some]
+                    last = some[-1]
+                return found
+
+            await noted(truth, "bulk-7/0", "user:8", NOW_S + 2 * day_s)  # at once with another one
+            await noted(truth, "bulk-7/2", "user:9", NOW_S + 2 * day_s)
+            with_those = ["user:8", "user:7", "user:9", *latest[1:]]
+            for limit in (1, 2, 3, 20):
+                assert await paged(open_only=False, limit=limit) == with_those
+                assert await paged(open_only=True, limit=limit) == [
+                    key for key in with_those if key not in ("user:1", "user:4")
+                ]
+            over = await truth.move("bulk/4")  # whoever left off at a move that is over meanwhile
+            rest = await truth.moves(open_only=True, limit=9, after=over)
+            assert [m.order.key for m in rest] == ["user:3", "user:2", "user:0"]
             assert (await truth.noted_under("bulk"), await truth.noted_under("bul")) == (6, 0)
 
     @asynchronous

@@ -54,7 +54,7 @@ def test_a_warning_leaves_the_exit_code_0(homecell: Homecell, site: Site) -> Non
 @pytest.mark.parametrize(
     ("tokens", "told"),
     [
-        (f"reed {'r' * 32}\n", ":1: write `read TOKEN` or `write TOKEN`"),
+        (f"reed {'r' * 32}\n", ":1: write `read TOKEN NAME` or `write TOKEN NAME`"),
         (f"read {'r' * 32}\nwrite short\n", ":2: the token is shorter than 32 characters"),
         ("# none yet\n", ": holds no token"),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 
 import pytest
 
+from proxy.cli.listing import what_is_amiss
 from tests.proxy.cli.admin import admin_port, worker
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.cli.test_users import EU_2
@@ -95,3 +97,10 @@ def test_an_edge_that_lists_it_or_does_not_tell_or_is_another_hinders_nothing(
         moved = homecell("users", "move", "user:1", "--to", "eu-2", "--no-copy")
         assert (moved.exit_code, moved.stderr) == (0, "")
         assert homecell("explain", "user:1").exit_code == 0
+
+
+def test_the_lookup_service_asks_the_running_edge_too(edge: Site) -> None:
+    settings = edge.load()
+    amiss = asyncio.run(what_is_amiss(settings, "eu-2"))
+    assert amiss.endswith("does not list `eu-2` yet: restart it (SIGTERM, then start it)")
+    assert asyncio.run(what_is_amiss(settings, "eu-1")) == ""
