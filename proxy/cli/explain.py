@@ -45,7 +45,8 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     against the store as it is now. A running edge may remember an older answer
     of the store for `lookup.refresh_s`, unless the change feed corrected it.
     A running edge that does not list the cell yet, the last step tells.
-    Nothing is sent to the cell: whether it answers, the access log tells.
+    While the user is being moved, `move` says what becomes of safe and of unsafe
+    methods (--method). Nothing is sent to the cell: whether it answers, the access log tells.
 
     \b
     Examples:

@@ -19,6 +19,7 @@ from lookup.flags import FlagRecord
 from lookup.ports import FeedingStore
 from lookup.resolution import TIER_LABELS, Hint, Outcome, Resolution, Tier
 from lookup.resolver import build_resolver
+from lookup.tasks import end_tasks
 from proxy import errors, wiring
 from proxy.cells.flags import FlagBoard
 from proxy.cli.explanation import Explanation, Question
@@ -72,7 +73,7 @@ class Walk:
         if cell is None or not self._permitted(resolution, cell):
             return self.told
         self.told.cell = cell.name
-        if await self._in_service(cell, route) and self._settled(resolution):
+        if await self._in_service(cell, route) and await self._settled(resolution):
             places = " or ".join(address(endpoint) for endpoint in cell.endpoints)
             in_turn = "its only endpoint" if len(cell.endpoints) == 1 else "connections go to each in turn"
             self.told.passes("endpoint", places, f"{in_turn}; not tried, nothing is sent")
@@ -134,8 +135,7 @@ class Walk:
                     await caught_up.event.wait()
             return await resolver.resolve(key, hint, time.time(), self._safe)
         finally:
-            following.cancel()
-            await asyncio.wait([following])
+            await end_tasks([following])
             await resolver.close()
 
     async def _home(self, resolution: Resolution, hint: Hint | None) -> Cell | None:
@@ -236,11 +236,18 @@ class Walk:
         self.told.client_gets += f", marked X-Home-Cell-Degraded: {errors.CELL_DOWN.slug}"
         return False
 
-    def _settled(self, resolution: Resolution) -> bool:
-        if resolution.state != State.MOVING or self._safe:
+    async def _settled(self, resolution: Resolution) -> bool:
+        if resolution.state != State.MOVING:
             return True
-        rule = f"{self._question.method} is not safe, so it waits for the end of the move"
-        self.told.ends("move", "the user is being moved", rule, errors.MOVING)
+        record = (await self._store.read([resolution.key])).get(resolution.key)
+        target = "" if record is None or record.state is not State.MOVING else f" to {record.moved_to}"
+        says, method = f"the user is being moved{target}", self._question.method
+        if self._safe:
+            meanwhile = f"{resolution.cell} answers it until the move is over; unsafe ones get 503"
+            self.told.passes("move", says, f"{method} is safe: {meanwhile}")
+            return True
+        rule = f"{method} is not safe: 503 until the move is over, then as before; safe ones are answered"
+        self.told.ends("move", says, rule, errors.MOVING, f", Retry-After: {errors.MOVING.retry_after_s} s")
         return False
 
 

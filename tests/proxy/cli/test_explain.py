@@ -86,8 +86,19 @@ def test_a_cell_that_is_down_gives_the_fallback_of_the_route(homecell: Homecell)
 
 
 def test_a_user_who_moves_may_read_and_must_wait_to_write(homecell: Homecell) -> None:
-    assert told(homecell, "user:3")["served"] is True
+    reading = told(homecell, "user:3")
+    assert (reading["served"], rooms(reading)[-2:]) == (True, ["move", "endpoint"])
+    assert step(reading, "move") == {
+        "room": "move",
+        "passed": True,
+        "says": "the user is being moved to us-1",
+        "rule": "GET is safe: eu-1 answers it until the move is over; unsafe ones get 503",
+    }
     answer = told(homecell, "user:3", "--method", "put")
+    assert step(answer, "move")["says"] == "the user is being moved to us-1"
+    rule = "PUT is not safe: 503 until the move is over, then as before; safe ones are answered"
+    assert step(answer, "move")["rule"] == rule
+    assert answer["client_gets"].endswith("(moving), Retry-After: 2 s")
     assert rooms(answer)[-1] == "!move"
     assert (answer["status"], answer["reason"]) == (503, "moving")
     assert ", moving to us-1" in step(answer, "lookup")["says"]
