@@ -224,7 +224,7 @@ class Downstream(Closing):
         reply = problem_reply(problem, refusal.detail, own)
         self.outlet.write(reply)
         edge.meters.refused(problem.slug)
-        edge.meters.none.reply(problem.status, 0.0)
+        edge.meters.none.refused_head(problem.status)
         body_bytes = len(reply) - reply.find(b"\r\n\r\n") - 4
         edge.access_log.note(_refused_record(self.peer.address, problem, body_bytes, own.request_id))
         self.close()

@@ -37,7 +37,7 @@ class Upstream:
     """
 
     __slots__ = (
-        "_buffer",
+        "_begun",
         "_decoder",
         "_done",
         "_exchange",
@@ -62,7 +62,7 @@ class Upstream:
         self._outlet = Outlet(pool.outbox)
         self._exchange: ReplyFlow | None = None
         self.phase = IDLE
-        self._buffer = b""
+        self._begun: bytearray | None = None  # a head that came in pieces
         self._framing = NO_BODY
         self._left = 0
         self._decoder: ChunkedDecoder | None = None
@@ -133,8 +133,10 @@ class Upstream:
         if self.phase == _AWAIT_HEAD:
             if self._outlet.untouched:
                 self._answer_nobody()
+            elif self._begun is None:
+                self._take_heads(data)
             else:
-                self._take_heads(self._buffer + data if self._buffer else data)
+                self._take_more(self._begun, data)
         elif self.phase == _IN_BODY:
             self._take_body(data)
         elif self.phase == IDLE:
@@ -168,9 +170,17 @@ class Upstream:
         if phase == _IN_BODY and self._framing == UNTIL_CLOSE and error is None:
             exchange.on_reply_body(b"", True, _NO_LINES)
         else:
-            exchange.on_cell_lost(phase == _AWAIT_HEAD and not self._buffer, unsent)
+            exchange.on_cell_lost(phase == _AWAIT_HEAD and self._begun is None, unsent)
 
     # The reply.
+
+    def _take_more(self, begun: bytearray, data: bytes) -> None:
+        """More of a head came: only the new part is searched for its end, be it sent byte by byte."""
+        searched = max(0, len(begun) - 3)
+        begun += data
+        if len(begun) > MAX_HEAD_BYTES or begun.find(b"\r\n\r\n", searched) >= 0:
+            self._begun = None
+            self._take_heads(bytes(begun))
 
     def _take_heads(self, data: bytes) -> None:
         """Take interim replies and the final head from what arrived."""
@@ -179,7 +189,7 @@ class Upstream:
         while exchange is not None:
             end = data.find(b"\r\n\r\n") + 4
             if end == 3:
-                self._buffer = data
+                self._begun = bytearray(data) if data else None
                 if len(data) > MAX_HEAD_BYTES:
                     exchange.on_broken_reply(TOO_MANY_FIELDS)
                 return
@@ -189,7 +199,6 @@ class Upstream:
                 return
             data = data[end:]
             if reply.status >= 200:
-                self._buffer = b""
                 self.phase = _IN_BODY
                 self._reusable = reply.keep_alive
                 if reply.framing == LENGTH and reply.content_length == len(data):

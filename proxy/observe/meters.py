@@ -96,6 +96,11 @@ class CellMeter:
         counts[start + REQUEST_NS] += int(seconds * _NS_PER_S)
         self.changed = True
 
+    def refused_head(self, status: int) -> None:
+        """The client was answered with `status`; what it sent never became a request, so it took no time."""
+        self._counts[self._start + (REPLY_PLACES[status] if 0 <= status < 600 else REPLY_OTHER)] += 1
+        self.changed = True
+
     def fallback(self, reason: str) -> None:
         """A degraded answer was given in place of this cell's; `reason` is a Problem.slug."""
         self._counts[self._start + FALLBACKS + SLUG_INDEX.get(reason, SLUG_OTHER)] += 1

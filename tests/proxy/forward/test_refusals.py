@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from proxy.observe.layout import REPLY_PLACES, REQUEST_BUCKET_COUNT, REQUEST_BUCKETS
 from proxy.rooms.routes import Route
 from tests.proxy.wire.refused_requests import EVERY_REFUSAL
 from tests.proxy.wire.test_chunked import MALFORMED
@@ -39,6 +40,15 @@ async def test_a_malformed_head_is_answered_closed_and_forwarded_to_nobody(
     await stage.insist_untouched()
     line = await stage.logged()
     assert (line["status"], line["reason"], line["cell"]) == (status, problem.slug, "")
+
+
+@staged
+async def test_a_refused_head_is_counted_but_not_timed(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(b"GET / HTTP/1.1\r\n\r\n")
+    assert Problem(await client.rest()).status == 400
+    assert stage.counted(REPLY_PLACES[400], "") == 1
+    assert not any(stage.counted(REQUEST_BUCKETS + bucket, "") for bucket in range(REQUEST_BUCKET_COUNT))
 
 
 @pytest.mark.parametrize(("status", "data"), SHORT.values(), ids=SHORT)

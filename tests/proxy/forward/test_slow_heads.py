@@ -1,15 +1,33 @@
-"""A head that comes byte by byte costs a worker time in proportion to its length, no more."""
+"""A head that comes byte by byte costs a worker time in proportion to its length, no more: either way."""
 
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import pytest
 
 from proxy.forward.downstream import Downstream
+from proxy.forward.upstream import Upstream
 from tests.support.ends import End
 from tests.support.messages import HOST_LINE, answer, answered, get, got, lines, problem_of
 from tests.support.stage import HEAD_S, Stage, staged
+
+
+class Dripping(NamedTuple):
+    """A client that waits for its reply, and what the proxy has of the connection to the cell."""
+
+    client: End
+    upstream: Upstream
+
+
+async def asked_for_reply(stage: Stage) -> Dripping:
+    upstream = await stage.pool().open()
+    stage.pool().give_back(upstream)
+    client = await stage.client()
+    client.send(get())
+    await (await stage.cell.connection()).take_head()
+    return Dripping(client, upstream)
 
 
 async def connected(stage: Stage) -> tuple[End, Downstream]:
@@ -20,7 +38,7 @@ async def connected(stage: Stage) -> tuple[End, Downstream]:
     return client, connection
 
 
-def feed(connection: Downstream, octets: bytes, size: int = 1) -> float:
+def feed(connection: Downstream | Upstream, octets: bytes, size: int = 1) -> float:
     """Let them arrive in pieces of this size; the processor's seconds that it took."""
     pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
     began_s = time.process_time()
@@ -38,6 +56,34 @@ async def test_eight_times_the_head_costs_about_eight_times_the_time(stage: Stag
         costs_s.append(feed(connection, unfinished))
         assert not connection.idle
     assert costs_s[1] < 24 * costs_s[0]  # with a search of the whole for each byte: 64 times
+
+
+@staged
+async def test_eight_times_the_reply_head_costs_about_eight_times_the_time(stage: Stage) -> None:
+    costs_s = []
+    for size in (7_500, 60_000):
+        dripping = await asked_for_reply(stage)
+        head = lines(b"HTTP/1.1 204 No Content", b"X: " + b"x" * size)
+        costs_s.append(feed(dripping.upstream, head))
+        assert (await dripping.client.take_head()).startswith(b"HTTP/1.1 204 ")
+        dripping.upstream.abort()
+    assert costs_s[1] < 24 * costs_s[0]
+
+
+@staged
+async def test_a_reply_head_too_large_in_small_pieces_is_cut_off(stage: Stage) -> None:
+    dripping = await asked_for_reply(stage)
+    feed(dripping.upstream, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 66_000, 1000)
+    assert (await problem_of(dripping.client)).status == 502
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 50])
+@staged
+async def test_replies_in_small_pieces_are_understood(stage: Stage, size: int) -> None:
+    dripping = await asked_for_reply(stage)
+    feed(dripping.upstream, lines(b"HTTP/1.1 103 Early Hints", b"Link: a") + answer(b"hello"), size)
+    assert (await dripping.client.take_head()).startswith(b"HTTP/1.1 103 ")
+    await dripping.client.expect(answered(b"hello"))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 50])
