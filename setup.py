@@ -38,6 +38,7 @@ HOT_MODULES: tuple[str, ...] = (
     "proxy/forward/request_body.py",
     "proxy/forward/request_flow.py",
     "proxy/forward/snapshot.py",
+    "proxy/forward/untaken.py",
     "proxy/forward/upstream.py",
     "proxy/forward/wheel.py",
     "proxy/observe/access_log.py",

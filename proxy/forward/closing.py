@@ -9,13 +9,9 @@ from typing import Final
 from proxy.forward.edge import Edge
 from proxy.forward.outbox import Outlet
 from proxy.forward.reading import CONGESTED, GONE, LINGER, LOOKAHEAD, PENDING, TURN, Reading
-from proxy.kernel.send_queue import unacknowledged_bytes
+from proxy.forward.untaken import LOOKS, Untaken
 
 _LINGER_S: Final = 2.0
-_ALL_BYTES: Final = 1 << 62
-_READER_LOOKS: Final = 4
-"""Looks at a reader in the time in which it must have taken something."""
-
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -26,14 +22,13 @@ class Closing(Reading):
     outlet  takes what goes to the client
     """
 
-    __slots__ = ("_fruitless_looks", "_untaken_bytes", "ended", "outlet")
+    __slots__ = ("_untaken", "ended", "outlet")
 
     def __init__(self, edge: Edge) -> None:
         super().__init__(edge)
         self.outlet = Outlet(edge.outbox)
         self.ended = False
-        self._untaken_bytes = _ALL_BYTES
-        self._fruitless_looks = 0
+        self._untaken: Untaken | None = None  # while a reader is watched
 
     def close(self) -> None:
         """End the connection after what was written; input that still comes is read and dropped.
@@ -81,26 +76,20 @@ class Closing(Reading):
 
     def watch_reader(self) -> None:
         """The client takes no more for now; `on_deadline` will tell when to ask whether it is stuck."""
-        self._untaken_bytes = _ALL_BYTES
-        self._fruitless_looks = 0
+        self._untaken = Untaken()
         self._look_at_reader_later()
 
     def reader_is_stuck(self) -> bool:
-        """Whether the client took nothing for as long as `body_s`; if it isn't, it is looked at again later.
-
-        The kernel's share counts too: what leaves the transport may go no further than there.
-        """
+        """Whether the client took nothing for as long as `body_s`; if not, it is looked at again later."""
         transport = self.transport
         if transport is None:
             return True
-        sock: socket.socket = transport.get_extra_info("socket")
-        untaken_bytes = transport.get_write_buffer_size() + unacknowledged_bytes(sock)
-        self._fruitless_looks = 0 if untaken_bytes < self._untaken_bytes else self._fruitless_looks + 1
-        self._untaken_bytes = untaken_bytes
-        if self._fruitless_looks == _READER_LOOKS:
+        if self._untaken is None:
+            self._untaken = Untaken()
+        if self._untaken.is_stuck(transport):
             return True
         self._look_at_reader_later()
         return False
 
     def _look_at_reader_later(self) -> None:
-        self.edge.wheel.set_deadline(self, self.edge.timeouts.body_s / _READER_LOOKS)
+        self.edge.wheel.set_deadline(self, self.edge.timeouts.body_s / LOOKS)

@@ -6,6 +6,7 @@ from typing import Final
 
 from proxy import errors
 from proxy.forward.exchange import CONNECT, DONE, LOOKUP, REPLY, SENT, Exchange
+from proxy.forward.untaken import LOOKS
 from proxy.forward.upstream import Upstream
 from proxy.wire.chunked import encode_chunk, encode_end
 from proxy.wire.framing import CHUNKED, UNTIL_CLOSE
@@ -27,11 +28,15 @@ class ReplyFlow(Exchange):
     def on_cell_congested(self) -> None:
         """The cell takes no more of the body for now."""
         self.down.hold_congested()
+        if self.state == SENT:
+            self._look_at_cell_later()
 
     def on_cell_writable(self) -> None:
         """The cell takes more again; the time that it took none was not the client's."""
-        if self.state == SENT and self.body_missing():
-            self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s)
+        if self.state == SENT:
+            timeouts = self.edge.timeouts
+            late_s = timeouts.body_s if self.body_missing() else timeouts.request_s
+            self.edge.wheel.set_deadline(self.down, late_s)
         self.down.release_congested()
 
     def on_interim(self, reply: ReplyHead) -> None:
@@ -176,6 +181,8 @@ class ReplyFlow(Exchange):
                 return
             self.drop_upstream()
             self.break_off("client-too-slow" if self.down.write_paused else errors.CELL_TIMEOUT.slug)
+        elif self.state == SENT and upstream is not None and self._cell_takes_on(upstream):
+            self._look_at_cell_later()
         elif self.state == SENT and self._client_owes(upstream):
             self.drop_upstream()
             self.refuse(errors.REQUEST_TIMEOUT, "the request's body came too slowly")
@@ -186,6 +193,13 @@ class ReplyFlow(Exchange):
             self.degrade(errors.CELL_TIMEOUT, "")
         elif self.state == LOOKUP:
             self.refuse(errors.LOOKUP_UNAVAILABLE, "")
+
+    def _look_at_cell_later(self) -> None:
+        self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s / LOOKS)
+
+    def _cell_takes_on(self, upstream: Upstream) -> bool:
+        """Whether the cell still takes the body, though so slowly that the transport does not notice it."""
+        return upstream.write_paused and not upstream.cell_is_stuck()
 
     def _client_owes(self, upstream: Upstream | None) -> bool:
         """Whether it is the client that the exchange waits for, not the cell."""

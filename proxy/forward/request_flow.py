@@ -121,9 +121,10 @@ class RequestFlow(ReplyFlow):
                 self.down.hold_pending()
         else:
             self.upstream.send_body(coded)
-            timeouts = self.edge.timeouts
-            late_s = timeouts.request_s if body.done and self.state == SENT else timeouts.body_s
-            self.edge.wheel.set_deadline(self.down, late_s)
+            if self.state != SENT or not self.upstream.write_paused:  # else it is the cell that is waited for
+                timeouts = self.edge.timeouts
+                late_s = timeouts.request_s if body.done and self.state == SENT else timeouts.body_s
+                self.edge.wheel.set_deadline(self.down, late_s)
         if body.backlogged and self.state != DONE:
             self.down.hold_turn()
             self.edge.loop.call_soon(self._decode_on)

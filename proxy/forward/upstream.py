@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.forward.outbox import Outlet
+from proxy.forward.untaken import Untaken
 from proxy.wire.chunked import ChunkedDecoder
 from proxy.wire.fields import MAX_HEAD_BYTES, TOO_MANY_FIELDS
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
@@ -50,6 +51,7 @@ class Upstream:
         "_reusable",
         "_trailers",
         "_transport",
+        "_untaken",
         "idle_since_s",
         "phase",
         "reused",
@@ -71,6 +73,7 @@ class Upstream:
         self._done = False
         self._trailers = _NO_LINES
         self._problem = ""
+        self._untaken = Untaken()
         self.idle_since_s = 0.0
         self.reused = False
         self.write_paused = False
@@ -104,6 +107,10 @@ class Upstream:
             self._read_paused = False
             self._transport.resume_reading()
 
+    def cell_is_stuck(self) -> bool:
+        """Look whether the congested cell still takes anything; only looks in a row tell that it doesn't."""
+        return self._transport is None or self._untaken.is_stuck(self._transport)
+
     def abort(self) -> None:
         """End the connection at once; its exchange, if any, hears nothing more of it."""
         self._exchange = None
@@ -121,6 +128,7 @@ class Upstream:
 
     def pause_writing(self) -> None:
         self.write_paused = True
+        self._untaken = Untaken()
         if self._exchange is not None:
             self._exchange.on_cell_congested()
 

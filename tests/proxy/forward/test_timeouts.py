@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 import pytest
 
+from proxy.kernel.send_queue import unacknowledged_bytes
 from proxy.model import Endpoint
 from proxy.observe import layout
 from tests.support.cells import HOST
@@ -25,6 +27,7 @@ from tests.support.messages import (
 )
 from tests.support.stage import BODY_S, REQUEST_S, Stage, staged
 
+LOOK_S = BODY_S / 4
 CHUNKED = b"Transfer-Encoding: chunked"
 
 
@@ -157,6 +160,11 @@ async def test_a_reply_that_stalls_is_broken_off(stage: Stage) -> None:
     assert (await stage.logged())["reason"] == "cell-timeout"
 
 
+def untaken(transport: asyncio.Transport) -> int:
+    """Bytes that have not reached the cell's kernel."""
+    return transport.get_write_buffer_size() + unacknowledged_bytes(transport.get_extra_info("socket"))
+
+
 @staged
 async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> None:
     client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: %d" % (64 << 20)))
@@ -164,8 +172,37 @@ async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> N
     while not any(connection.holds for connection in stage.edge.connections):
         client.send(bytes(1 << 20))
         await asyncio.sleep(0.001)
-    stage.pass_time(BODY_S)
+    await asyncio.sleep(0.05)  # what is under way reaches the cell's kernel, which is the same
+    for _ in range(4):
+        stage.pass_time(LOOK_S)
+        assert stage.edge.in_flight == 1
+    stage.pass_time(LOOK_S)
     assert Problem(await client.rest()).slug == "cell-timeout"
+
+
+@staged
+async def test_a_cell_that_reads_the_body_slowly_is_not_too_slow(stage: Stage) -> None:
+    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: %d" % (64 << 20)))
+    sock = cell.transport.get_extra_info("socket")
+    cell.stop_reading()
+    (connection,) = stage.edge.connections
+    journey = connection._journey
+    assert journey is not None
+    assert journey.upstream is not None
+    while not connection.holds:
+        client.send(bytes(1 << 20))
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
+    transport = journey.upstream._transport
+    assert transport is not None
+    for _ in range(8):
+        before = untaken(transport)
+        while untaken(transport) == before:
+            assert os.read(sock.fileno(), 65536)
+        stage.pass_time(LOOK_S)
+        assert stage.edge.in_flight == 1
+        assert journey.upstream.write_paused  # as the transport sees it, the cell took nothing
+    client.break_off()
 
 
 @staged
