@@ -28,6 +28,7 @@ from proxy.flag_switch import FlagSwitch
 from proxy.forward.edge import Edge
 from proxy.forward.outbox import Outbox
 from proxy.forward.wheel import DeadlineWheel
+from proxy.kernel.freed_memory import keep_freed_memory
 from proxy.kernel.open_files import raise_limit, room_for_clients
 from proxy.lookups import Lookups, make_following, make_lookups, make_memory
 from proxy.observe.access_log import AccessLog
@@ -81,6 +82,7 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     row     the worker's counters, see proxy.observe.layout
     Raises StoreUnavailableError, KeyMistakeError, LogTargetError or OSError: what can't be had, and why.
     """
+    keep_freed_memory()
     meters = Meters(row)
     addresses = Addresses(endpoint.host for cell in settings.cells for endpoint in cell.endpoints)
     await addresses.refresh()

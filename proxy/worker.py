@@ -27,7 +27,6 @@ from proxy import app
 from proxy.config import ConfigError, Settings, load
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_order, encode
-from proxy.kernel.freed_memory import keep_freed_memory
 from proxy.observe.heavy import Tally
 from proxy.observe.log_target import LogTargetError
 from proxy.observe.rows import Row
@@ -180,7 +179,6 @@ def main(arguments: Sequence[str], start: Start = app.start) -> int:
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    keep_freed_memory()
     listener = socket.socket(fileno=options.listener_fd)
     row = Row(options.row_fd)
     channel = Channel(socket.socket(fileno=options.control_fd))
