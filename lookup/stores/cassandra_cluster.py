@@ -1,7 +1,8 @@
-"""How the driver is set up: its reactor, and a profile for each kind of request."""
+"""How the driver is set up: its connections, and a profile for each kind of request."""
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import Final, TypeAlias
 
@@ -17,9 +18,9 @@ from cassandra.policies import (
 )
 from cassandra.query import tuple_factory
 
-from lookup.ports import StoreUnusableError
 from lookup.stores.cassandra_hedging import HedgePace, PacedHedging
 from lookup.stores.cassandra_plan import ReplicasFirst
+from lookup.stores.cassandra_reactor import LoopConnection
 from lookup.stores.cassandra_settings import CassandraSettings, CassandraTls
 
 Options: TypeAlias = dict[str, object]
@@ -63,8 +64,8 @@ def confirming(datacentre: str | None) -> str:
     return f"confirm {datacentre or ''}"
 
 
-def make_cluster(settings: CassandraSettings, pace: HedgePace) -> Cluster:
-    """Not connected yet. Raises StoreUnusableError when the driver lacks its reactor."""
+def make_cluster(settings: CassandraSettings, pace: HedgePace, reactor: type[LoopConnection]) -> Cluster:
+    """Not connected yet. `reactor` is of the loop that will ask."""
     credentials = None
     if settings.username is not None:
         credentials = PlainTextAuthProvider(settings.username, settings.password)
@@ -72,7 +73,8 @@ def make_cluster(settings: CassandraSettings, pace: HedgePace) -> Cluster:
         settings.addresses,
         port=settings.port,
         protocol_version=ProtocolVersion.V5,
-        connection_class=_reactor(),
+        connection_class=reactor,
+        sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         execution_profiles=profiles(settings, pace),
         auth_provider=credentials,
         ssl_context=None if settings.tls is None else _tls_context(settings.tls),
@@ -86,19 +88,6 @@ def make_cluster(settings: CassandraSettings, pace: HedgePace) -> Cluster:
         prepare_on_all_hosts=True,
         reprepare_on_up=True,
     )
-
-
-def _reactor() -> type:
-    """The one of the driver's reactors that is sound with TLS and on every Python."""
-    try:
-        from cassandra.io.libevreactor import LibevConnection
-    except ImportError as error:
-        raise StoreUnusableError(
-            "cassandra-driver has no libev here: install its wheel for this Python, "
-            "or libev with its headers (Debian: libev-dev) before building it"
-        ) from error
-    reactor: type = LibevConnection
-    return reactor
 
 
 def profiles(settings: CassandraSettings, pace: HedgePace) -> dict[str, ExecutionProfile]:

@@ -217,6 +217,8 @@ class Homes:
         return None if self._owners is None else self._owners.of(jurisdiction)
 
     def _by_replicas(self, keys: Sequence[str], at_once: int) -> list[list[str]]:
+        if len(keys) == 1:
+            return [list(keys)]
         sets: dict[frozenset[object], list[str]] = {}
         for key in keys:
             sets.setdefault(self._session.replicas(key.encode()), []).append(key)

@@ -1,4 +1,4 @@
-"""Asks Cassandra from the event loop: the driver's own thread answers, and hands each answer over.
+"""Asks Cassandra from the event loop, on which the driver's connections are (cassandra_reactor).
 
 Nothing here waits for the driver on the loop; what blocks (connecting, preparing) happens on a helper thread.
 """
@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
 from cassandra import OperationTimedOut
 from cassandra.cluster import Cluster, ResponseFuture, Session
+from cassandra.connection import ConnectionShutdown
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import LOAD, READ, SCAN, SCHEMA, make_cluster
 from lookup.stores.cassandra_hedging import HedgePace
+from lookup.stores.cassandra_reactor import LoopConnection, reactor_of
 from lookup.stores.cassandra_requests import FAILURES, bind, may_repeat, port_errors, was_not_known
 from lookup.stores.cassandra_settings import CassandraSettings
 
@@ -53,6 +56,7 @@ class CassandraSession:
         self._settings = settings
         self._greet = greet
         self._loop = asyncio.get_running_loop()
+        self._reactor = reactor_of(self._loop)
         self._places = asyncio.Semaphore(settings.in_flight)
         self._pace = HedgePace(settings.hedge_after_s, settings.request_timeout_s / 4)
         self._prepared: dict[str, PreparedStatement] = {}
@@ -84,7 +88,7 @@ class CassandraSession:
 
     async def _dial(self) -> _Line:
         try:
-            line = await self._loop.run_in_executor(None, _dial, self._settings, self._pace)
+            line = await self._loop.run_in_executor(None, _dial, self._settings, self._pace, self._reactor)
             try:
                 await self._introduce(line)
             except BaseException:
@@ -240,8 +244,8 @@ class CassandraSession:
         timeout_s: float | None = None,
     ) -> ResponseFuture:
         def hand_over(answer: list[Row] | Exception | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(settle, [] if answer is None else answer)
+            with contextlib.suppress(ConnectionShutdown):  # the loop has ended
+                self._reactor.on_loop(partial(settle, [] if answer is None else answer))
 
         limit = {} if timeout_s is None else {"timeout": timeout_s}
         answer = line.session.execute_async(statement, execution_profile=profile, **limit)
@@ -253,9 +257,9 @@ class CassandraSession:
             raise StoreUnavailableError("the store is closed")
 
 
-def _dial(settings: CassandraSettings, pace: HedgePace) -> _Line:
+def _dial(settings: CassandraSettings, pace: HedgePace, reactor: type[LoopConnection]) -> _Line:
     """Blocks until connected. Raises StoreUnusableError or StoreUnavailableError."""
-    cluster = make_cluster(settings, pace)
+    cluster = make_cluster(settings, pace, reactor)
     try:
         with port_errors():
             return _Line(cluster, cluster.connect())
@@ -279,7 +283,10 @@ def _look_at(dialling: asyncio.Task[_Line]) -> None:
 
 async def gather_all(requests: Iterable[Awaitable[T]]) -> list[T]:
     """The answers in order; of failures the first, when all have ended: none goes on by itself."""
-    answers = await asyncio.gather(*requests, return_exceptions=True)
+    asked = list(requests)
+    if len(asked) == 1:
+        return [await asked[0]]  # the usual case: a task of its own would cost a tenth of a reading
+    answers = await asyncio.gather(*asked, return_exceptions=True)
     found: list[T] = []
     for answer in answers:
         if isinstance(answer, BaseException):
