@@ -7,6 +7,8 @@ import weakref
 
 from lookup.collector import THOROUGH_EVERY_S, short_passes
 
+_KEPT = 100_000
+
 
 class Clock:
     def __init__(self) -> None:
@@ -79,3 +81,20 @@ def test_after_the_block_the_collector_is_as_it_was() -> None:
     assert gc.get_freeze_count() == 0
     gc.collect()
     assert gc.get_freeze_count() == 0
+
+
+def test_full_passes_come_so_often_that_each_is_short() -> None:
+    full_passes = 0
+
+    def on_pass(phase: str, info: dict[str, int]) -> None:
+        nonlocal full_passes
+        full_passes += phase == "start" and info["generation"] == 2
+
+    usual = gc.get_threshold()
+    with short_passes(Clock()):
+        gc.callbacks.append(on_pass)
+        kept = [Knot() for _ in range(_KEPT)]
+        gc.callbacks.remove(on_pass)
+        del kept
+    assert _KEPT / full_passes < 30_000
+    assert gc.get_threshold() == usual
