@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from time import perf_counter, process_time, time
 from typing import Final, NoReturn, Self
 
+from bench.lookup.alarm import Alarm
 from bench.lookup.figures import Figure
 from bench.peers.arithmetic import percentile
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS, Outcome, Resolution
 from lookup.resolver import Resolver
 from lookup.tasks import end_tasks
 
-TICK_S: Final = 0.001
-"""The loop's timers have this resolution: what becomes due within a tick starts together."""
+GRAIN_S: Final = 0.0005
+"""What becomes due within this time starts together: a turn of the loop for each would cost too much."""
 
 STARTS_A_TURN: Final = 64
 """Who is behind starts so many, and then lets the loop see what came in, as a proxy does that reads requests
@@ -109,7 +110,7 @@ class _Callers:
     async def finish(self) -> None:
         """Return when the last one is answered."""
         while len(self._idle) < len(self._all):  # noqa: ASYNC110 - an event would be set after each lookup
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(GRAIN_S)
         await end_tasks(self._all)
 
     async def _wait(self, number: int, unix_s: float) -> NoReturn:
@@ -130,13 +131,17 @@ async def drive(lookup: Resolver, keys: Sequence[str], intended_s: array[float])
     """Look up one key at each intended time (seconds from now), as a proxy does: `recall`, else `resolve`."""
     callers, cpu_begun_s = _Callers(lookup, keys, intended_s), process_time()
     number, count = 0, len(intended_s)
-    while number < count:
-        now_s, unix_s = perf_counter() - callers.begun_s, time()
-        turn_ends = min(count, number + STARTS_A_TURN)
-        while number < turn_ends and intended_s[number] <= now_s:
-            callers.ask(number, unix_s)
-            number += 1
-        await asyncio.sleep(0 if number == turn_ends else TICK_S)
+    with Alarm() as alarm:
+        while number < count:
+            now_s, unix_s = perf_counter() - callers.begun_s, time()
+            turn_ends = min(count, number + STARTS_A_TURN)
+            while number < turn_ends and intended_s[number] <= now_s:
+                callers.ask(number, unix_s)
+                number += 1
+            if number < turn_ends:
+                await alarm.wait_until(callers.begun_s + max(intended_s[number], now_s + GRAIN_S))
+            else:
+                await asyncio.sleep(0)
     await callers.finish()
     tally = callers.tally
     tally.elapsed_s, tally.cpu_s = callers.ended_s - callers.begun_s, process_time() - cpu_begun_s
