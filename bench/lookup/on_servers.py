@@ -1,4 +1,4 @@
-"""Rows on the real Redis and Cassandra: shared-cache hits, store misses, a cold start, a stampede."""
+"""Rows on the real Redis and Cassandra: store misses, a cold start, a stampede."""
 
 from __future__ import annotations
 
@@ -28,54 +28,14 @@ SWITCH_INTERVAL_S: Final = 0.0002
 """That of the proxy's workers: the driver's thread shares the interpreter with the loop."""
 
 P99_MS: Final = 5.0
-CACHED_USERS: Final = 50_000
-CACHE_TARGET_PER_S: Final = 100_000
-CALLERS: Final = 256
-"""At the target's rate each waits 2.6 ms, whatever one does: their number divided by the rate. With 512 that
-would be 5.1 ms, so that no resolver could reach both targets at once."""
 MISSES_PER_S: Final = 1000
 COLD_USERS: Final = 50_000
 COLD_PER_S: Final = 5000
 STAMPEDE: Final = 10_000
 WARM_UP_S: Final = 10.0
 
-_FORGETFUL: Final = LookupSettings(memory_entries=1000)
-"""Remembers so few that each key is read again."""
-
 _WARM_UP_KEYS: Final = 5_000
 _WARM_UP_AT_ONCE: Final = 8
-_PASSES: Final = 5
-_SUSTAINED: Final = 0.7
-"""Part of the measured capacity that an open loop gets when the target's rate is beyond it."""
-
-
-def redis_hits(stage: Stage) -> list[Figure]:
-    """Each lookup is answered by Redis: capacity in a closed loop, times in an open one."""
-    keys = _users("cached", CACHED_USERS)
-    redis = stage.redis(homes(keys))
-    store = stage.cassandra(homes(keys))
-    stage.tell("Redis hits")
-    return run(_redis_hits(redis, store, keys, stage.asked.seconds))
-
-
-async def _redis_hits(
-    redis: RedisSettings, cassandra: CassandraSettings, keys: Sequence[str], seconds: int
-) -> list[Figure]:
-    async with _tiers(cassandra, redis, _FORGETFUL) as (lookup, store):
-        await saturate(lookup, keys[:_WARM_UP_KEYS], CALLERS)
-        full = await saturate(lookup, list(keys) * _PASSES, CALLERS)
-        per_s = min(CACHE_TARGET_PER_S, _SUSTAINED * full.rate_per_s)
-        intended_s = arrivals(per_s, seconds, 1)
-        asked = [keys[number % len(keys)] for number in range(len(intended_s))]
-        steady = await drive(lookup, asked, intended_s)
-    return [
-        Figure("keys", full.rate_per_s, "keys/s", CACHE_TARGET_PER_S, f"{CALLERS} callers, closed loop"),
-        Figure("CPU of the process, a key", full.cpu_s / len(full.latencies_s) * 1e6, "µs"),
-        *full.tail(f"{CALLERS} callers", P99_MS),
-        *steady.tail(f"open loop at {per_s:,.0f}/s", P99_MS),
-        Figure("not answered", full.errors + steady.errors, "lookups", 0, steady.said_by()),
-        Figure("keys that the store was asked for", store.keys, "keys", note="hedged readings"),
-    ]
 
 
 def store_misses(stage: Stage) -> list[Figure]:

@@ -16,7 +16,8 @@ from bench.lookup import hits, misses, service, size
 from bench.lookup.edge import edge
 from bench.lookup.feed import feed
 from bench.lookup.figures import Figure
-from bench.lookup.on_servers import cold_start, redis_hits, stampede, store_misses
+from bench.lookup.on_servers import cold_start, stampede, store_misses
+from bench.lookup.redis_hits import redis_hits
 from bench.lookup.stage import Stage, homes, run
 from bench.lookup.surroundings import Surroundings
 from bench.lookup.zipf import zipf
