@@ -25,6 +25,7 @@ from lookup.collector import short_passes
 from lookup.ports import StoreUnavailableError
 from proxy import app
 from proxy.config import ConfigError, Settings, load
+from proxy.control import words
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_order, encode
 from proxy.observe.heavy import Tally
@@ -177,7 +178,7 @@ class Worker:
 def main(arguments: Sequence[str], start: Start = app.start) -> int:
     """Run a worker until it has drained; the process's exit status. Standard error says what went wrong."""
     options = _parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format=words.FORMAT)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     listener = socket.socket(fileno=options.listener_fd)
     row = Row(options.row_fd)

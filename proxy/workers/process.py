@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -17,12 +18,15 @@ from proxy.control import channel
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_report, encode
 from proxy.control.status import WorkerStatus
+from proxy.control.words import messages
 from proxy.observe.heavy import NOTHING
 from proxy.observe.rows import Row
 
 # -P: a folder named `proxy` where the operator happens to stand must not shadow this package.
 COMMAND: Final = (sys.executable, "-P", "-m", "proxy.worker")
 _ERROR_LIMIT: Final = 16_384
+
+_log: Final = logging.getLogger("homecell")
 
 
 class Watcher(Protocol):
@@ -151,10 +155,9 @@ class WorkerProcess:
 
     def _show_errors(self) -> None:
         """Before a worker is ready its words are kept back: of many that fail alike only one is shown."""
-        lines = self.errors.decode(errors="replace").splitlines()
-        self.errors = b""
-        sys.stderr.write("".join(f"worker {self.slot}: {line}\n" for line in lines))
-        sys.stderr.flush()
+        errors, self.errors = self.errors, b""
+        for level, text in messages(errors):
+            _log.log(level, "worker %d: %s", self.slot, text)
 
     def _end(self) -> None:
         loop = asyncio.get_running_loop()

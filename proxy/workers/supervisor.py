@@ -7,7 +7,6 @@ import contextlib
 import logging
 import signal
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from enum import Enum
@@ -17,6 +16,7 @@ from proxy.config import Settings
 from proxy.control.admin import Admin
 from proxy.control.messages import WorkerState
 from proxy.control.status import EdgeStatus
+from proxy.control.words import messages
 from proxy.kernel.accept_queue import admit_no_more
 from proxy.observe.exporter import RANKS, Reading
 from proxy.observe.heavy import Heavy, HeavyHitters
@@ -186,7 +186,8 @@ class Supervisor:
     def _show_once(self, errors: bytes) -> None:
         if errors and errors != self._shown:
             self._shown = errors
-            sys.stderr.write(errors.decode(errors="replace"))
+            for level, text in messages(errors):
+                _log.log(level, "%s", text)
 
     def _replace(self, slot: int, delay_s: float) -> None:
         self._restarts += 1
