@@ -1,4 +1,5 @@
-"""Puts a backup back into a store: looks first what that would change, and never lowers an epoch."""
+"""Puts a backup back into a store: looks first what that would change, never lowers an epoch, and gives
+nobody another cell while writes may be on their way to the one that the store knows."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from asyncio import gather
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from lookup.aliases import AliasRefusedError
 from lookup.assignment import NO_EPOCH, Alias, Assignment, State
@@ -15,11 +16,18 @@ from lookup.backup_format import BackupError
 from lookup.backup_reader import BackupReader
 from lookup.flags import FlagRecord
 from lookup.keys import MARK
+from lookup.leases import LeaseBook
+from lookup.mover import Patience
 from lookup.ports import EpochConflictError
 from lookup.scan import FIRST
 
 _SHOWN: Final = 5
 _ALIASES_AT_ONCE: Final = 256
+_SKEW_S: Final = Patience().skew_s
+
+
+class RestorableStore(BackupStore, LeaseBook, Protocol):
+    """A store that a backup is put into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,11 @@ class Pair:
     backup: Assignment
     store: Assignment
 
+    @property
+    def changes_cell(self) -> bool:
+        """Whether restoring it sends the user to another cell."""
+        return self.backup.cell != self.store.cell
+
 
 @dataclass(slots=True)
 class Plan:
@@ -36,6 +49,7 @@ class Plan:
 
     new         records of keys that the store has no record of
     newer       records that are newer than the store's
+    rehomed     those of the newer ones whose user gets another cell; the first few of them are kept
     same        records that the store has as they are
     backward    those that the store has newer, or otherwise at the same epoch; the first few of them are kept
     moving      new or newer ones that are between two cells: they are brought back to where they came from
@@ -47,12 +61,14 @@ class Plan:
 
     new: int = 0
     newer: int = 0
+    rehomed: int = 0
     same: int = 0
     backward: int = 0
     moving: int = 0
     aliases: int = 0
     was_empty: bool = False
     spelling: str = ""
+    first_rehomed: list[Pair] = field(default_factory=list)
     first_backward: list[Pair] = field(default_factory=list)
     flags: list[FlagRecord] = field(default_factory=list)
 
@@ -90,15 +106,23 @@ async def plan_restore(store: BackupStore, reader: BackupReader, progress: Progr
     return plan
 
 
+async def writing_workers(store: LeaseBook, now_s: float) -> list[str]:
+    """Those who may let writes through, or whose writes may still be running, by what they know of homes."""
+    return [lease.worker for lease in await store.leases() if not lease.is_gone(now_s, _SKEW_S)]
+
+
 async def restore(
-    store: BackupStore,
+    store: RestorableStore,
     reader: BackupReader,
     plan: Plan,
     clock: Callable[[], float],
     progress: Progress,
     empty_caches: Callable[[], Awaitable[object]] | None = None,
 ) -> int:
-    """Write what the plan says, leaving alone whatever is newer in the store; returns how many records.
+    """Write what the plan says; returns how many records.
+
+    Whatever is newer in the store is left alone, and so are users who would get another cell while there are
+    writing workers: nothing stops those users' writes.
 
     Then caches that edges share are emptied, and every follower is told to read anew what it knows. Done
     again after an interruption it goes on. Raises BackupError, StoreUnavailableError.
@@ -108,7 +132,7 @@ async def restore(
         found = await _compare(store, block.records, plan.was_empty)
         now_s = clock()
         written += await store.load([settled(record, now_s) for record in found.new])
-        for pair in found.newer:
+        for pair in await _allowed(store, found.newer, now_s):
             written += await _raise(store, settled(pair.backup, now_s), pair.store.epoch, now_s)
         await _restore_aliases(store, block.aliases, now_s)
         done += len(block.records)
@@ -126,6 +150,26 @@ async def restore(
         await empty_caches()
     await store.begin_anew(clock())
     return written
+
+
+async def what_is_left(
+    store: BackupStore, reader: BackupReader, plan: Plan, written: int, progress: Progress
+) -> Plan | None:
+    """What restoring again would do, if it has not made the store hold what the plan says; None: it has.
+
+    Somebody may have placed or moved users meanwhile. Raises BackupError, StoreUnavailableError.
+    """
+    if written == plan.new + plan.newer:
+        return None
+    left = await plan_restore(store, reader, progress)
+    return left if left.new or left.newer or left.backward > plan.backward else None
+
+
+async def _allowed(store: LeaseBook, newer: list[Pair], now_s: float) -> list[Pair]:
+    """Without those who would get another cell, when anybody may write to the one they have."""
+    if any(pair.changes_cell for pair in newer) and await writing_workers(store, now_s):
+        return [pair for pair in newer if not pair.changes_cell]
+    return newer
 
 
 def settled(record: Assignment, now_s: float) -> Assignment:
@@ -175,6 +219,9 @@ async def insist_on_same_spelling(store: BackupStore, plan: Plan) -> None:
 def _note(plan: Plan, found: _Sorted) -> None:
     plan.new += len(found.new)
     plan.newer += len(found.newer)
+    rehomed = [pair for pair in found.newer if pair.changes_cell]
+    plan.rehomed += len(rehomed)
+    plan.first_rehomed += rehomed[: _SHOWN - len(plan.first_rehomed)]
     plan.same += found.same
     plan.backward += len(found.backward)
     plan.first_backward += found.backward[: _SHOWN - len(plan.first_backward)]

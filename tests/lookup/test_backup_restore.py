@@ -20,8 +20,10 @@ from lookup.backup import take_backup
 from lookup.backup_drill import Lost, what_is_lost
 from lookup.backup_format import BackupError, Summary
 from lookup.backup_reader import BackupReader
-from lookup.backup_restore import Plan, plan_restore, restore
+from lookup.backup_restore import Plan, plan_restore, restore, what_is_left, writing_workers
 from lookup.flags import Flag
+from lookup.leases import CONFIRMING, Lease
+from lookup.moves import Position
 from lookup.scan import every_alias_page, every_page
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous
@@ -58,6 +60,10 @@ def rewrite_flag(path: Path, word: str) -> None:
     """As a later version would have written it."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE flag SET flag = ?", (word,))
+
+
+def lease(worker: str, position: Position, expires_at_s: float = LATER_S + 3) -> Lease:
+    return Lease(worker, 1, position, frozenset(), expires_at_s, 30.0)
 
 
 async def everything(store: SqliteStore) -> dict[str, Assignment]:
@@ -137,6 +143,56 @@ class TestRestore:
                 "user:1": home("user:1", "cell-b", 5),
                 "user:2": home("user:2"),
             }
+
+    @asynchronous
+    async def test_nobody_gets_another_cell_while_a_worker_may_write_to_the_one_it_knows(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "t") as live:
+            await store.load([home("user:1", "cell-b", 5), home("user:2", "cell-a", 5), home("user:3")])
+            await live.load([home("user:1", "cell-a", 2), home("user:2", "cell-a", 2)])
+            await back_up(store, tmp_path / "b")
+            await live.renew_lease(lease("worker-1", await live.position()))
+            plan, written = await put_back(live, tmp_path / "b")
+            assert (plan.newer, plan.rehomed, written) == (2, 1, 2)
+            assert [pair.store.key for pair in plan.first_rehomed] == ["user:1"]
+            assert await everything(live) == {
+                "user:1": home("user:1", "cell-a", 2),
+                "user:2": home("user:2", "cell-a", 5),
+                "user:3": home("user:3"),
+            }
+            await live.end_lease("worker-1")
+            assert await put_back(live, tmp_path / "b") == (
+                Plan(newer=1, rehomed=1, same=2, first_rehomed=plan.first_rehomed),
+                1,
+            )
+            assert (await everything(live))["user:1"] == home("user:1", "cell-b", 5)
+
+    @asynchronous
+    async def test_a_worker_writes_until_what_it_had_sent_is_over(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "s") as store:
+            await store.renew_lease(lease("leased", await store.position(), LATER_S))
+            await store.renew_lease(lease("confirming", CONFIRMING, LATER_S + 20))
+            found = [await writing_workers(store, LATER_S + late_s) for late_s in (34.9, 35.1, 54.9, 55.1)]
+            assert found == [["confirming", "leased"], ["confirming"], ["confirming"], []]
+
+    @asynchronous
+    async def test_what_was_placed_between_comparing_and_writing_is_told_of(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "s") as store, opened(tmp_path / "t") as live:
+            await store.load(home(f"user:{n}") for n in range(5))
+            await back_up(store, tmp_path / "b")
+            with BackupReader(tmp_path / "b") as reader:
+                plan = await plan_restore(live, reader, lambda _: None)
+                await live.compare_and_set(home("user:1", "cell-z"), NO_EPOCH)
+                await live.compare_and_set(home("user:2"), NO_EPOCH)
+                written = await restore(live, reader, plan, lambda: LATER_S, lambda _: None)
+                left = await what_is_left(live, reader, plan, written, lambda _: None)
+                assert (plan.new, written) == (5, 3)
+                assert left is not None
+                assert (left.new, left.newer, left.same, left.backward) == (0, 0, 4, 1)
+                assert left.first_backward[0].store.cell == "cell-z"
+                again = await plan_restore(live, reader, lambda _: None)
+                assert await what_is_left(live, reader, again, 0, lambda _: None) is None
 
     @asynchronous
     async def test_a_user_between_two_cells_is_where_an_abort_would_have_left_it(

@@ -9,14 +9,14 @@ from pathlib import Path
 from lookup.assignment import NO_EPOCH, Alias, Assignment, State
 from lookup.backup import BackupStore, take_backup
 from lookup.backup_reader import BackupReader
-from lookup.backup_restore import Plan, plan_restore, restore
+from lookup.backup_restore import Plan, RestorableStore, plan_restore, restore
 from lookup.flags import Flag
 from lookup.ports import StoreUnavailableError
 from lookup.scan import every_alias_page, every_page
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, home
 
-OpenBackupStore = Callable[[], AbstractAsyncContextManager[BackupStore]]
+OpenBackupStore = Callable[[], AbstractAsyncContextManager[RestorableStore]]
 Wipe = Callable[[], Awaitable[None]]
 
 LATER_S = NOW_S + 1000
@@ -26,7 +26,7 @@ async def records_of(store: BackupStore) -> dict[str, Assignment]:
     return {record.key: record async for page in every_page(store, 70) for record in page}
 
 
-async def put_back(store: BackupStore, path: Path) -> Plan:
+async def put_back(store: RestorableStore, path: Path) -> Plan:
     with BackupReader(path) as reader:
         plan = await plan_restore(store, reader, lambda _: None)
         await restore(store, reader, plan, lambda: LATER_S, lambda _: None)

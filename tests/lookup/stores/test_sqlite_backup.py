@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookup.backup import BackupStore
+from lookup.backup_restore import RestorableStore
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.stores.backup_contract import BackupContract, OpenBackupStore, Wipe
 
@@ -14,7 +14,7 @@ from tests.lookup.stores.backup_contract import BackupContract, OpenBackupStore,
 @pytest.fixture
 def open_backup_store(tmp_path: Path) -> OpenBackupStore:
     @asynccontextmanager
-    async def opened() -> AsyncIterator[BackupStore]:
+    async def opened() -> AsyncIterator[RestorableStore]:
         store = await SqliteStore.open(tmp_path / "home.sqlite", create=True)
         try:
             yield store

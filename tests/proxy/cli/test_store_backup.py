@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +15,7 @@ import pytest
 
 from lookup.assignment import Alias, Assignment
 from lookup.flags import Flag
+from lookup.leases import Lease
 from lookup.stores.sqlite import SqliteStore
 from proxy.cli.key_progress import LinePrinter
 from tests.proxy.cli.conftest import HOMES, Homecell
@@ -125,6 +129,55 @@ def test_a_store_that_knows_newer_homes_is_left_alone_unless_told_to_keep_them(
     assert kept.exit_code == 0
     found = on_store(site, lambda store: store.read(["user:1", "user:2"]))
     assert (found["user:1"].epoch, found["user:2"].cell) == (9, "us-1")
+
+
+def test_nobody_gets_another_cell_while_an_edge_runs(homecell: Homecell, backup: Path, site: Site) -> None:
+    start_empty(site, homecell)
+    on_store(site, lambda store: store.load([Assignment("user:2", "eu-1", "us", 1, updated_at_s=1.0)]))
+
+    async def run_an_edge(store: SqliteStore) -> None:
+        position = await store.position()
+        await store.renew_lease(Lease("edge-1/0", 1, position, frozenset(), time.time() + 3, 30.0))
+
+    on_store(site, run_an_edge)
+    for further in ((), ("--dry-run",)):
+        refused = homecell("store", "restore", str(backup), *further)
+        assert refused.exit_code == 1
+        assert (
+            "1 users would get another cell while workers may write to the one they have: "
+            "user:2 (eu-1 at epoch 1, not us-1 at 3); 1 such workers: edge-1/0\n       stop all edges"
+        ) in refused.stderr
+    assert list(on_store(site, lambda store: store.read(["user:1", "user:2"]))) == ["user:2"]
+    told = json.loads(homecell("store", "restore", str(backup), "--json").stdout)
+    assert (told["rehomed"], told["written"], told["first_rehomed"][0]["key"]) == (1, 0, "user:2")
+    on_store(site, lambda store: store.end_lease("edge-1/0"))
+    done = homecell("store", "restore", str(backup))
+    assert done.exit_code == 0, done.output
+    assert on_store(site, lambda store: store.read(["user:2"]))["user:2"].cell == "us-1"
+
+
+def test_users_who_are_not_as_restored_in_the_end_are_listed(
+    homecell: Homecell, backup: Path, site: Site
+) -> None:
+    """An edge that places a user after the comparing, and a store that loses a write."""
+    start_empty(site, homecell)
+    with closing(sqlite3.connect(site.folder / "home.sqlite")) as connection, connection:
+        connection.execute(
+            "CREATE TRIGGER quicker BEFORE INSERT ON home WHEN NEW.key = 'user:1' AND NEW.cell = 'eu-1' "
+            "BEGIN INSERT INTO home VALUES ('user:1', 'us-1', 'eu', 1, 0, '', 1.0); END"
+        )
+        connection.execute(
+            "CREATE TRIGGER lost BEFORE INSERT ON home WHEN NEW.key = 'user:4' "
+            "BEGIN SELECT RAISE(IGNORE); END"
+        )
+    result = homecell("store", "restore", str(backup))
+    assert result.exit_code == 1
+    assert "homes that the store lacks" in result.stdout
+    assert (
+        "the store does not hold all that was to be restored: 1 that it lacks; "
+        "1 that it has newer or otherwise: user:1 (us-1 at epoch 1, not eu-1 at 1)\n"
+    ) in result.stderr
+    assert on_store(site, lambda store: store.read(["user:2"]))["user:2"].cell == "us-1"
 
 
 HASHING = ("lookup:\n", "lookup:\n  key_hash: {secret_file: hash.secret}\n")
