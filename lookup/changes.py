@@ -150,10 +150,12 @@ class ChangeFollower:
             )
         self._sequence = -1
         self._resolver.lose_continuity()
-        history = await self._feed.history(self._clock() - self._claim_lifetime_s)
+        since_s = self._clock() - self._claim_lifetime_s
+        history = await self._feed.history(since_s)
         flags = await self._store.flags()
         for _ in self._resolver.learning_history(history):
             await asyncio.sleep(0)  # after an evacuation it tells of a million moves
+        self._resolver.forget_moves_before(since_s)
         self._fence.lose_continuity()  # not earlier: until here writes may have gone by an old copy
         self._flag_versions = {cell: record.version for cell, record in flags.items()}
         self._flags.replaced(flags)

@@ -46,6 +46,7 @@ class MovedSet:
         "_covered_from_s",
         "_left_at_s",
         "_moves",
+        "_reaches_back",
         "_skew_s",
         "fresh_until_s",
     )
@@ -59,6 +60,7 @@ class MovedSet:
         self._left_at_s: dict[str, float] = {}
         self._any_cell_s: float = -inf
         self._covered_from_s: float = inf
+        self._reaches_back = False  # over the longest lifetime of a credential
         self.fresh_until_s: float = -inf
 
     def __len__(self) -> int:
@@ -97,7 +99,13 @@ class MovedSet:
 
     def may_be_moving(self, key: str, hint: Hint) -> bool:
         """Whether the key may be between two cells although no move overrules the claim: credentials are
-        issued meanwhile too. Unsafe methods then need its record."""
+        issued meanwhile too. Unsafe methods then need its record.
+
+        Until the history reaches back over the longest lifetime of a credential, anybody may be: by a move
+        that began before the history does. No move stays open for longer (`Patience.open_s`).
+        """
+        if not self._reaches_back:
+            return True
         move = self._moves.get(key)
         if move is not None:
             return hint.epoch <= move.epoch
@@ -149,6 +157,7 @@ class MovedSet:
         self._left_at_s = {}
         self._any_cell_s = -inf
         self._covered_from_s = covers_since_s + self._skew_s
+        self._reaches_back = False
 
     def blank(self) -> MovedSet:
         """Another set with the same bounds, that knows nothing."""
@@ -161,9 +170,11 @@ class MovedSet:
         self._left_at_s = other._left_at_s
         self._any_cell_s = other._any_cell_s
         self._covered_from_s = other._covered_from_s
+        self._reaches_back = other._reaches_back
 
     def forget_before(self, time_s: float) -> None:
         """Drop what is older than any credential should be; claims from before that time need confirming."""
+        self._reaches_back = self._covered_from_s <= time_s + self._skew_s
         old: list[str] = []
         for key, move in self._moves.items():
             if move.moved_at_s >= time_s:

@@ -18,6 +18,7 @@ from lookup.leases import LEASE_S, Lease, LeaseBook, stands_in_way
 from lookup.move_log import MoveLog, MoveTakenError
 from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
 from lookup.ports import EpochConflictError, Store
+from lookup.settings import CLAIM_LIFETIME_S
 from lookup.tasks import end_tasks
 
 HOLD_S: Final = 15.0
@@ -40,11 +41,14 @@ class Patience:
     acknowledge_s  for workers' acknowledgement
     skew_s         more, because clocks differ by so much at most
     again_s        for a step that was told to end, before it is told again: it ends its hook first
+    open_s         from its beginning to its end: workers remember moves for the longest lifetime of a
+                   credential, and might let writes of a user through whose move they have forgotten
     """
 
     acknowledge_s: float = 60.0
     skew_s: float = 5.0
     again_s: float = 5.0
+    open_s: float = CLAIM_LIFETIME_S
 
 
 def least_patience_s(cell_request_limit_s: float, skew_s: float) -> float:
@@ -234,10 +238,26 @@ class Mover:
             await self._hooks.run(_hook(move), move)
         except HookFailedError as failure:
             return _Outcome(Event.GIVEN_UP, str(failure))
+        if self._is_too_old(move):
+            return _Outcome(Event.GIVEN_UP, self._too_old)
         return _Outcome(done)
+
+    def _is_too_old(self, move: Move) -> bool:
+        """Whether some workers may have forgotten that the user moves, and let writes through."""
+        return self._clock() - move.begun_at_s > self._patience.open_s - self._patience.skew_s
+
+    @property
+    def _too_old(self) -> str:
+        return (
+            f"open for {self._patience.open_s:g} s: workers don't remember for longer that writes must wait"
+        )
 
     async def _commit(self, move: Move) -> _Outcome:
         arrived = move.arrived(self._clock())
+        if self._is_too_old(move) and move.owns(
+            (await self._store.read([move.order.key])).get(move.order.key)
+        ):
+            return _Outcome(Event.EXPIRED, self._too_old)
         try:
             await self._store.compare_and_set(arrived, move.epoch + 1)
         except EpochConflictError as conflict:

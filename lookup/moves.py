@@ -17,7 +17,7 @@ class Step(StrEnum):
     FENCING     the record is MOVING; workers still have to acknowledge it
     COPYING     no worker lets a write through any more; the copy hook runs, or ran with unknown end
     VERIFYING   the copy is complete; the verify hook runs, or ran
-    COMMITTING  verified; the record is about to be PLACED in the target. No way back from here
+    COMMITTING  verified; the record is about to be PLACED in the target. Nobody can give it up any more
     DONE        the target is the home
     RETURNING   given up; the record is about to be PLACED where it was
     ABORTED     the source is the home
@@ -34,7 +34,11 @@ class Step(StrEnum):
 
 
 class Event(StrEnum):
-    """What ends a step. OVERTAKEN: somebody else changed the record, so that there is nothing left to do."""
+    """What ends a step.
+
+    OVERTAKEN   somebody else changed the record, so that there is nothing left to do
+    EXPIRED     it was left alone on its last step until workers may have forgotten that the user moves
+    """
 
     FENCED = "fenced"
     ACKNOWLEDGED = "acknowledged"
@@ -42,6 +46,7 @@ class Event(StrEnum):
     VERIFIED = "verified"
     COMMITTED = "committed"
     GIVEN_UP = "given-up"
+    EXPIRED = "expired"
     RETURNED = "returned"
     OVERTAKEN = "overtaken"
 
@@ -58,6 +63,7 @@ TRANSITIONS: Final[Mapping[tuple[Step, Event], Step]] = {
     (Step.FENCING, Event.GIVEN_UP): Step.RETURNING,
     (Step.COPYING, Event.GIVEN_UP): Step.RETURNING,
     (Step.VERIFYING, Event.GIVEN_UP): Step.RETURNING,
+    (Step.COMMITTING, Event.EXPIRED): Step.RETURNING,
     (Step.RETURNING, Event.RETURNED): Step.ABORTED,
 }
 

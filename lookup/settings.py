@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from lookup.memory import Lifetimes
 from lookup.tier_reader import TierLimits
+
+CLAIM_LIFETIME_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class LookupSettings:
     unknown_entries: int = 10_000
     unknown_ttl_s: float = 5.0
     moved_keys: int = 100_000
-    claim_lifetime_s: float = 86_400.0
+    claim_lifetime_s: float = CLAIM_LIFETIME_S
     clock_skew_s: float = 5.0
     batch_keys: int = 128
     readings: int = 4

@@ -61,7 +61,7 @@ class Worker:
         await asyncio.sleep(0)
 
     def believes(self, key: str, hint: Hint) -> bool:
-        found = self.resolver.recall(key, hint, self.now_s, safe=False)
+        found = self.resolver.recall(key, hint, self.now_s, safe=True)
         return found is not None and found.tier is Tier.CLAIM
 
 

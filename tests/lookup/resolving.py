@@ -7,7 +7,7 @@ from random import Random
 from lookup.ports import History, KeyMove
 from lookup.resolution import Hint
 from lookup.resolver import Resolver, build_resolver
-from lookup.settings import LookupSettings
+from lookup.settings import CLAIM_LIFETIME_S, LookupSettings
 from tests.lookup.fakes import NOW_S, Counts, FakeStore
 
 REFRESH_S, EXPIRY_S, HARD_STALE_S, SPREAD_S = 60.0, 300.0, 86_400.0, 30.0
@@ -24,6 +24,7 @@ def believing(store: FakeStore, *moves: KeyMove) -> Resolver:
     """A resolver whose feed has caught up."""
     made = resolver(store)
     made.learn_history(History(0.0, moves))
+    made.forget_moves_before(NOW_S - CLAIM_LIFETIME_S)
     made.believe_claims_until(NOW_S + 1000)
     return made
 

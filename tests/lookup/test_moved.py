@@ -118,3 +118,26 @@ def test_a_new_history_replaces_the_old_one() -> None:
     moved.note("user:1", 5, NOW_S - 10, "cell-a")
     moved.restart(0.0)
     assert moved.epoch_of("user:1") == NO_EPOCH
+
+
+def test_until_the_history_reaches_back_over_the_longest_credential_anybody_may_be_moving() -> None:
+    """By a move from before the history, which nobody here has heard of."""
+    moved = caught_up(covers_since_s=NOW_S - 100)
+    hint = claim(issued_at_s=NOW_S - 10)
+    assert moved.holds("user:1", hint, NOW_S)
+    assert moved.may_be_moving("user:1", hint)
+    moved.forget_before(NOW_S - 400)
+    assert moved.may_be_moving("user:1", hint)
+    moved.forget_before(NOW_S - 100)
+    assert not moved.may_be_moving("user:1", hint)
+    moved.restart(NOW_S - 50)
+    assert moved.may_be_moving("user:1", hint)
+
+
+def test_a_set_that_takes_over_anothers_knowledge_takes_its_reach_along() -> None:
+    moved, other = caught_up(), caught_up()
+    other.forget_before(NOW_S - 400)
+    moved.become(other)
+    assert not moved.may_be_moving("user:1", claim())
+    moved.become(caught_up())
+    assert moved.may_be_moving("user:1", claim())

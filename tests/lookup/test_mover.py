@@ -12,6 +12,7 @@ from lookup.assignment import State
 from lookup.move_log import MoveInProgressError, MoveTakenError
 from lookup.mover import HOLD_S, MoveRefusedError
 from lookup.moves import MoveOrder, Step
+from lookup.settings import CLAIM_LIFETIME_S
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import home
 from tests.lookup.move_bench import ORDER, bench
@@ -151,3 +152,41 @@ async def test_a_driver_that_was_frozen_stops_its_copy_once_it_sees_that_another
             await driving
         assert not frozen.is_set()  # so it was cut off
         assert await b.store.move("op-1") == replace(over, holder="", held_until_s=0.0)
+
+
+@asynchronous
+async def test_a_move_whose_copy_took_a_day_brings_the_user_back(tmp_path: Path) -> None:
+    """Workers that started meanwhile don't know that its writes must wait."""
+    async with bench(tmp_path) as b:
+        await b.mover().begin(ORDER)
+        while (await b.mover().step("op-1")).step is not Step.VERIFYING:
+            pass
+        b.now_s += CLAIM_LIFETIME_S
+        move = await b.mover().drive("op-1")
+        assert move.step is Step.ABORTED
+        assert "open for 86400 s" in move.detail
+        assert (await b.store.read(["user:1"]))["user:1"].epoch == 3
+
+
+@asynchronous
+async def test_a_commit_that_was_left_alone_for_a_day_brings_the_user_back(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await b.mover().begin(ORDER)
+        while (await b.mover().step("op-1")).step is not Step.COMMITTING:
+            pass
+        b.now_s += CLAIM_LIFETIME_S
+        assert (await b.mover("bob").drive("op-1")).step is Step.ABORTED
+        record = (await b.store.read(["user:1"]))["user:1"]
+        assert (record.cell, record.epoch, record.state) == ("cell-a", 3, State.PLACED)
+
+
+@asynchronous
+async def test_a_commit_that_was_done_and_not_noted_is_found_done_after_a_day(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await b.mover().begin(ORDER)
+        while (move := await b.mover().step("op-1")).step is not Step.COMMITTING:
+            pass
+        await b.store.compare_and_set(move.arrived(b.now_s), move.epoch + 1)
+        b.now_s += CLAIM_LIFETIME_S
+        assert (await b.mover("bob").drive("op-1")).step is Step.DONE
+        assert (await b.store.read(["user:1"]))["user:1"].cell == "cell-b"

@@ -46,6 +46,10 @@ def test_there_is_no_way_back_once_the_target_may_be_home(step: Step) -> None:
         next_step(step, Event.GIVEN_UP)
 
 
+def test_a_commit_that_was_left_alone_for_too_long_leads_back() -> None:
+    assert next_step(Step.COMMITTING, Event.EXPIRED) is Step.RETURNING
+
+
 def test_the_record_is_moving_one_epoch_on_and_has_arrived_two_on() -> None:
     moving = MOVE.moving(NOW_S)
     assert moving == Assignment("user:1", "cell-a", "eu", 6, State.MOVING, "cell-b", NOW_S)

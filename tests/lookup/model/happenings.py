@@ -14,7 +14,7 @@ from lookup.resolution import Hint
 from tests.lookup.model.disk import content_of, restore
 from tests.lookup.model.fates import Fate
 from tests.lookup.model.operators import CLOCKS_S, cell_of
-from tests.lookup.model.worker import CLAIM_LIFETIME_S, LINGER_S, REMEMBERED_S, REQUEST_S, SKEW_S
+from tests.lookup.model.worker import CLAIM_LIFETIME_S, LINGER_S, REQUEST_S, SKEW_S
 from tests.lookup.model.world import World
 
 T = TypeVar("T")
@@ -193,20 +193,13 @@ def late_step_lands(world: World, dice: Random) -> None:
 
 
 def time_passes(world: World, dice: Random) -> None:
-    """No move stays open for longer than workers remember changes."""
-    _pass_time(world, dice.choice(_STEPS_S))
+    world.pass_time(dice.choice(_STEPS_S))
 
 
 def confirmed_writes_end(world: World, _: Random) -> None:
     """Time passes for as long as a move may have to wait for them; everybody keeps up."""
-    _pass_time(world, REQUEST_S + LINGER_S + SKEW_S)
+    world.pass_time(REQUEST_S + LINGER_S + SKEW_S)
     world.everybody_catches_up()
-
-
-def _pass_time(world: World, passing_s: float) -> None:
-    begun_s = [move.begun_at_s for move in world.open_moves()]
-    if world.now_s + passing_s - min(begun_s, default=world.now_s) < REMEMBERED_S - SKEW_S:
-        world.pass_time(passing_s)
 
 
 def changes_are_told(world: World, dice: Random) -> None:

@@ -17,7 +17,7 @@ from lookup.writer import place
 from tests.lookup.model.fates import Crash
 from tests.lookup.model.records import Records
 from tests.lookup.model.stage import Stage
-from tests.lookup.model.worker import SKEW_S
+from tests.lookup.model.worker import CLAIM_LIFETIME_S, SKEW_S
 
 CLOCKS_S: Final = {"ann": 2.5, "bob": -2.5}
 """By how much the operators' clocks are ahead."""
@@ -99,7 +99,7 @@ class Operators:
             self,
             holder,
             lambda: self._unix_s(holder),
-            Patience(patient_s, SKEW_S),
+            Patience(patient_s, SKEW_S, open_s=CLAIM_LIFETIME_S),
             MoveListener(),
             pause,
         )

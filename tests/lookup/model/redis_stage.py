@@ -20,7 +20,7 @@ from tests.lookup.model.outbox_truth import OutboxTruth
 from tests.lookup.model.redis_side import RedisSide
 from tests.lookup.model.sqlite_stage import FatedStore
 from tests.lookup.model.traffic import Traffic
-from tests.lookup.model.worker import REMEMBERED_S
+from tests.lookup.model.worker import CLAIM_LIFETIME_S
 
 
 class RedisStage:
@@ -37,7 +37,7 @@ class RedisStage:
         self.leases = MemoryLeases(self.fates, self._where)
         self.shared = self._redis.cache
         self._relays = [
-            Relay(self.store, publisher, clock, Random(1), keep_s=REMEMBERED_S)
+            Relay(self.store, publisher, clock, Random(1), keep_s=CLAIM_LIFETIME_S)
             for publisher in self._redis.relays
         ]
 

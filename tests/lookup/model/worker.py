@@ -37,8 +37,7 @@ REQUEST_S: Final = 3.0
 """A request is sent within this time, or not at all."""
 
 CLAIM_LIFETIME_S: Final = 400.0
-REMEMBERED_S: Final = 2000.0
-"""How far back workers know of changes: no move stays open for longer."""
+"""So far back workers know of changes: no move stays open for longer."""
 
 SETTINGS: Final = LookupSettings(
     deadline_s=0.25,
@@ -99,7 +98,7 @@ class Worker:
             store,
             self.resolver,
             FlagListener(),
-            REMEMBERED_S,
+            CLAIM_LIFETIME_S,
             self.unix_s,
             Random(1),
             fence=self.fence,
