@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID
 
 from lookup import feed_event
+from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
 from lookup.outbox import Intent
 from lookup.stores.cassandra_cluster import NOTE, READ
 from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.stores.cassandra_sweep import OutboxSweep
 
 _BUCKET_S: Final = 10
 _HOT_BUCKETS: Final = 3
 """So many of the latest are looked into each time, and one that a clock ahead of ours may have begun."""
 
-_OLDER_EVERY_S: Final = 5.0
-_OLDER_AT_ONCE: Final = 60
-_SWEPT_AFTER_S: Final = 180.0
-"""An empty bucket of that age is never looked into again: no clock is that far behind."""
+_RECENT_EVERY_S: Final = 5.0
+_RECENT_S: Final = 180.0
+"""Up to that age they are looked into so often, for writers that are slow or whose clock is behind."""
 
-_FIRST_SWEEP_S: Final = 3600.0
+_AT_ONCE: Final = 60
+_FULL_PAGE_ROWS: Final = 5000
+"""The driver's default: an answer of so many rows is not all there is."""
+
 _PUBLISHED_BUCKET_S: Final = 3600
-_SWEPT: Final = "swept"
 _COVERED: Final = "covered"
 
 
@@ -34,7 +37,9 @@ class OutboxTables:
 
     def __init__(self, session: CassandraSession, settings: CassandraSettings) -> None:
         self._session = session
-        self._older_at_s = 0.0
+        self._recent_at_s = 0.0
+        self._known: set[int] = set()
+        self._sweep = OutboxSweep(session, settings.keyspace)
         keyspace = settings.keyspace
         self._note = (
             f"INSERT INTO {keyspace}.outbox (bucket, operation, noted_at_s, change) VALUES (?, ?, ?, ?)"
@@ -64,13 +69,25 @@ class OutboxTables:
         return intent
 
     async def pending(self, now_s: float) -> list[Intent]:
-        """The latest intents each time; older ones every few seconds, since whose time all is finished."""
+        """Each time the latest buckets and those where something was left; the recent ones every few seconds;
+        and the whole table, at first at once and then ever again, a part at a time."""
         last = _bucket(now_s) + 1
-        hot = list(range(last - _HOT_BUCKETS, last + 1))
-        intents = await self._look_into(hot)
-        if now_s >= self._older_at_s:
-            intents = await self._older(hot[0], now_s) + intents
-            self._older_at_s = now_s + _OLDER_EVERY_S
+        buckets = {*range(last - _HOT_BUCKETS, last + 1), *self._known}
+        if is_recent_due := now_s >= self._recent_at_s:
+            buckets.update(range(_bucket(now_s - _RECENT_S), last))
+        buckets |= await self._sweep.buckets(now_s)
+        self._known = buckets  # whatever fails below, they are looked into again
+        intents: list[Intent] = []
+        left: set[int] = set()
+        for together in chunks(sorted(buckets), _AT_ONCE):
+            found = await self._look_into(together)
+            left.update(_bucket(intent.noted_at_s) for intent in found)
+            if len(found) >= _FULL_PAGE_ROWS:
+                left.update(together)
+            intents += found
+        self._known = left
+        if is_recent_due:
+            self._recent_at_s = now_s + _RECENT_EVERY_S
         return intents
 
     async def finish(self, intent: Intent, published: FeedEvent | None) -> None:
@@ -98,23 +115,8 @@ class OutboxTables:
         """Moves up to then may be missing from now on."""
         await self._raise_mark(_COVERED, time_s)
 
-    async def _older(self, first_hot: int, now_s: float) -> list[Intent]:
-        first = _bucket(await self._read_mark(_SWEPT, now_s - _FIRST_SWEEP_S))
-        intents: list[Intent] = []
-        swept = first
-        for start in range(first, first_hot, _OLDER_AT_ONCE):
-            buckets = list(range(start, min(first_hot, start + _OLDER_AT_ONCE)))
-            found = await self._look_into(buckets)
-            if not found and not intents:
-                swept = buckets[-1] + 1
-            intents += found
-        finished = min(swept, _bucket(now_s - _SWEPT_AFTER_S))
-        if finished > first:
-            await self._raise_mark(_SWEPT, float(finished * _BUCKET_S))
-        return intents
-
-    async def _look_into(self, buckets: list[int]) -> list[Intent]:
-        rows = await self._session.ask(self._look, (buckets,), READ)
+    async def _look_into(self, buckets: Sequence[int]) -> list[Intent]:
+        rows = await self._session.ask(self._look, (list(buckets),), READ)
         return [
             Intent(feed_event.decode(operation.hex, change), noted_at_s)
             for operation, noted_at_s, change in rows

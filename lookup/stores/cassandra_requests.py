@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from cassandra import DriverException, InvalidRequest, OperationTimedOut
+from cassandra import DriverException, InvalidRequest, OperationTimedOut, ReadFailure
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.protocol import ErrorMessage
@@ -17,6 +17,14 @@ from lookup.stores.cassandra_cluster import DECIDING
 
 FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage)
 """What the driver raises; they have no common kind. ErrorMessage: what it has no name for."""
+
+
+_TOMBSTONES: Final = 1
+"""Cassandra's code for a reading that failed since it passed too many deleted rows."""
+
+
+class TooManyTombstonesError(StoreUnavailableError):
+    """The rows asked for lie among more deleted ones than Cassandra passes for one answer: ask for fewer."""
 
 
 def may_repeat(profile: str, error: Exception) -> bool:
@@ -47,8 +55,16 @@ def port_errors() -> Iterator[None]:
     except NoHostAvailable as error:
         reasons = {f"{host}: {reason}" for host, reason in dict(error.errors).items()}
         raise StoreUnavailableError(f"no Cassandra node answers: {'; '.join(sorted(reasons))}") from error
+    except ReadFailure as error:
+        known = TooManyTombstonesError if _met_tombstones(error) else StoreUnavailableError
+        raise known(f"Cassandra: {type(error).__name__}: {error}") from error
     except (*FAILURES, OSError) as error:
         raise StoreUnavailableError(f"Cassandra: {type(error).__name__}: {error}") from error
+
+
+def _met_tombstones(error: ReadFailure) -> bool:
+    reasons: dict[str, int] = error.error_code_map or {}
+    return _TOMBSTONES in reasons.values()
 
 
 class _Routed(BoundStatement):  # type: ignore[misc]  # the driver has no types

@@ -8,6 +8,7 @@ from cassandra import (
     DriverException,
     InvalidRequest,
     OperationTimedOut,
+    ReadFailure,
     ReadTimeout,
     Unavailable,
 )
@@ -17,7 +18,7 @@ from cassandra.protocol import ErrorMessage, OverloadedErrorMessage
 
 from lookup.ports import StoreUnavailableError, StoreUnusableError
 from lookup.stores.cassandra_cluster import READ, confirming, deciding, deciding_again
-from lookup.stores.cassandra_requests import may_repeat, port_errors
+from lookup.stores.cassandra_requests import TooManyTombstonesError, may_repeat, port_errors
 
 TRANSIENT = [
     NoHostAvailable("none", {"127.0.0.1": ConnectionShutdown("reset")}),
@@ -35,6 +36,17 @@ def test_a_failure_of_nodes_is_told_as_unavailable(failure: Exception) -> None:
         raise failure
     assert not isinstance(told.value, StoreUnusableError)
     assert told.value.__cause__ is failure
+
+
+@pytest.mark.parametrize(
+    ("codes", "is_so"), [({"127.0.0.1": 1}, True), ({"127.0.0.1": 0}, False), (None, False)]
+)
+def test_a_reading_that_met_too_many_tombstones_is_told_apart(
+    codes: dict[str, int] | None, is_so: bool
+) -> None:
+    with pytest.raises(StoreUnavailableError) as told, port_errors():
+        raise ReadFailure("failed", error_code_map=codes)
+    assert isinstance(told.value, TooManyTombstonesError) == is_so
 
 
 def test_a_refused_statement_names_the_mend() -> None:

@@ -1,0 +1,64 @@
+"""Which buckets of the outbox hold anything, however old they are: asks the whole table, a part at a time.
+
+No mark says from when on to look. Whatever a mark is raised by, some clock, crash or link between datacentres
+is further behind, and what lies before the mark is never seen again.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+from lookup.chunks import chunks
+from lookup.stores.cassandra_requests import TooManyTombstonesError
+from lookup.stores.cassandra_session import CassandraSession, gather_all
+
+ROUND_S: Final = 60.0
+"""So long takes the way through the table: one part every quarter of a second."""
+
+_PARTS: Final = 256
+"""Finished intents leave tombstones for minutes; each answer has to pass those of its part only."""
+
+_PART_S: Final = ROUND_S / _PARTS
+_AT_ONCE: Final = 16
+_FIRST_TOKEN: Final = -(2**63)
+_PART_TOKENS: Final = 2**64 // _PARTS
+
+
+class OutboxSweep:
+    """Goes round the table for ever, as fast as time passes; all of it at once when that was long ago."""
+
+    def __init__(self, session: CassandraSession, keyspace: str) -> None:
+        self._session = session
+        self._swept_until_s = -inf
+        self._next = 0
+        self._buckets = (
+            f"SELECT DISTINCT bucket FROM {keyspace}.outbox WHERE token(bucket) > ? AND token(bucket) <= ?"
+        )
+
+    async def buckets(self, now_s: float) -> set[int]:
+        """Those of the parts that are due, that hold an intent. Parts of a failed call stay due."""
+        elapsed_s = now_s - self._swept_until_s
+        is_anew = not 0.0 <= elapsed_s < ROUND_S
+        due = _PARTS if is_anew else int(elapsed_s / _PART_S)
+        found: set[int] = set()
+        for parts in chunks(range(self._next, self._next + due), _AT_ONCE):
+            for buckets in await gather_all(self._in_part(part % _PARTS) for part in parts):
+                found |= buckets
+        self._next = (self._next + due) % _PARTS
+        self._swept_until_s = now_s if is_anew else self._swept_until_s + due * _PART_S
+        return found
+
+    async def _in_part(self, part: int) -> set[int]:
+        first = _FIRST_TOKEN + part * _PART_TOKENS
+        return await self._between(first, min(first + _PART_TOKENS, 2**63 - 1))
+
+    async def _between(self, first: int, last: int) -> set[int]:
+        """By halves where there are too many tombstones for one answer."""
+        try:
+            return {row[0] async for page in self._session.scan(self._buckets, (first, last)) for row in page}
+        except TooManyTombstonesError:
+            if last - first < 2:
+                raise
+            middle = (first + last) // 2
+            return await self._between(first, middle) | await self._between(middle, last)
