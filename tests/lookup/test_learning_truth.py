@@ -11,7 +11,7 @@ from lookup.confirm import Confirmations
 from lookup.ports import History, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Tier
 from lookup.resolver import Resolver, build_resolver
-from lookup.settings import LookupSettings
+from lookup.settings import CLAIM_LIFETIME_S, LookupSettings
 from tests.lookup.asynchronous import asynchronous, settle
 from tests.lookup.fakes import NOW_S, Counts, FakeStore, home
 
@@ -22,6 +22,7 @@ def believing(store: FakeStore, shared: FakeStore | None = None) -> Resolver:
     """A resolver whose feed has caught up, and has told of no move."""
     made = build_resolver(store, LookupSettings(), Random(1), shared, Counts())
     made.learn_history(History(0.0, ()))
+    made.forget_moves_before(NOW_S - CLAIM_LIFETIME_S)
     made.believe_claims_until(NOW_S + 1000)
     return made
 

@@ -131,6 +131,7 @@ class Stage:
         fence = Fence(LINGER_S)
         fence.lease_until_s = inf
         self.resolver.learn_history(History(0.0, ()))
+        self.resolver.forget_moves_before(0.0)
         self.resolver.believe_claims_until(inf)
         cookies = new_routing_cookies()
         links = {name: self._new_link(cell, wheel, outbox, meters) for name, cell in self.cells.items()}
