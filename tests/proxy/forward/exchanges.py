@@ -36,6 +36,8 @@ _dropped_from_requests: Final = st.sampled_from(
         b"X-Forwarded-For: 10.0.0.1",
     )
 )
+_CODING: Final = b"Transfer-Encoding: chunked"
+_late: Final = st.sampled_from((b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEVIL\n"))
 _dropped_from_replies: Final = st.sampled_from(
     (b"Keep-Alive: timeout=9", b"X-Home-Cell: us-1", b"X-Request-Id: other", b"Upgrade: x")
 )
@@ -64,6 +66,7 @@ class Exchange:
 
     kept_by_client  neither version nor fields of the request end the connection
     until_close     the reply ends with the cell's connection
+    late            of a body that may not follow the reply's head: the cell sends it while it serves the next
     """
 
     request: Sent
@@ -71,6 +74,7 @@ class Exchange:
     minor: int
     kept_by_client: bool
     until_close: bool
+    late: bytes
 
     @property
     def kept(self) -> bool:
@@ -137,25 +141,42 @@ def _requests(draw: st.DrawFn, minor: int, more: tuple[bytes, ...]) -> Sent:
 
 
 @st.composite
-def _replies(draw: st.DrawFn, answers_head: bool, until_close: bool) -> Sent:
+def _announcements(draw: st.DrawFn, status: int) -> bytes:
+    """The framing of a body that may not follow this status, or none."""
+    lengths = (b"Content-Length: 0", b"Content-Length: 43")
+    return draw(st.sampled_from((b"", *lengths, _CODING) if status == 204 else (b"", lengths[1], _CODING)))
+
+
+@st.composite
+def _replies(draw: st.DrawFn, answers_head: bool, until_close: bool) -> tuple[Sent, bytes]:
+    """The reply, and what of it may come late, though it may not come at all."""
     status = draw(st.sampled_from((200, 201, 404, 500) if until_close else (200, 204, 304, 404, 503)))
     fields = draw(st.lists(_field, max_size=4))
     dropped = draw(st.lists(_dropped_from_replies, max_size=2))
     trailers: Fields = []
     bodiless = answers_head or status in (204, 304)
     body = b"" if bodiless else draw(_bodies)
-    chunked = not until_close and status not in (204, 304) and draw(st.booleans())
+    framing = b""
+    if status in (204, 304):
+        framing = draw(_announcements(status))
+    elif not until_close and draw(st.booleans()):
+        framing = _CODING
+    elif not until_close:
+        framing = b"Content-Length: %d" % (draw(st.integers(0, 99)) if answers_head else len(body))
+    chunked = framing == _CODING and not bodiless
+    if framing == _CODING or status == 204:
+        dropped += [framing] if framing else []
+    elif framing:
+        fields.insert(draw(st.integers(0, len(fields))), (b"Content-Length", framing.partition(b": ")[2]))
     if chunked:
-        dropped.append(b"Transfer-Encoding: chunked")
-        trailers = [] if bodiless else draw(st.lists(_field, max_size=2))
-    elif not until_close and status not in (204, 304):
-        size = draw(st.integers(0, 99)) if answers_head else len(body)
-        fields.insert(draw(st.integers(0, len(fields))), (b"Content-Length", b"%d" % size))
+        trailers = draw(st.lists(_field, max_size=2))
     head = lines(b"HTTP/1.1 %d Reason" % status, *_mixed(draw, fields, dropped))
     if draw(st.integers(0, 4)) == 0:
         head = lines(b"HTTP/1.1 100 Continue") + head  # nobody asked for it
-    coded = _coded(draw, body, trailers) if chunked and not bodiless else body
-    return Sent((b"%d" % status,), fields, body, trailers, chunked and not bodiless, _cut(draw, head + coded))
+    coded = _coded(draw, body, trailers) if chunked else body
+    sent = Sent((b"%d" % status,), fields, body, trailers, chunked, _cut(draw, head + coded))
+    announced = bodiless and (framing == _CODING or (status == 204 and framing.endswith(b"43")))
+    return sent, draw(_late) if announced else b""
 
 
 @st.composite
@@ -170,5 +191,5 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         more = (b"Connection: Keep-Alive",)
     request = draw(_requests(minor, more))
     until_close = request.start[0] != b"HEAD" and draw(st.integers(0, 4)) == 0
-    reply = draw(_replies(request.start[0] == b"HEAD", until_close))
-    return Exchange(request, reply, minor, kept, until_close)
+    reply, late = draw(_replies(request.start[0] == b"HEAD", until_close))
+    return Exchange(request, reply, minor, kept, until_close, late)

@@ -110,17 +110,24 @@ def check_reply(seen: Understood, exchange: Exchange) -> None:
 
 
 async def play_cell(stage: Stage, script: list[Exchange]) -> None:
-    """The cell reads each request and answers it."""
+    """The cell reads each request and answers it; what it sends late must answer nobody."""
     end: End | None = None
+    left: End | None = None
+    late = b""
     for exchange in script:
         end = end or await stage.cell.connection()
         seen, leftover = await understand(end, h11.Connection(h11.SERVER))
         assert leftover == b""
         check_request(seen, exchange)
+        if left is not None:
+            left.send(late)
+            left = None
         await send(end, exchange.reply)
         if exchange.until_close:
             end.finish()
             end = None
+        elif exchange.late:
+            left, late, end = end, exchange.late, None
 
 
 async def play_client(client: End, script: list[Exchange]) -> None:

@@ -199,6 +199,46 @@ async def test_what_comes_on_an_idle_connection_answers_nobody(stage: Stage, ext
     await insist_fresh(stage, client)
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        lines(b"HTTP/1.1 204 No Content", b"Content-Length: 43"),
+        lines(b"HTTP/1.1 204 No Content", CHUNKED),
+        lines(b"HTTP/1.1 304 Not Modified", CHUNKED),
+    ],
+)
+@staged
+async def test_a_body_that_may_not_follow_and_comes_late_is_not_the_next_users_reply(
+    stage: Stage, method: bytes, head: bytes
+) -> None:
+    client = await stage.client()
+    client.send(ask(method + b" / HTTP/1.1"))
+    cell = await stage.cell.connection()
+    await cell.take_head()
+    cell.send(head)
+    await client.expect(lines(head.partition(b"\r\n")[0], ID))
+    other = await stage.client()
+    other.send(get(user=2))
+    await until(lambda: len(stage.cell.accepted) == 2 or b"GET" in cell.received, "it was asked")
+    cell.send(answer(b"somebody else's"))
+    fresh = await stage.cell.connection()
+    await fresh.expect(got(user=2, home=(b"eu-1", 4)))
+    fresh.send(answer(b"theirs"))
+    await other.expect(answered(b"theirs"))
+    await cell.until_cut()
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 7", CHUNKED])
+@staged
+async def test_an_interim_reply_that_announces_a_body_is_a_bad_gateway(stage: Stage, framing: bytes) -> None:
+    client, cell = await exchange(stage)
+    cell.send(lines(b"HTTP/1.1 103 Early Hints", framing))
+    assert (await problem_of(client)).slug == "cell-bad-reply"
+    await cell.until_cut()
+    await insist_fresh(stage, client)
+
+
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 @staged
 async def test_what_comes_before_a_request_has_left_is_not_its_reply(stage: Stage, method: bytes) -> None:

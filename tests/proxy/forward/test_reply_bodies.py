@@ -146,7 +146,8 @@ async def test_a_reply_to_head_may_name_the_chunked_coding(stage: Stage) -> None
     client, cell = await exchange(stage, ask(b"HEAD / HTTP/1.1"))
     cell.send(lines(OK, CHUNKED))
     await client.expect(lines(OK, ID))
-    await insist_kept(client, cell)
+    client.send(get())
+    await (await stage.cell.connection()).expect(got())
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,10 @@ def test_the_fields_say_how_the_body_ends(lines: list[bytes], framing: int, cont
 @pytest.mark.parametrize("line", [b"Content-Length: 5", b"Transfer-Encoding: chunked", b"X-A: 1"])
 def test_no_body_follows_an_answer_to_head_nor_1xx_204_and_304(line: bytes) -> None:
     assert accepted_reply(ok(line), answers_head=True).framing == NO_BODY
-    for status in (b"100 Continue", b"103 Early Hints", b"199 X", b"204 No Content", b"304 Not Modified"):
+    for status in (b"204 No Content", b"304 Not Modified"):
         assert accepted_reply(head(b"HTTP/1.1 " + status, line)).framing == NO_BODY
+    for status in (b"100 Continue", b"103 Early Hints", b"199 X"):
+        assert accepted_reply(head(b"HTTP/1.1 " + status, b"Content-Length: 0")).framing == NO_BODY
     for status in (b"200 OK", b"205 Reset", b"206 Partial", b"404 Not Found", b"500 X"):
         assert accepted_reply(head(b"HTTP/1.1 " + status, line)).framing != NO_BODY
 
@@ -183,7 +185,26 @@ def test_content_length_passes_on_where_it_may_stand() -> None:
     assert accepted_reply(ok(line), answers_head=True).fields == [line]
     assert accepted_reply(head(b"HTTP/1.1 304 X", line)).fields == [line]
     assert accepted_reply(head(b"HTTP/1.1 204 X", line)).fields == []
-    assert accepted_reply(head(b"HTTP/1.1 103 X", line)).fields == []
+    assert accepted_reply(head(b"HTTP/1.1 103 X", b"Content-Length: 0")).fields == []
+
+
+@pytest.mark.parametrize("line", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
+def test_an_interim_reply_that_announces_a_body_is_broken(status: bytes, line: bytes) -> None:
+    assert broken_reply(head(b"HTTP/1.1 " + status, line)) == "an interim reply announces a body"
+
+
+def test_who_announces_a_body_that_may_not_follow_is_not_asked_again_on_that_connection() -> None:
+    length, coding = b"Content-Length: 5", b"Transfer-Encoding: chunked"
+    for line in (length, coding):
+        assert not accepted_reply(head(b"HTTP/1.1 204 X", line)).keep_alive
+        assert not accepted_reply(head(b"HTTP/1.1 204 X", line), answers_head=True).keep_alive
+        assert not accepted_reply(head(b"HTTP/1.1 204 X", line, b"Connection: keep-alive")).keep_alive
+    assert not accepted_reply(head(b"HTTP/1.1 304 X", coding)).keep_alive
+    assert not accepted_reply(ok(coding), answers_head=True).keep_alive
+    assert accepted_reply(head(b"HTTP/1.1 204 X", b"Content-Length: 0")).keep_alive
+    assert accepted_reply(head(b"HTTP/1.1 304 X", length)).keep_alive
+    assert accepted_reply(ok(length), answers_head=True).keep_alive
 
 
 @pytest.mark.parametrize(
