@@ -72,3 +72,6 @@ class GenerationPublisher(Publisher, Protocol):
 
     async def complete(self) -> None:
         """The generation that was begun holds all moves since then."""
+
+    async def danger(self) -> str:
+        """Why the feed may be lost where it is kept, and the mend; "": nothing is known against it."""

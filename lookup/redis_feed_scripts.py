@@ -1,7 +1,9 @@
 """The feed's stream in Redis: its names, and the scripts that change it, each one atomic step.
 
 A generation lives on one Redis process: `run_id` in the head says which. On any other one, be it restarted or
-promoted, events may be missing, so nothing is appended there until a relay begins a new generation.
+promoted, events may be missing, so nothing is appended there until a relay begins a new generation. Nor where
+somebody else took events away: Redis that needed the memory, or a command. Only a publisher takes the oldest,
+and notes in the head which one is the `first` that is left; from there to the last, all must be there.
 """
 
 from __future__ import annotations
@@ -61,24 +63,39 @@ class FeedPosition:
     covers_since_s: float
 
 
+_HAS_HOLES: Final = -1
+
 _HEAD: Final = """
-local head = redis.call('HMGET', KEYS[1], 'generation', 'run_id', 'sequence', 'last_id', 'complete')
+local head = redis.call('HMGET', KEYS[1], 'generation', 'run_id', 'sequence', 'last_id', 'complete', 'first')
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local time = redis.call('TIME')
 local now_s = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local lives = head[1] and head[2] == run_id
+local lives, has_holes, first = head[1] and head[2] == run_id, false, 1
+if lives then
+    local events = string.gsub(KEYS[1], 'head$', head[1] .. ':events')
+    if head[6] then
+        first = tonumber(head[6])
+    else
+        local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+        first = oldest and tonumber(oldest[2][2]) or 1
+    end
+    has_holes = redis.call('XLEN', events) ~= tonumber(head[3]) - first + 1
+    lives = not has_holes
+end
 """
+"""No `first` in the head: an older program keeps this feed, and whatever is there may be the first."""
 
 POSITION: Final = (
     _HEAD
     + """
+if has_holes then return -1 end
 if not lives then return false end
 local beat = redis.call('HMGET', KEYS[1], 'beat_id', 'beat_at_s', 'covers_since_s')
 local age_s = beat[2] and (now_s - tonumber(beat[2])) or 1e9
 return {head[1], head[3], head[4], beat[1] or '0-0', tostring(age_s), head[5], beat[3]}
 """
 )
-"""KEYS: head. Nothing when there is no feed here."""
+"""KEYS: head. Nothing when there is no feed here. -1: events of it are gone."""
 
 APPEND: Final = (
     _HEAD
@@ -106,7 +123,9 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', added + 
         redis.call('HSET', KEYS[1], 'covers_since_s', fields[6])
     end
     redis.call('XDEL', KEYS[2], entry[1])
+    first = tonumber(fields[2]) + 1
 end
+redis.call('HSET', KEYS[1], 'first', first)
 return sequence
 """
 )
@@ -120,7 +139,7 @@ BEAT: Final = (
 if not lives or head[1] ~= ARGV[1] then return -1 end
 if head[5] == '0' then return -2 end
 local id = redis.call('XADD', KEYS[2], 'MAXLEN', '=', '1', '*', 's', head[3])
-redis.call('HSET', KEYS[1], 'beat_id', id, 'beat_at_s', string.format('%.3f', now_s))
+redis.call('HSET', KEYS[1], 'beat_id', id, 'beat_at_s', string.format('%.3f', now_s), 'first', first)
 return tonumber(head[3])
 """
 )
@@ -146,7 +165,7 @@ if head[1] then
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'run_id', run_id, 'sequence', 0, 'last_id', '0-0',
-    'complete', 0, 'covers_since_s', ARGV[2], 'begun_at_s', string.format('%.3f', now_s))
+    'first', 1, 'complete', 0, 'covers_since_s', ARGV[2], 'begun_at_s', string.format('%.3f', now_s))
 return 1
 """
 )
@@ -177,6 +196,10 @@ return 0
 """KEYS: head. ARGV: generation, Unix seconds: moves up to then may be missing. -1: the feed is lost."""
 
 
+EVICTION: Final = "return string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:([%w-]+)') or ''"
+"""KEYS: head. What the server that holds it takes away when it has no memory left."""
+
+
 async def run_script(client: RedisClient, script: str, names: list[str], arguments: list[str]) -> object:
     """What the script returns. Raises StoreUnavailableError."""
     with port_errors():
@@ -187,6 +210,11 @@ async def run_script(client: RedisClient, script: str, names: list[str], argumen
 async def read_position(client: RedisClient, names: FeedNames) -> FeedPosition:
     """Where the feed stands. Raises FeedLostError or StoreUnavailableError."""
     answer = await run_script(client, POSITION, [names.head], [])
+    if answer == _HAS_HOLES:
+        raise FeedLostError(
+            "events of the change feed are gone from Redis: evicted, deleted or trimmed by somebody else; "
+            "a relay begins it anew"
+        )
     if not isinstance(answer, list):
         raise FeedLostError("Redis holds no change feed that was begun on this server; is a relay running?")
     generation, sequence, last_id, beat_id, age_s, is_complete, covers_since_s = (

@@ -19,6 +19,7 @@ from lookup.redis_feed_scripts import (
     BEGIN,
     COMPLETE,
     COVER,
+    EVICTION,
     FeedNames,
     read_position,
     run_script,
@@ -101,6 +102,18 @@ class RedisPublisher:
         if await self._run(COMPLETE, [self._names.head], [self._begun]) == _LOST:
             raise FeedLostError("the feed's new generation was lost or replaced before it was complete")
         self._is_completing = False
+
+    async def danger(self) -> str:
+        """outbox.GenerationPublisher.danger."""
+        answer = await self._run(EVICTION, [self._names.head], [])
+        policy = answer.decode() if isinstance(answer, bytes) else ""
+        if not policy.startswith("allkeys-"):
+            return ""
+        return (
+            f"Redis may evict the change feed: its maxmemory-policy is {policy}. Each time edges confirm "
+            "every write with the store until the feed is rebuilt. Set it to volatile-lru, which evicts "
+            "entries of the cache but never the feed, or name a Redis that evicts nothing"
+        )
 
     async def abandon(self) -> None:
         """Let the feed count as lost, so that a relay begins a new generation from what the truth says."""

@@ -79,6 +79,7 @@ class Relay:
         self._pause = pause
         self._on_duty = on_duty
         self._failures = 0
+        self._is_danger_told = False
         self._looks: deque[_Look] = deque(maxlen=_MOST_LOOKS)
 
     async def run(self) -> None:
@@ -122,12 +123,19 @@ class Relay:
         return Backlog(pending, max(look.lag_s for look in self._looks) + unseen_s)
 
     async def turn(self) -> None:
-        """Finish what is pending, then beat. Raises StoreUnavailableError."""
+        """Finish what is pending, then beat. Raises StoreUnavailableError.
+
+        What may cost the feed is told in the log at the first turn, and again when it was lost.
+        """
         try:
             await self._finish_pending()
             await self._publisher.beat()
         except FeedLostError:
             await self._rebuild()
+        if not self._is_danger_told:
+            if danger := await self._publisher.danger():
+                _log.warning("%s", danger)
+            self._is_danger_told = True
 
     async def _finish_pending(self) -> None:
         """Several at once: the feed does not beat before all are in it, and its outage leaves many. Where
@@ -162,6 +170,7 @@ class Relay:
         if not await self._publisher.begin(covers_since_s):
             return
         _log.warning("the change feed was lost: a new generation begins")
+        self._is_danger_told = False
         await self._finish_pending()
         moves: list[FeedEvent] = []
         async for event in self._outbox.moves_since(covers_since_s):

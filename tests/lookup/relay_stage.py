@@ -21,6 +21,7 @@ class FakePublisher:
         self.lost = False
         self.another_begins = False
         self.covers_s = -1.0
+        self.dangerous = ""
 
     async def publish(self, events: Sequence[FeedEvent]) -> None:
         if self.lost:
@@ -48,6 +49,9 @@ class FakePublisher:
 
     async def complete(self) -> None:
         self.said.append("complete")
+
+    async def danger(self) -> str:
+        return self.dangerous
 
 
 class Stage:

@@ -17,7 +17,6 @@ from lookup.outbox import FeedLostError
 from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisSettings, Topology
 from lookup.redis_feed import RedisFeed
-from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fake_outbox import change
@@ -109,20 +108,6 @@ async def test_events_alone_do_not_stand_for_a_relay(redis_server: RedisServer) 
         with pytest.raises(StoreUnavailableError, match="no relay"):
             await drain(changes)
         publishing.cancel()
-
-
-@asynchronous
-async def test_events_that_redis_lost_leave_a_visible_hole(redis_server: RedisServer) -> None:
-    names = FeedNames()
-    async with staged(settings_of(redis_server)) as stage, following(stage.feed) as changes:
-        await stage.publisher.publish(moves(1))
-        first = await next_change(changes)
-        with redis_server.client() as client:
-            client.hincrby(names.head, "sequence", 3)
-        async for told in changes:
-            if told.sequence != first.sequence:
-                break
-        assert told.sequence == first.sequence + 3
 
 
 @asynchronous

@@ -157,3 +157,22 @@ async def test_a_relay_goes_on_after_any_failure_ever_more_rarely() -> None:
     with pytest.raises(asyncio.CancelledError):
         await relay.run()
     assert pauses[0] < 0.5 < 2.5 < pauses[-1] <= 5.0
+
+
+@asynchronous
+async def test_what_may_cost_the_feed_is_told_once_and_again_when_it_was_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = Stage()
+    stage.publisher.dangerous = "Redis may evict the feed"
+
+    def told() -> int:
+        return sum(record.message == "Redis may evict the feed" for record in caplog.records)
+
+    await stage.relay.turn()
+    await stage.relay.turn()
+    assert told() == 1
+    stage.publisher.lost = True
+    await stage.relay.turn()
+    await stage.relay.turn()
+    assert told() == 2

@@ -56,8 +56,8 @@ class RedisSide:
         self._told_of = ("", 0)
 
     async def harm(self, dice: Random) -> None:
-        """Redis drops its connections, or loses everything with or without notice, or begins anew; or its
-        oldest events are trimmed."""
+        """Redis drops its connections, or loses the events or everything with or without notice, or begins
+        anew; or its oldest events are trimmed."""
         if dice.random() < 0.3:
             with suppress(StoreUnavailableError):
                 for _ in range(dice.randint(1, 4)):
@@ -70,7 +70,9 @@ class RedisSide:
             self._server.wait_ready()
             return
         with self._server.client() as client:
-            if harm < 0.5:
+            if harm < 0.25:
+                client.unlink(FeedNames().events(str(client.hget(FeedNames().head, "generation"))))
+            elif harm < 0.5:
                 client.flushall()
             if harm > 0.1:
                 client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
