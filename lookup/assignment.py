@@ -25,12 +25,14 @@ class Alias:
     home          the home key, e.g. `user:42`; "" once the key names nobody any more
     epoch         >= 1, grows by one with each change of this alias, never goes back
     updated_at_s  Unix seconds of the last change
+    read_at_s     as of an Assignment
     """
 
     key: str
     home: str
     epoch: int
     updated_at_s: float = 0.0
+    read_at_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(slots=True)

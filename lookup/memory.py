@@ -58,11 +58,12 @@ class Entry(Resolution):
 
     loaded_at_s  when it was read, less a random part of the spread: all its times derive from it, so that
                  entries read together don't fall due together
+    read_at_s    when the truth was asked for it, of a cached copy by who copied it: it may have moved since
     generation   of the memory when the reading began; of an older one = due for re-reading
     referenced   used since the eviction hand last passed
     """
 
-    __slots__ = ("generation", "loaded_at_s", "referenced")
+    __slots__ = ("generation", "loaded_at_s", "read_at_s", "referenced")
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Entry(Resolution):
         epoch: int,
         state: State,
         loaded_at_s: float,
+        read_at_s: float,
         generation: int,
     ) -> None:
         self.outcome = (
@@ -85,6 +87,7 @@ class Entry(Resolution):
         self.epoch = epoch
         self.state = state
         self.loaded_at_s = loaded_at_s
+        self.read_at_s = read_at_s
         self.generation = generation
         self.referenced = False
 
@@ -196,33 +199,34 @@ class Memory:
         """
         key = record.key
         loaded_at_s = now_s - self._random.random() * self.lifetimes.spread_s
+        read_at_s = _asked_at_s(record.read_at_s, now_s)
         entry = self.known.find(key)
         if entry is not None and same_record(entry, record):
             entry.loaded_at_s = loaded_at_s
+            entry.read_at_s = read_at_s
             entry.generation = generation
             return
         self.unknown.drop(key)
         cell, jurisdiction = intern(record.cell), intern(record.jurisdiction)
+        epoch, state = record.epoch, record.state
         self.known.put(
-            Entry(_FOUND, key, cell, jurisdiction, record.epoch, record.state, loaded_at_s, generation)
+            Entry(_FOUND, key, cell, jurisdiction, epoch, state, loaded_at_s, read_at_s, generation)
         )
 
     def learn_alias(self, alias: Alias, now_s: float, generation: int) -> None:
         """Remember which key is named, as of a reading that began at `now_s` under `generation`."""
         key = alias.key
         loaded_at_s = now_s - self._random.random() * self.lifetimes.spread_s
+        read_at_s = _asked_at_s(alias.read_at_s, now_s)
         entry = self.aliases.find(key)
         if entry is not None and entry.epoch == alias.epoch and entry.cell == alias.home:
             entry.loaded_at_s = loaded_at_s
+            entry.read_at_s = read_at_s
             entry.generation = generation
             return
         self.unknown.drop(key)
-        self.aliases.put(Entry(_FOUND, key, alias.home, "", alias.epoch, _PLACED, loaded_at_s, generation))
-
-    def home_named(self, key: str, since_s: float) -> Entry | None:
-        """What is known of the home that the key names, if that name was read after `since_s`."""
-        alias = self.aliases.find(key)
-        return None if alias is None or alias.loaded_at_s <= since_s else self.known.find(alias.cell)
+        home, epoch = alias.home, alias.epoch
+        self.aliases.put(Entry(_FOUND, key, home, "", epoch, _PLACED, loaded_at_s, read_at_s, generation))
 
     def restore(self, record: Assignment, read_at_s: float) -> None:
         """Remember a record that was read before this process began, unless a newer one is known."""
@@ -231,21 +235,23 @@ class Memory:
         if former is not None and (former.epoch, former.loaded_at_s) >= (epoch, read_at_s):
             return
         cell, jurisdiction = intern(record.cell), intern(record.jurisdiction)
-        self.known.put(Entry(_FOUND, key, cell, jurisdiction, epoch, record.state, read_at_s, RESTORED))
+        self.known.put(
+            Entry(_FOUND, key, cell, jurisdiction, epoch, record.state, read_at_s, read_at_s, RESTORED)
+        )
 
     def restore_alias(self, alias: Alias, read_at_s: float) -> None:
         """Remember a name that was read before this process began, unless a newer one is known."""
         former = self.aliases.find(alias.key)
         if former is None or (former.epoch, former.loaded_at_s) < (alias.epoch, read_at_s):
             self.aliases.put(
-                Entry(_FOUND, alias.key, alias.home, "", alias.epoch, _PLACED, read_at_s, RESTORED)
+                Entry(_FOUND, alias.key, alias.home, "", alias.epoch, _PLACED, read_at_s, read_at_s, RESTORED)
             )
 
     def learn_unknown(self, key: str, now_s: float, generation: int) -> None:
         """Remember that the truth has no such key."""
         self.known.drop(key)
         self.aliases.drop(key)
-        self.unknown.put(Entry(_UNKNOWN, key, "", "", _NO_EPOCH, _PLACED, now_s, generation))
+        self.unknown.put(Entry(_UNKNOWN, key, "", "", _NO_EPOCH, _PLACED, now_s, now_s, generation))
 
     def epoch_of(self, key: str) -> int:
         """The highest epoch that an answer for this key must have at least, as far as memory can tell."""
@@ -253,6 +259,11 @@ class Memory:
         if entry is None or entry.generation != self.generation:
             return _NO_EPOCH
         return entry.epoch
+
+
+def _asked_at_s(copied_at_s: float, now_s: float) -> float:
+    """`copied_at_s` is 0.0 of what is no cached copy."""
+    return min(copied_at_s, now_s) if copied_at_s else now_s
 
 
 def same_record(entry: Entry, record: Assignment) -> bool:

@@ -97,6 +97,14 @@ class MovedSet:
             return False
         return self._spilled_overrules(hint)
 
+    def overrules_name(self, key: str, epoch: int, read_at_s: float) -> bool:
+        """The same of whom the key names as an alias, by what was read then."""
+        move = self._moves.get(_AS_ALIAS + key)
+        if move is not None:
+            return epoch < move.epoch
+        changed_at_s = max(self._left_at_s.get(NAMES, -inf), self._left_at_s.get(FREED, -inf))
+        return read_at_s <= changed_at_s + self._skew_s
+
     def may_be_moving(self, key: str, hint: Hint) -> bool:
         """Whether the key may be between two cells although no move overrules the claim: credentials are
         issued meanwhile too. Unsafe methods then need its record.

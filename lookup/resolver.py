@@ -212,12 +212,11 @@ class Resolver:
         if alias is None:
             return self._recall_unknown(key, now_s)
         entry = self._known.find(alias.cell)
-        if entry is None or alias.epoch < self._moved.alias_epoch_of(key):
+        if entry is None or not self._is_usable(alias, now_s - alias.loaded_at_s, now_s, safe):
             return None
-        if not self._is_usable(alias, now_s - alias.loaded_at_s, now_s, safe):
+        if self._is_renamed(alias):
             return None
-        age_s = now_s - entry.loaded_at_s
-        return entry if self._is_usable(entry, age_s, now_s, safe) else None
+        return self._recall_due(entry, now_s - entry.loaded_at_s, now_s, safe)
 
     def _recall_unknown(self, key: str, now_s: float) -> Resolution | None:
         entry = self._memory.unknown.find(key)
@@ -229,7 +228,8 @@ class Resolver:
         return entry
 
     def _recall_due(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> Resolution | None:
-        return entry if self._is_usable(entry, age_s, now_s, safe) else None
+        is_usable = self._is_usable(entry, age_s, now_s, safe) and not self._has_left(entry)
+        return entry if is_usable else None
 
     def _is_usable(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> bool:
         """Whether to use it: it may be due for re-reading (in the background), but not too old, nor due in a
@@ -238,7 +238,7 @@ class Resolver:
         if not (is_current and self._earliest_age_s < age_s < self._refresh_s):
             if not -self._expiry_s < age_s < self._expiry_s:
                 return False
-            if not is_current and (not safe or entry.generation == RESTORED or self._has_left(entry)):
+            if not is_current and (not safe or entry.generation == RESTORED):
                 return False
             self._flights.refresh(entry.key, now_s)
         entry.referenced = True
@@ -248,7 +248,7 @@ class Resolver:
         """No tier answered: what is known from before, to safe methods; the newer of memory and claim."""
         if not safe:
             return Resolution(_UNAVAILABLE, key, _STORE)
-        entry = self._known.find(key) or self._memory.home_named(key, now_s - self._hard_stale_s)
+        entry = self._known.find(key) or self._home_named(key, now_s)
         if entry is not None and (now_s - entry.loaded_at_s >= self._hard_stale_s or self._has_left(entry)):
             entry = None
         epoch = NO_EPOCH - 1 if entry is None else entry.epoch
@@ -258,10 +258,25 @@ class Resolver:
             return Resolution(_UNAVAILABLE, key, _STORE)
         return Resolution(_FOUND, entry.key, _STALE, entry.cell, entry.jurisdiction, entry.epoch, entry.state)
 
+    def _home_named(self, key: str, now_s: float) -> Entry | None:
+        """What is known of the home that the key names, if that name may still be used."""
+        alias = self._memory.aliases.find(key)
+        if alias is None or now_s - alias.loaded_at_s >= self._hard_stale_s or self._is_renamed(alias):
+            return None
+        return self._known.find(alias.cell)
+
     def _has_left(self, entry: Entry) -> bool:
-        """Whether the home is known to have changed since the entry was read: in a gap of the feed, which the
-        history has told of meanwhile."""
-        return entry.epoch < self._moved.epoch_of(entry.key)
+        """Whether the home changed, or may have, since the entry was read: in a gap of the feed, which the
+        history has told of meanwhile. Changes after the gap the feed tells by their keys."""
+        if entry.generation == self._memory.generation:
+            return entry.epoch < self._moved.epoch_of(entry.key)
+        return self._moved.overrules(entry.key, Hint(entry.cell, entry.epoch, entry.read_at_s - LEASE_S))
+
+    def _is_renamed(self, alias: Entry) -> bool:
+        """The same of whom the key names."""
+        if alias.generation == self._memory.generation:
+            return alias.epoch < self._moved.alias_epoch_of(alias.key)
+        return self._moved.overrules_name(alias.key, alias.epoch, alias.read_at_s - LEASE_S)
 
     def _claim_outlives_feed(self, key: str, hint: Hint, now_s: float) -> bool:
         """Whether the claim held when the feed was last alive, and that is not too long ago."""

@@ -176,12 +176,12 @@ def _encode_hot(entries: list[Entry], most: int, encode: Callable[[Iterable[Entr
 
 def _encode_homes(entries: Iterable[Entry]) -> bytes:
     return encode_homes(
-        [KnownHome(e.key, e.cell, e.jurisdiction, e.epoch, e.state, e.loaded_at_s) for e in entries]
+        [KnownHome(e.key, e.cell, e.jurisdiction, e.epoch, e.state, e.read_at_s) for e in entries]
     )
 
 
 def _encode_aliases(entries: Iterable[Entry]) -> bytes:
-    return encode_aliases([KnownAlias(e.key, e.cell, e.epoch, e.loaded_at_s) for e in entries])
+    return encode_aliases([KnownAlias(e.key, e.cell, e.epoch, e.read_at_s) for e in entries])
 
 
 def _told(ignored: Ignored) -> str:

@@ -11,7 +11,7 @@ from tests.lookup.fakes import NOW_S, home
 
 
 def entry(key: str) -> Entry:
-    return Entry(Outcome.FOUND, key, "cell-a", "eu", 1, State.PLACED, NOW_S, 0)
+    return Entry(Outcome.FOUND, key, "cell-a", "eu", 1, State.PLACED, NOW_S, NOW_S, 0)
 
 
 def memory(entries: int = 100, unknown_entries: int = 10) -> Memory:

@@ -1,6 +1,7 @@
 """Random moves, claims, gaps, evictions and clock steps against a model that simply knows the truth.
 
-With a feed that missed nothing, no answer may differ from the truth; after a gap, none to an unsafe method.
+No answer may differ from the truth, once the worker has heard of every change or read the history again,
+nor a stale one while the store is down.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lookup.assignment import NO_EPOCH, Assignment
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT
-from lookup.ports import History, KeyMove
+from lookup.ports import History, KeyMove, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Resolution
 from lookup.resolver import Resolver
 from lookup.settings import LookupSettings
@@ -28,7 +29,12 @@ CELLS = st.sampled_from(["cell-a", "cell-b", "cell-c"])
 SKEW_S = 5.0
 CLAIM_LIFETIME_S = 400.0
 SETTINGS = LookupSettings(
-    deadline_s=10.0, memory_entries=3, unknown_entries=2, moved_keys=2, clock_skew_s=SKEW_S
+    deadline_s=10.0,
+    memory_entries=3,
+    unknown_entries=2,
+    moved_keys=2,
+    clock_skew_s=SKEW_S,
+    failures_to_open=1_000_000,
 )
 
 
@@ -71,6 +77,14 @@ class ResolverMachine(RuleBasedStateMachine):
     def change_unheard(self, key: str, cell: str) -> None:
         """One that the feed loses, which shows sooner or later."""
         self.write(key, cell, heard=False)
+
+    @rule(cell=CELLS)
+    def evacuate_unheard(self, cell: str) -> None:
+        """Everybody leaves the cell in a gap: more than are remembered one by one."""
+        for key, record in list(self.store.records.items()):
+            if record.cell == cell:
+                self.write(key, "cell-c" if cell == "cell-a" else "cell-a", heard=False)
+        self.resync()
 
     def write(self, key: str, cell: str, heard: bool) -> None:
         former = self.store.records.get(key)
@@ -115,7 +129,17 @@ class ResolverMachine(RuleBasedStateMachine):
         """A lookup that waits for the tiers."""
         answer = self.loop.run_until_complete(self.resolver.resolve(key, None, self.now_s, safe))
         assert answer.outcome is not Outcome.UNAVAILABLE
-        self.check(key, answer, safe)
+        self.check(key, answer)
+
+    @rule(key=KEYS)
+    def resolve_while_the_store_is_down(self, key: str) -> None:
+        """A lookup that no tier answers."""
+        self.store.failure = StoreUnavailableError("down")
+        answer = self.loop.run_until_complete(self.resolver.resolve(key, None, self.now_s, True))
+        self.loop.run_until_complete(settle())
+        self.store.failure = None
+        if answer.outcome is not Outcome.UNAVAILABLE:
+            self.check(key, answer)
 
     @rule()
     def end_readings(self) -> None:
@@ -127,9 +151,9 @@ class ResolverMachine(RuleBasedStateMachine):
         """Whatever may be asked now."""
         for safe in (False, True):
             for key in self.store.records:
-                self.check(key, self.resolver.recall(key, None, self.now_s, safe), safe)
+                self.check(key, self.resolver.recall(key, None, self.now_s, safe))
             for key, hint in self.claims:
-                self.check(key, self.resolver.recall(key, hint, self.now_s, safe), safe)
+                self.check(key, self.resolver.recall(key, hint, self.now_s, safe))
 
     @invariant()
     def bounds_hold(self) -> None:
@@ -142,15 +166,13 @@ class ResolverMachine(RuleBasedStateMachine):
         self.resolver.forget_moves_before(self.now_s - CLAIM_LIFETIME_S)
         self.resolver.believe_claims_until(self.now_s + 3)
 
-    def check(self, key: str, answer: Resolution | None, safe: bool) -> None:
+    def check(self, key: str, answer: Resolution | None) -> None:
         if answer is None:
             return
         record = self.store.records.get(key)
         assert answer.key == key
         assert answer.epoch <= (NO_EPOCH if record is None else record.epoch)
-        entry = self.memory.known.find(key)
-        before_gap = entry is not None and entry.generation != self.memory.generation
-        if self.missed or (safe and before_gap):
+        if self.missed:
             return
         if record is None:
             assert answer.outcome is Outcome.UNKNOWN

@@ -24,7 +24,7 @@ def content_of(worker: Worker) -> bytes:
     moved, known = worker.moved, worker.memory.known
     moves = [KeyMove(key, m.epoch, m.moved_at_s, m.left_cell) for key, m in moved.known().items()]
     entries = [entry for number in range(known.parts) for entry in known.part(number)]
-    homes = [KnownHome(e.key, e.cell, e.jurisdiction, e.epoch, e.state, e.loaded_at_s) for e in entries]
+    homes = [KnownHome(e.key, e.cell, e.jurisdiction, e.epoch, e.state, e.read_at_s) for e in entries]
     feed = encode_feed(_ORIGIN, worker.follower.fresh_as_of_s, moved.covers_since_s, moved.left_at_s)
     return seal(b"".join((feed, encode_flags(()), encode_moves(moves), encode_homes(homes))))
 
