@@ -35,7 +35,7 @@ from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
 from proxy.rooms.identify import Identify
 from proxy.rooms.routing_cookie import RoutingCookies
-from proxy.running_edge import RunningEdge
+from proxy.running_edge import RunningEdge, tell_key_mistakes
 from proxy.tiers import Tiers, open_tiers
 
 _FIRST_WORD_S: Final = 2.0
@@ -75,11 +75,14 @@ class _MeteredLookups(LookupObserver):
             _log.warning("lookups: the tier %s failed (%s)", TIER_LABELS[tier], reason)
 
 
-async def start(settings: Settings, slot: int, listener: socket.socket, row: memoryview) -> RunningEdge:
+async def start(
+    settings: Settings, slot: int, listener: socket.socket, row: memoryview, key_set: bytes
+) -> RunningEdge:
     """Start one worker's data plane and accept on `listener`.
 
     slot    number of the worker, for the log
     row     the worker's counters, see proxy.observe.layout
+    key_set the last good JWK Set of workers before, b"" if there was none
     Raises StoreUnavailableError, KeyMistakeError, LogTargetError or OSError: what can't be had, and why.
     """
     keep_freed_memory()
@@ -88,8 +91,10 @@ async def start(settings: Settings, slot: int, listener: socket.socket, row: mem
     await addresses.refresh()
     spelling = wiring.key_spelling(settings)
     cookies = wiring.routing_cookies(settings, spelling)
-    identify = wiring.identify(settings, cookies, spelling)
+    identify = wiring.identify(settings, cookies, spelling, key_set)
     identify.reload(time.time())
+    if identify.token_keys.mistakes:
+        tell_key_mistakes(identify.token_keys)
     random = Random()
     memory, moved = make_memory(wiring.lookup_settings(settings), random)
     warm_start = wiring.warm_start(settings, slot, memory, moved)

@@ -26,6 +26,7 @@ from proxy.forward.wheel import TICK_S
 from proxy.kernel.accept_queue import waiting
 from proxy.kernel.huge_pages import HugePages
 from proxy.observe.heavy import HeavyHitters, Tally
+from proxy.rooms.jwks import TokenKeys
 from proxy.tiers import Tiers
 
 _BACKLOG: Final = 4096
@@ -55,6 +56,14 @@ def end_without(task: asyncio.Task[None]) -> None:
     if failure is not None:
         _log.critical("a part of this worker failed; it ends, to be replaced", exc_info=failure)
         signal.raise_signal(signal.SIGTERM)
+
+
+def tell_key_mistakes(keys: TokenKeys) -> None:
+    """Log what is wrong with the JWK Set file now, or that nothing is."""
+    for mistake in keys.mistakes:
+        _log.warning("token keys: %s", mistake)
+    if not keys.mistakes:
+        _log.info("token keys: the keys of the JWK Set file are in force")
 
 
 class RunningEdge:
@@ -108,6 +117,10 @@ class RunningEdge:
 
     def _flags(self) -> Iterable[FlagRecord]:
         return self._edge.snapshot.board.records
+
+    def key_set(self) -> bytes:
+        """The JWK Set file's content when it was last good; b"" before, and without such a file."""
+        return self._edge.identify.token_keys.good
 
     def reopen_logs(self) -> None:
         """Write the access log to a fresh file of the same name (rotation)."""
@@ -171,7 +184,12 @@ class RunningEdge:
         if self._ticks % _FADE_TICKS == 0:
             self._heavy.fade(_FADE)
         if self._ticks % _KEYS_TICKS == 0:
-            edge.identify.reload(time.time())
+            self._look_at_keys()
+
+    def _look_at_keys(self) -> None:
+        identify = self._edge.identify
+        if identify.reload(time.time()):
+            tell_key_mistakes(identify.token_keys)
 
     # The end.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from lookup.announcement import Announcement
 from lookup.first_sight import FirstSight
@@ -40,6 +42,11 @@ from proxy.rooms.routes import Route, Routes, StaticReply
 from proxy.rooms.routing_cookie import RoutingCookies, load_cookie_key
 from proxy.rooms.tokens import TokenVerifier
 
+KeyT = TypeVar("KeyT")
+SettingT = TypeVar("SettingT")
+
+_log = logging.getLogger("homecell")
+
 _COUNT_S = 0.1
 """So long a new user's home waits for the first count of all users; the lookup's deadline is short."""
 
@@ -62,15 +69,22 @@ def key_spelling(settings: Settings) -> KeySpelling:
 
 
 def routing_cookies(settings: Settings, spelling: KeySpelling = AS_THEY_ARE) -> RoutingCookies:
-    """The signer and verifier of routing cookies; raises KeyMistakeError for a bad secret file."""
+    """The signer and verifier of routing cookies; raises KeyMistakeError when no secret file is good."""
     cookie = settings.routing_cookie
-    keys = tuple(load_cookie_key(key.id, key.secret_file) for key in cookie.keys)
+    keys = _usable(lambda key: load_cookie_key(key.id, key.secret_file), cookie.keys)
+    if not keys:
+        raise KeyMistakeError("routing_cookie.keys: no secret file can be used")
     secure = settings.residency[settings.edge.jurisdiction].edge_url.startswith("https:")
     return RoutingCookies(cookie.name, keys, int(cookie.lifetime_s), secure=secure, spelling=spelling)
 
 
-def identify(settings: Settings, cookies: RoutingCookies, spelling: KeySpelling = AS_THEY_ARE) -> Identify:
-    """Room 3; raises KeyMistakeError for a bad key file."""
+def identify(
+    settings: Settings,
+    cookies: RoutingCookies,
+    spelling: KeySpelling = AS_THEY_ARE,
+    earlier_key_set: bytes = b"",
+) -> Identify:
+    """Room 3. `earlier_key_set` holds until the JWK Set file has been read and is good."""
     identity = settings.identity
     rules = ClaimRules(
         issuer=identity.issuer,
@@ -81,9 +95,21 @@ def identify(settings: Settings, cookies: RoutingCookies, spelling: KeySpelling 
         epoch=identity.claims.epoch,
         spelling=spelling,
     )
-    keys = TokenKeys(tuple(_token_key(key) for key in identity.keys), identity.jwks_file)
+    keys = TokenKeys(_usable(_token_key, identity.keys), identity.jwks_file, earlier_key_set)
     order = tuple(_SOURCES[source] for source in identity.order)
     return Identify(order, TokenVerifier(rules, keys), identity.session_cookie, cookies)
+
+
+def _usable(load: Callable[[SettingT], KeyT], keys: Iterable[SettingT]) -> tuple[KeyT, ...]:
+    """Each key whose file can be used. At the edge's start all could: a worker that is started later serves
+    with the others rather than not at all."""
+    usable = []
+    for key in keys:
+        try:
+            usable.append(load(key))
+        except KeyMistakeError as error:
+            _log.warning("a key is left out until a worker is started anew: %s", error)
+    return tuple(usable)
 
 
 def _token_key(key: TokenKeySettings) -> VerificationKey:

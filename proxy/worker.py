@@ -2,7 +2,7 @@
 until told to drain, or until the supervisor is gone. Decides nothing about requests.
 
 Started by the supervisor, which passes open descriptors:
-python -m proxy.worker --slot K --config PATH --listener-fd N --row-fd M --control-fd C
+python -m proxy.worker --slot K --config PATH --texts-fd T --listener-fd N --row-fd M --control-fd C
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -24,13 +25,14 @@ import uvloop
 from lookup.collector import short_passes
 from lookup.ports import StoreUnavailableError
 from proxy import app
-from proxy.config import ConfigError, Settings, load
-from proxy.control import words
+from proxy.config import ConfigError, Settings, load_again
+from proxy.control import handover, words
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_order, encode
 from proxy.observe.heavy import Tally
 from proxy.observe.log_target import LogTargetError
 from proxy.observe.rows import Row
+from proxy.rooms.keys import KeyMistakeError
 
 _REPORT_EVERY_S: Final = 0.25
 _LOOK_EVERY_S: Final = 0.05
@@ -49,6 +51,8 @@ class DataPlane(Protocol):
 
     def reopen_logs(self) -> None: ...
 
+    def key_set(self) -> bytes: ...
+
     def tally(self) -> Tally: ...
 
     async def adopt(self, listener: socket.socket) -> int: ...
@@ -58,14 +62,15 @@ class DataPlane(Protocol):
     async def drain(self, timeout_s: float) -> None: ...
 
 
-Start = Callable[[Settings, int, socket.socket, memoryview], Awaitable[DataPlane]]
+Start = Callable[[Settings, int, socket.socket, memoryview, bytes], Awaitable[DataPlane]]
 
 
 class Worker:
     """One worker from its start to the end of its drain."""
 
-    def __init__(self, settings: Settings, slot: int, channel: Channel) -> None:
+    def __init__(self, settings: Settings, slot: int, channel: Channel, key_set: bytes) -> None:
         self._settings = settings
+        self._key_set = key_set
         self._slot = slot
         self._channel = channel
         self._stop = asyncio.Event()
@@ -105,7 +110,7 @@ class Worker:
         draining.result()
 
     async def _start(self, start: Start, listener: socket.socket, row: memoryview) -> None:
-        self._edge = await start(self._settings, self._slot, listener, row)
+        self._edge = await start(self._settings, self._slot, listener, row, self._key_set)
 
     async def _stopped(self) -> None:
         await self._stop.wait()
@@ -124,6 +129,8 @@ class Worker:
             changed = flags != self._flags
             if changed:
                 self._flags, self._applied_ms = flags, int(time.time() * 1000)
+            if self._edge is not None:
+                self._hand_on(state, self._edge.key_set())
             now_s = asyncio.get_running_loop().time()
             if changed or now_s - self._reported_at_s >= _REPORT_EVERY_S:
                 self._report(state, now_s)
@@ -135,6 +142,19 @@ class Worker:
             self._tallied_at_s = now_s
             tally = self._edge.tally()
         self._channel.send(encode(Report(state, self._flags, self._applied_ms, tally)))
+
+    def _hand_on(self, state: WorkerState, key_set: bytes) -> None:
+        """Give the supervisor a JWK Set that was read anew, for workers that start while the file is bad."""
+        if not key_set or key_set is self._key_set:
+            return
+        try:
+            descriptor = handover.sealed(key_set)
+        except OSError as error:
+            _log.warning("cannot hand on the token keys: %s", error)
+            return
+        if self._channel.send(encode(Report(state, self._flags, self._applied_ms)), descriptor):
+            self._key_set = key_set
+        os.close(descriptor)
 
     def _listen(self) -> None:
         """The line has something. Its end means that the supervisor is gone, and nobody would end us."""
@@ -184,10 +204,11 @@ def main(arguments: Sequence[str], start: Start = app.start) -> int:
     row = Row(options.row_fd)
     channel = Channel(socket.socket(fileno=options.control_fd))
     try:
-        settings = load(options.config)
+        settings = load_again(options.config, handover.decode_texts(handover.content(options.texts_fd)))
+        key_set = b"" if options.key_set_fd < 0 else handover.content(options.key_set_fd)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(settings, options.slot, channel, start, listener, row.counters))
-    except (ConfigError, LogTargetError, StoreUnavailableError, OSError) as error:
+            runner.run(_run(Worker(settings, options.slot, channel, key_set), start, listener, row.counters))
+    except (ConfigError, KeyMistakeError, LogTargetError, StoreUnavailableError, OSError) as error:
         _log.error("%s", error)
         return 1
     except Exception:
@@ -196,15 +217,15 @@ def main(arguments: Sequence[str], start: Start = app.start) -> int:
     return 0
 
 
-async def _run(
-    settings: Settings, slot: int, channel: Channel, start: Start, listener: socket.socket, row: memoryview
-) -> None:
-    await Worker(settings, slot, channel).run(start, listener, row)
+async def _run(worker: Worker, start: Start, listener: socket.socket, row: memoryview) -> None:
+    await worker.run(start, listener, row)
 
 
 class _Options(argparse.Namespace):
     slot: int
     config: Path
+    texts_fd: int
+    key_set_fd: int
     listener_fd: int
     row_fd: int
     control_fd: int
@@ -215,7 +236,8 @@ def _parse(arguments: Sequence[str]) -> _Options:
         prog="proxy.worker", description="Started by the supervisor, not by hand."
     )
     parser.add_argument("--config", type=Path, required=True)
-    for name in ("--slot", "--listener-fd", "--row-fd", "--control-fd"):
+    parser.add_argument("--key-set-fd", type=int, default=-1)
+    for name in ("--slot", "--texts-fd", "--listener-fd", "--row-fd", "--control-fd"):
         parser.add_argument(name, type=int, required=True)
     return parser.parse_args(arguments, namespace=_Options())
 

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from proxy.config import ConfigError, Finding, Settings
+    from proxy.config import ConfigError, Finding, Loaded, Settings
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 
@@ -100,18 +100,20 @@ def short(path: Path) -> str:
         return str(path)
 
 
-def load_settings(path: Path | None, *, warn: bool = False) -> Settings:
+def load_settings(path: Path | None) -> Settings:
     """The settings of the config that the command means; ends the command when it has mistakes."""
+    return load_config(path).settings
+
+
+def load_config(path: Path | None) -> Loaded:
+    """As load_settings, with the rest of what was read."""
     from proxy.config import ConfigError, load_with_warnings
     from proxy.config.location import default_path
 
     try:
-        loaded = load_with_warnings(path or default_path())
+        return load_with_warnings(path or default_path())
     except ConfigError as error:
         raise ConfigMistakesError(error) from error
-    if warn:
-        show_warnings(loaded.warnings)
-    return loaded.settings
 
 
 def config_option(command: CommandT) -> CommandT:

@@ -19,7 +19,8 @@ from proxy.cli.answers import (
     UnreachableError,
     UsageMistakeError,
     config_option,
-    load_settings,
+    load_config,
+    show_warnings,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def command(config_file: Path | None) -> None:
       2  a mistake in the config or in the file of tokens
       3  the store can't be reached, or the port is taken
     """
-    settings = load_settings(config_file, warn=True)
+    loaded = load_config(config_file)
+    show_warnings(loaded.warnings)
+    settings = loaded.settings
     if settings.lookup_service is None:
         raise UsageMistakeError(
             "The config has no section `lookup_service`.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from proxy.cli.answers import HELP_SETTINGS, config_option, end, load_settings
+from proxy.cli.answers import HELP_SETTINGS, config_option, end, load_config, show_warnings
 
 
 @click.command("proxy", context_settings=HELP_SETTINGS)
@@ -29,7 +29,8 @@ def command(config_file: Path | None) -> None:
       1  it could not start (a port is taken, say), or its workers keep failing
       2  a mistake in the config
     """
-    settings = load_settings(config_file, warn=True)
+    loaded = load_config(config_file)
+    show_warnings(loaded.warnings)
     from proxy import workers
 
-    end(workers.run(settings))
+    end(workers.run(loaded))

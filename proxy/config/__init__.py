@@ -1,7 +1,7 @@
 """Settings with units, from one config file and its cells file; reports every mistake at once."""
 
 from proxy.config.findings import ConfigError, Finding
-from proxy.config.loading import Loaded, load, load_with_warnings
+from proxy.config.loading import Loaded, load, load_again, load_with_warnings
 from proxy.config.models import Settings
 
-__all__ = ["ConfigError", "Finding", "Loaded", "Settings", "load", "load_with_warnings"]
+__all__ = ["ConfigError", "Finding", "Loaded", "Settings", "load", "load_again", "load_with_warnings"]

@@ -74,7 +74,7 @@ class UnreadableError(Exception):
 
 def read_document(file: Path) -> tuple[Node, list[Finding]]:
     """The file's tree and its duplicate keys. Raises UnreadableError."""
-    return parse_document(file, _read_text(file))
+    return parse_document(file, read_text(file))
 
 
 def parse_document(file: Path, text: str) -> tuple[Node, list[Finding]]:
@@ -91,7 +91,9 @@ def parse_document(file: Path, text: str) -> tuple[Node, list[Finding]]:
         raise UnreadableError(Finding(file, 0, "", what, "remove control characters")) from error
 
 
-def _read_text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """What the file holds, if it may be a config at all. Raises UnreadableError."""
+
     def refuse(what: str, mend: str, cause: Exception | None = None) -> UnreadableError:
         error = UnreadableError(Finding(file, 0, "", what, mend))
         error.__cause__ = cause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from proxy.config.checks import check_values
-from proxy.config.document import UnreadableError, read_document
+from proxy.config.document import UnreadableError, parse_document, read_text
 from proxy.config.findings import ConfigError, Finding
 from proxy.config.inventory import Inventory
 from proxy.config.models import ConfigFile, Settings
@@ -22,10 +22,14 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A config that may be used, and what its owner should look at all the same."""
+    """A config that may be used, and what its owner should look at all the same.
+
+    texts  what the config file and its cells file held, by absolute path: for `load_again`
+    """
 
     settings: Settings
     warnings: tuple[Finding, ...]
+    texts: Mapping[Path, str]
 
 
 def load(path: Path) -> Settings:
@@ -36,35 +40,70 @@ def load(path: Path) -> Settings:
 def load_with_warnings(path: Path) -> Loaded:
     """As load, with the warnings. Raises ConfigError, which has the warnings too."""
     path = path.absolute()
+    texts: dict[Path, str] = {}
     mistakes: list[Finding] = []
-    config = _shape(ConfigFile, path, mistakes)
-    cells_file = config.path(("cells_file",)) if config else None
-    inventory = _inventory(config, cells_file, mistakes) if config and cells_file else None
+    config, inventory = _shapes(path, texts, mistakes)
     warnings: list[Finding] = []
     if config is not None:
         found = check_values(config, inventory)
         mistakes += found.mistakes
         warnings = _ordered(found.warnings, path)
+    return Loaded(_settings(path, config, inventory, mistakes, warnings), tuple(warnings), texts)
+
+
+def load_again(path: Path, texts: Mapping[Path, str]) -> Settings:
+    """The settings that `load_with_warnings` gave with these texts, whatever the files hold by now.
+
+    Nothing is held against the world again: a key file that has become bad is the affair of who reads it.
+    Raises ConfigError when the texts are not of that file, or of another version of this program.
+    """
+    mistakes: list[Finding] = []
+    config, inventory = _shapes(path, dict(texts), mistakes)
+    return _settings(path, config, inventory, mistakes, ())
+
+
+def _settings(
+    path: Path,
+    config: Shape[ConfigFile] | None,
+    inventory: Shape[Inventory] | None,
+    mistakes: Sequence[Finding],
+    warnings: Sequence[Finding],
+) -> Settings:
     if mistakes or not (config and config.model and inventory and inventory.model):
         raise ConfigError(_ordered(mistakes, path), warnings)
     sections = {name: getattr(config.model, name) for name in ConfigFile.model_fields}
-    return Loaded(Settings(**sections, path=path, cells=_cells(inventory.model)), tuple(warnings))
+    return Settings(**sections, path=path, cells=_cells(inventory.model))
+
+
+def _shapes(
+    path: Path, texts: dict[Path, str], mistakes: list[Finding]
+) -> tuple[Shape[ConfigFile] | None, Shape[Inventory] | None]:
+    """Of both files. What `texts` lacks is read, once, and added."""
+    config = _shape(ConfigFile, path, texts, mistakes)
+    cells_file = config.path(("cells_file",)) if config else None
+    if config is None or cells_file is None:
+        return config, None
+    return config, _inventory(config, cells_file, texts, mistakes)
 
 
 def _inventory(
-    config: Shape[ConfigFile], cells_file: Path, mistakes: list[Finding]
+    config: Shape[ConfigFile], cells_file: Path, texts: dict[Path, str], mistakes: list[Finding]
 ) -> Shape[Inventory] | None:
     """A file that is not there is the fault of the line that names it."""
-    if cells_file.exists():
-        return _shape(Inventory, cells_file, mistakes)
+    if cells_file in texts or cells_file.exists():
+        return _shape(Inventory, cells_file, texts, mistakes)
     what = f"is {cells_file}, which does not exist"
     mistakes.append(config.finding(("cells_file",), what, "make it, or correct the path"))
     return None
 
 
-def _shape(model: type[ModelT], file: Path, mistakes: list[Finding]) -> Shape[ModelT] | None:
+def _shape(
+    model: type[ModelT], file: Path, texts: dict[Path, str], mistakes: list[Finding]
+) -> Shape[ModelT] | None:
     try:
-        root, duplicates = read_document(file)
+        if file not in texts:
+            texts[file] = read_text(file)
+        root, duplicates = parse_document(file, texts[file])
     except UnreadableError as error:
         mistakes.append(error.finding)
         return None

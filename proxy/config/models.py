@@ -128,7 +128,8 @@ class Identity(Section):
     jwks_file: FilePath | None = Field(
         default=None,
         description="JWK Set with further keys, read again when it changes, so that keys rotate without a "
-        "restart.",
+        "restart. When it can't be used, the last good keys stay in force, and each worker logs what is "
+        "wrong; to start an edge it must be good.",
     )
 
 
@@ -262,7 +263,9 @@ class Limits(Section):
 
 
 class ConfigFile(Section):
-    """The config file of one edge. Paths in it are relative to the file itself."""
+    """The config file of one edge. Paths in it are relative to the file itself. An edge reads it and the
+    cells file once, at its start: all its workers run that, also those that replace others, until a restart.
+    """
 
     edge: Edge
     cells_file: FilePath = Field(description="The inventory, shared by all edges: see below.")

@@ -22,6 +22,7 @@ from proxy.model import Source
 from proxy.rooms.cookies import AMBIGUOUS, find_pair
 from proxy.rooms.faults import Fault
 from proxy.rooms.identity import Identity
+from proxy.rooms.jwks import TokenKeys
 from proxy.rooms.keys import KeyMark
 from proxy.rooms.routing_cookie import RoutingCookies
 from proxy.rooms.tokens import TokenVerifier
@@ -66,6 +67,11 @@ class Identify:
                 entry.in_use = True
                 return self._with_routing_cookie(entry, cookie, now_s) if cookie else entry
         return self._by_order(authorization, cookie, now_s)
+
+    @property
+    def token_keys(self) -> TokenKeys:
+        """The keys that tokens are checked against."""
+        return self._verifier.keys
 
     def reload(self, now_s: float) -> bool:
         """Takes up changed keys and forgets what a withdrawn one vouched for. True: something changed.

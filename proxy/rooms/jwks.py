@@ -127,18 +127,22 @@ def _public_key(entry: dict[str, object], algorithm: str, members: tuple[str, ..
 class TokenKeys:
     """The keys that verify tokens: fixed ones, and those of a JWK Set file that is re-read when it changes.
 
-    `ring` is what is in force, `mistakes` what the operator should mend now (empty when all is well).
-    Without a file, `reload` has nothing to do.
+    `ring` is what is in force, `mistakes` what the operator should mend now (empty when all is well),
+    `good` the content of the file when it was last good, b"" before it was. Without a file, `reload` has
+    nothing to do. `earlier` is what was good for somebody before: it holds until the file is good.
     """
 
-    def __init__(self, fixed: tuple[VerificationKey, ...], file: Path | None) -> None:
+    def __init__(self, fixed: tuple[VerificationKey, ...], file: Path | None, earlier: bytes = b"") -> None:
         self.ring = KeyRing(fixed)
         self.mistakes: tuple[str, ...] = ()
+        self.good = b""
         self._fixed = fixed
         self._fixed_ids = frozenset(key.id for key in fixed)
         self._file = file
         self._stamp: tuple[int, ...] = ()
         self._content = b""
+        if earlier:
+            self.ring = KeyRing((*fixed, *read_key_set(earlier, self._fixed_ids).keys))
 
     def reload(self, now_s: float) -> bool:
         """Reads the file again if it changed. True when `ring` or `mistakes` are new.
@@ -175,4 +179,5 @@ class TokenKeys:
             self.mistakes = (f"{file}: {error}; the keys stay as they were",)
             return
         self.ring = KeyRing((*self._fixed, *found.keys))
+        self.good = content
         self.mistakes = tuple(f"{file}: {mistake}" for mistake in found.mistakes)

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from proxy.control import channel
 from proxy.control.channel import Channel
@@ -34,7 +34,17 @@ class Watcher(Protocol):
 
     def reported(self, worker: WorkerProcess) -> None: ...
 
+    def handed(self, key_set_fd: int) -> None: ...
+
     def ended(self, worker: WorkerProcess) -> None: ...
+
+
+class Handover(NamedTuple):
+    """What every worker gets from its supervisor: the config, and the last good JWK Set (-1: none yet)."""
+
+    config: Path
+    texts_fd: int
+    key_set_fd: int
 
 
 class WorkerProcess:
@@ -51,7 +61,7 @@ class WorkerProcess:
     def __init__(
         self,
         command: Sequence[str],
-        config: Path,
+        handover: Handover,
         slot: int,
         listener: socket.socket,
         row: Row,
@@ -72,7 +82,7 @@ class WorkerProcess:
         try:
             with theirs:
                 self._process = _start(
-                    command, config, slot, listener.fileno(), row.descriptor, theirs.fileno()
+                    command, handover, slot, listener.fileno(), row.descriptor, theirs.fileno()
                 )
             self.pid: Final = self._process.pid
             self._pidfd = os.pidfd_open(self.pid)
@@ -133,6 +143,8 @@ class WorkerProcess:
         if received is None:  # it ends: the pidfd will tell
             asyncio.get_running_loop().remove_reader(self._channel)
             return
+        if received.descriptor >= 0:
+            self._watcher.handed(received.descriptor)
         before, self.report = self.report.state, decode_report(received.message)
         if self.report.tally is not None:
             self.tally = self.report.tally
@@ -172,12 +184,19 @@ class WorkerProcess:
 
 
 def _start(
-    command: Sequence[str], config: Path, slot: int, listener_fd: int, row_fd: int, control_fd: int
+    command: Sequence[str], handover: Handover, slot: int, listener_fd: int, row_fd: int, control_fd: int
 ) -> subprocess.Popen[bytes]:
-    descriptors = {"--listener-fd": listener_fd, "--row-fd": row_fd, "--control-fd": control_fd}
+    descriptors = {
+        "--texts-fd": handover.texts_fd,
+        "--listener-fd": listener_fd,
+        "--row-fd": row_fd,
+        "--control-fd": control_fd,
+    }
+    if handover.key_set_fd >= 0:
+        descriptors["--key-set-fd"] = handover.key_set_fd
     options = [text for name, descriptor in descriptors.items() for text in (name, str(descriptor))]
     return subprocess.Popen(
-        [*command, "--slot", str(slot), "--config", str(config), *options],
+        [*command, "--slot", str(slot), "--config", str(handover.config), *options],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         bufsize=0,

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from proxy.config import Settings
+from proxy.config import Loaded
 from proxy.control.admin import AdminError
 from proxy.model import Endpoint
 from proxy.workers.decisions import Timing
@@ -18,16 +18,16 @@ from proxy.workers.supervisor import Supervisor
 _log = logging.getLogger("homecell")
 
 
-def run(settings: Settings, command: Sequence[str] = COMMAND, timing: Timing | None = None) -> int:
+def run(loaded: Loaded, command: Sequence[str] = COMMAND, timing: Timing | None = None) -> int:
     """Run the edge until it is told to stop (SIGTERM, SIGINT); the process's exit status.
 
     Standard error tells what happens to the workers, and why the edge can't start if it can't (status 1).
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    edge = settings.edge
+    edge = loaded.settings.edge
     try:
         listeners = listen(edge.listen, edge.workers)
-        supervisor = Supervisor(settings, listeners, command, timing or Timing())
+        supervisor = Supervisor(loaded, listeners, command, timing or Timing())
         _log.info("edge %s: clients on %s, admin on %s", edge.name, _shown(edge.listen), _shown(edge.admin))
         return asyncio.run(supervisor.run())
     except (ListenError, AdminError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import time
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
-from proxy.config import Settings
+from proxy.config import Loaded
 from proxy.control.admin import Admin
+from proxy.control.handover import encode_texts, sealed
 from proxy.control.messages import WorkerState
 from proxy.control.status import EdgeStatus
 from proxy.control.words import messages
@@ -23,7 +25,7 @@ from proxy.observe.heavy import Heavy, HeavyHitters
 from proxy.observe.rows import RowBank
 from proxy.observe.usage import usage
 from proxy.workers.decisions import Backoff, Timing, stand_ins
-from proxy.workers.process import WorkerProcess
+from proxy.workers.process import Handover, WorkerProcess
 
 _log = logging.getLogger("homecell")
 
@@ -48,14 +50,16 @@ class Slot:
 class Supervisor:
     """One edge's processes. `run` ends when the last worker has ended; its value is the exit status.
 
+    loaded     the config that every worker runs, for as long as this supervisor lives
     listeners  one per slot, ours from now on
     command    what starts a worker, before the options
     """
 
     def __init__(
-        self, settings: Settings, listeners: Sequence[socket.socket], command: Sequence[str], timing: Timing
+        self, loaded: Loaded, listeners: Sequence[socket.socket], command: Sequence[str], timing: Timing
     ) -> None:
-        self._settings = settings
+        settings = self._settings = loaded.settings
+        self._handover = Handover(settings.path, sealed(encode_texts(loaded.texts)), -1)
         self._command = command
         self._timing = timing
         self._slots = [Slot(listener, Backoff(timing)) for listener in listeners]
@@ -157,6 +161,12 @@ class Supervisor:
             self._replace(worker.slot, delay_s=0.0)
         self._arrange_stand_ins()
 
+    def handed(self, key_set_fd: int) -> None:
+        """A worker has read a good JWK Set: those who start while the file is bad use it."""
+        if self._handover.key_set_fd >= 0:
+            os.close(self._handover.key_set_fd)
+        self._handover = self._handover._replace(key_set_fd=key_set_fd)
+
     def ended(self, worker: WorkerProcess) -> None:
         """A worker's process has ended."""
         self._bank.retire(worker.row)
@@ -199,7 +209,7 @@ class Supervisor:
         slot = self._slots[number]
         row = self._bank.open_row()
         try:
-            slot.worker = WorkerProcess(self._command, self._settings.path, number, slot.listener, row, self)
+            slot.worker = WorkerProcess(self._command, self._handover, number, slot.listener, row, self)
         except OSError as error:
             self._bank.retire(row)
             delay_s = slot.backoff.delay_s(0.0)

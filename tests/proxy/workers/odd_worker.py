@@ -27,6 +27,9 @@ class Idle:
     def flag_versions(self) -> dict[str, int]:
         return {"eu-west-1-cell-01": 4}
 
+    def key_set(self) -> bytes:
+        return b""
+
     def reopen_logs(self) -> None:
         return
 
@@ -52,8 +55,10 @@ def _starts(settings: Settings, slot: int) -> int:
 
 
 def _start(manner: str) -> worker.Start:
-    async def start(settings: Settings, slot: int, listener: socket.socket, row: memoryview) -> Idle:
-        del listener, row
+    async def start(
+        settings: Settings, slot: int, listener: socket.socket, row: memoryview, key_set: bytes
+    ) -> Idle:
+        del listener, row, key_set
         starts = _starts(settings, slot)
         if manner == "refuses" or (manner == "refuses-twice" and starts <= 2):
             raise OSError("the key cabinet is locked")

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from proxy.config import load
+from proxy.config import load_with_warnings
 from proxy.workers import Timing, run
 
 
 def main(config: str, silent_s: str, first_delay_s: str, *worker: str) -> int:
     timing = Timing(silent_s=float(silent_s), first_delay_s=float(first_delay_s))
-    return run(load(Path(config)), (sys.executable, "-m", *worker), timing)
+    return run(load_with_warnings(Path(config)), (sys.executable, "-m", *worker), timing)
 
 
 if __name__ == "__main__":

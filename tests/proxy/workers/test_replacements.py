@@ -1,0 +1,108 @@
+"""A worker that replaces another runs what the edge was started with, whatever lies on the disk by now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from proxy.rooms.mint import DEMO_KEYS, KEY_SET, load_signing_key, mint_token
+from tests.proxy.workers.stage import CELL, USER, Stage, running, started, until
+
+pytestmark = pytest.mark.slow
+
+REQUESTS = 40
+
+
+def test_a_half_written_key_set_stops_no_replacement_and_the_keys_of_before_hold(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, first_delay_s=60) as stage:
+            await started(stage)
+            stage.token = _token_of_the_key_set(tmp_path)
+            assert (await stage.ask()).status == 200
+            key_set = tmp_path / "keys" / KEY_SET
+            key_set.write_bytes(key_set.read_bytes()[:100])
+            await _replace_both(stage)
+            assert {(await stage.ask()).status for _ in range(REQUESTS)} == {200}
+            assert any("token keys" in line and "not a JWK Set" in line for line in stage.said)
+
+    asyncio.run(scenario())
+
+
+def test_a_key_set_that_goes_bad_is_told_of_once_by_each_worker_and_so_is_its_mending(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as stage:
+            await started(stage)
+            key_set = tmp_path / "keys" / KEY_SET
+            good = key_set.read_bytes()
+            document = json.loads(good)
+            document["keys"][0] |= {"kty": "none"}
+            key_set.write_text(json.dumps(document))
+            await until(lambda: _said(stage, "keys[0]", 2), "both workers told of the bad entry")
+            key_set.write_bytes(good)
+            await until(lambda: _said(stage, "are in force", 2), "both workers told that all is well")
+            assert sum("keys[0]" in line for line in stage.said) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_replacement_has_the_cells_of_its_supervisor_when_the_file_names_others_first(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, first_delay_s=60) as stage:
+            await started(stage)
+            cells = yaml.safe_load((tmp_path / "cells.yaml").read_text())
+            first = {"name": "a", "jurisdiction": "eu", "region": "eu", "endpoints": ["127.0.0.1:1"]}
+            (tmp_path / "cells.yaml").write_text(yaml.safe_dump({"cells": [first, *cells["cells"]]}))
+            await _replace_both(stage)
+            assert {(await stage.ask()).status for _ in range(REQUESTS)} == {200}
+            await until(lambda: _counted(stage, CELL, REQUESTS), "all are counted under their cell")
+
+    asyncio.run(scenario())
+
+
+def test_a_config_that_is_being_edited_stops_no_replacement(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, first_delay_s=60) as stage:
+            await started(stage)
+            (tmp_path / "edge.yaml").write_text("edge: {name: [")
+            (tmp_path / "cells.yaml").unlink()
+            await _replace_both(stage)
+            assert {(await stage.ask()).status for _ in range(REQUESTS)} == {200}
+
+    asyncio.run(scenario())
+
+
+async def _replace_both(stage: Stage) -> None:
+    for slot in (0, 1):
+        old = await stage.pid(slot)
+        os.kill(old, signal.SIGKILL)
+        await stage.replaced(slot, old)
+
+
+async def _said(stage: Stage, words: str, times: int) -> bool:
+    return sum(words in line for line in stage.said) >= times
+
+
+async def _counted(stage: Stage, cell: str, requests: int) -> bool:
+    return (await stage.metrics()).total("homecell_requests_total", cell=cell) == requests
+
+
+def _token_of_the_key_set(folder: Path) -> str:
+    """Signed by a key that is in the JWK Set only."""
+    key_id, file = DEMO_KEYS["ES256"]
+    return mint_token(
+        load_signing_key(key_id, "ES256", folder / "keys" / file),
+        subject=USER,
+        issuer="https://id.homecell.example",
+        audience="homecell-demo",
+        now_s=time.time(),
+        lifetime_s=3600,
+    )
