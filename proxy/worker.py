@@ -32,7 +32,6 @@ from proxy.control.messages import Do, Order, Report, WorkerState, decode_order,
 from proxy.observe.heavy import Tally
 from proxy.observe.log_target import LogTargetError
 from proxy.observe.rows import Row
-from proxy.rooms.keys import KeyMistakeError
 
 _REPORT_EVERY_S: Final = 0.25
 _LOOK_EVERY_S: Final = 0.05
@@ -208,7 +207,7 @@ def main(arguments: Sequence[str], start: Start = app.start) -> int:
         key_set = b"" if options.key_set_fd < 0 else handover.content(options.key_set_fd)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(Worker(settings, options.slot, channel, key_set), start, listener, row.counters))
-    except (ConfigError, KeyMistakeError, LogTargetError, StoreUnavailableError, OSError) as error:
+    except (ConfigError, LogTargetError, StoreUnavailableError, OSError) as error:
         _log.error("%s", error)
         return 1
     except Exception:
