@@ -25,14 +25,15 @@ from lookup.move_fates import (
 )
 from lookup.move_list import Wish
 from lookup.move_log import MoveInProgressError, MoveLog, MoveTakenError
+from lookup.move_open import open_moves
 from lookup.move_pace import Pace, too_many_failed
 from lookup.move_targets import Stays, Targets
 from lookup.mover import HOLD_S, Mover, MoveRefusedError
 from lookup.moves import Move, MoveOrder, Step
 from lookup.placer import closed_cells
 from lookup.ports import Store, StoreUnavailableError
+from lookup.tasks import end_tasks, take_note
 
-_OPEN_AT_ONCE: Final = 10_000
 _ATTEMPTS: Final = 3
 _TRY_AGAIN_S: Final = 1.0
 _FLAGS_EVERY_S: Final = 1.0
@@ -93,7 +94,7 @@ class BulkMover:
         self._halt(Stop.ASKED)
 
     async def run(self, wishes: AsyncIterator[Wish]) -> Outcome:
-        """First what an earlier run has left open, then the list."""
+        """First what earlier runs have left open; only then the list is asked for its first."""
         async with asyncio.TaskGroup() as group:
             try:
                 if self._order.most is not None:
@@ -108,10 +109,8 @@ class BulkMover:
         return Outcome(self._stop, self._failure)
 
     async def left_open(self) -> Sequence[Move]:
-        """The operation's moves that are not over. Raises StoreUnavailableError."""
-        prefix = member_operation(self._order.operation, "")
-        moves = await self._log.moves(open_only=True, limit=_OPEN_AT_ONCE)
-        return [move for move in moves if move.order.operation.startswith(prefix)]
+        """The moves of this run and those before it that are not over. Raises StoreUnavailableError."""
+        return await open_moves(self._log, self._order)
 
     async def _resume(self, group: asyncio.TaskGroup) -> None:
         """These users can't write until their moves are over: so they come first, even beyond `most`."""
@@ -119,10 +118,11 @@ class BulkMover:
             if self._stop is Stop.NOT:
                 self._resumed.add(move.order.key)
                 await self._places.acquire()
-                self._look_after(Wish(move.order.key, move.order.target), group)
+                wish = Wish(move.order.key, move.order.target)
+                self._look_after(wish, move.order.operation, group)
 
     async def _go_through(self, wishes: AsyncIterator[Wish], group: asyncio.TaskGroup) -> None:
-        async for wish in wishes:
+        while (wish := await self._next(wishes)) is not None:
             await self._places.acquire()
             if self._stop is not Stop.NOT or self._left == 0:
                 self._places.release()
@@ -130,7 +130,18 @@ class BulkMover:
             if wish.key in self._resumed:
                 self._places.release()
             else:
-                self._look_after(wish, group)
+                self._look_after(wish, "", group)
+
+    async def _next(self, wishes: AsyncIterator[Wish]) -> Wish | None:
+        """The list's next, unless the run is stopped while the list looks for it."""
+        asking = asyncio.ensure_future(anext(wishes, None))
+        asking.add_done_callback(take_note)
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((asking, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return asking.result() if asking.done() else None
+        finally:
+            await end_tasks((asking, stopped))
 
     async def _wait_for_others(self, group: asyncio.TaskGroup) -> None:
         """Moves that another driver held: when it has crashed, its hold runs out."""
@@ -163,21 +174,22 @@ class BulkMover:
 
     # One user.
 
-    def _look_after(self, wish: Wish, group: asyncio.TaskGroup) -> None:
+    def _look_after(self, wish: Wish, operation: str, group: asyncio.TaskGroup) -> None:
         former = self._under_way.get(wish.key)
-        self._under_way[wish.key] = group.create_task(self._steadily(wish, former))
+        self._under_way[wish.key] = group.create_task(self._steadily(wish, operation, former))
 
-    async def _steadily(self, wish: Wish, former: asyncio.Task[None] | None) -> None:
+    async def _steadily(self, wish: Wish, operation: str, former: asyncio.Task[None] | None) -> None:
         """A store that does not answer once is asked again; one that stays away ends the run.
 
-        former  the task of the same user, if the list has it twice
+        operation  of the user's move, "" for one in this bulk
+        former     the task of the same user, if the list has it twice
         """
         try:
             if former is not None:
                 await asyncio.wait((former,))
             for attempt in range(_ATTEMPTS):
                 try:
-                    await self._treat(wish)
+                    await self._treat(wish, operation)
                     return
                 except StoreUnavailableError as failure:
                     if attempt + 1 == _ATTEMPTS:
@@ -199,12 +211,12 @@ class BulkMover:
         finally:
             self._places.release()
 
-    async def _treat(self, wish: Wish) -> None:
+    async def _treat(self, wish: Wish, operation: str) -> None:
         record = (await self._store.read([wish.key])).get(wish.key)
         if record is None:
             self._tell(unknown(wish))
             return
-        operation = member_operation(self._order.operation, record.key)
+        operation = operation or member_operation(self._order.operation, record.key)
         move = await self._log.move(operation)
         ending = None if move is None else known_before(wish, move, record)
         if ending is not None:

@@ -61,6 +61,9 @@ class BulkOrder:
     parallel    most moves under way at once
     most        most users that the operation may move in all, over all its runs; None: all
     share       of the moves that this run ended; when more have failed, no more begin
+    leaving     the cell that all of them leave, "" when they may be anywhere
+    former      how the names of operations begin whose open moves out of that cell are carried on, too: a
+                cell's operation has another name once its flag has changed; "" none
     """
 
     operation: str
@@ -71,6 +74,8 @@ class BulkOrder:
     parallel: int = 16
     most: int | None = None
     share: float = 0.1
+    leaving: str = ""
+    former: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from lookup.move_fates import (
 )
 from lookup.move_list import Wish
 from lookup.move_log import MoveLog
+from lookup.move_open import open_moves
 from lookup.move_targets import Stays, Targets
 from lookup.moves import Move
 from lookup.ports import Store
@@ -66,6 +67,7 @@ async def preview(
     """Goes through the whole list. Raises StoreUnavailableError."""
     found = Preview()
     most = None if order.most is None else order.most - await log.noted_under(order.operation)
+    left_open = {move.order.key: move for move in await open_moves(log, order)}
     async for together in _together(wishes):
         records = await store.read([wish.key for wish in together])
         moves = await _known_moves(log, order.operation, records)
@@ -73,7 +75,8 @@ async def preview(
             if most is not None and found.to.total() >= most:
                 return found
             record = records.get(wish.key)
-            found.note(_ending(wish, record, moves.get(wish.key), targets))
+            move = moves.get(wish.key) or left_open.get(record.key if record else wish.key)
+            found.note(_ending(wish, record, move, targets))
     return found
 
 

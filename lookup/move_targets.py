@@ -46,6 +46,10 @@ class Targets:
         self._leaving = leaving
         self._users = Counter(users)
 
+    def know_users(self, users: Mapping[str, int]) -> None:
+        """How many live in each cell, counted again, or for the first time; before the next one is chosen."""
+        self._users = Counter(users)
+
     def choose(self, record: Assignment, wanted: str) -> str | Stays:
         """The cell that this user should be moved to; `wanted` is "" when the user has no wish of its own."""
         if record.moved_to:

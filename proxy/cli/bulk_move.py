@@ -95,13 +95,14 @@ def of_cell(settings: Settings, source: str, most: int | None, *, whole: bool) -
     from proxy.cli.user_move import find_cell
 
     cell = find_cell(settings, source).name
-    what = "evacuate" if whole else "from"
+    former = f"{'evacuate' if whole else 'from'}-{cell}-"
     return Errand(
         wishes=lambda store: _users_of(store, cell),
         count=lambda users: users.get(cell, 0),
         # The flag's version: the same while the cell stays as it is, another one the next time it is emptied.
-        name=lambda flags: f"{what}-{cell}-{flags[cell].version if cell in flags else 0}",
+        name=lambda flags: f"{former}{flags[cell].version if cell in flags else 0}",
         leaving=cell,
+        former=former,
         whole=whole,
         most=most,
     )

@@ -21,6 +21,9 @@ _LINE_EVERY_S: Final = 5.0
 class Progress(Protocol):
     """Told after each user. Writes to standard error, where it does not disturb what a script reads."""
 
+    def expect(self, total: int) -> None:
+        """So many users are to be gone through."""
+
     def show(self, tally: Tally) -> None:
         """Some users are through."""
 
@@ -28,15 +31,18 @@ class Progress(Protocol):
         """No more come."""
 
 
-def progress_for(total: int | None, quiet: bool) -> Progress:
-    """What suits the terminal; `total` users to go through, None when nobody knows."""
+def progress_for(quiet: bool) -> Progress:
+    """What suits the terminal."""
     if quiet:
         return NoProgress()
-    return BarProgress(total) if sys.stderr.isatty() else LineProgress(total, time.monotonic)
+    return BarProgress() if sys.stderr.isatty() else LineProgress(time.monotonic)
 
 
 class NoProgress:
     """Says nothing."""
+
+    def expect(self, total: int) -> None:
+        """Nothing."""
 
     def show(self, tally: Tally) -> None:
         """Nothing."""
@@ -48,10 +54,14 @@ class NoProgress:
 class BarProgress:
     """A bar that is drawn anew in its place."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self) -> None:
         self._bar = _bar()
-        self._task = self._bar.add_task("", total=total, said="")
+        self._task = self._bar.add_task("", total=None, said="")
         self._bar.start()
+
+    def expect(self, total: int) -> None:
+        """Progress.expect."""
+        self._bar.update(self._task, total=total)
 
     def show(self, tally: Tally) -> None:
         """Progress.show."""
@@ -65,11 +75,15 @@ class BarProgress:
 class LineProgress:
     """A line every few seconds. `clock` gives seconds that only grow."""
 
-    def __init__(self, total: int | None, clock: Callable[[], float]) -> None:
-        self._of = "" if total is None else f" of {total:,}"
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._of = ""
         self._clock = clock
         self._begun_s = self._told_s = clock()
         self._told_users = 0
+
+    def expect(self, total: int) -> None:
+        """Progress.expect."""
+        self._of = f" of {total:,}"
 
     def show(self, tally: Tally) -> None:
         """Progress.show."""

@@ -48,6 +48,7 @@ class Errand:
     count    how many these are at most, from the number of users in each cell
     name     of the operation unless another is given, from the flags as they are
     leaving  the cell that they are to leave, "" when they may be anywhere
+    former   how all names begin that `name` gives as this cell's flag changes; "" when the name never changes
     whole    whether that cell is to be empty in the end
     most     at most so many, None for all
     """
@@ -56,6 +57,7 @@ class Errand:
     count: Callable[[Mapping[str, int]], int]
     name: Callable[[Mapping[str, FlagRecord]], str]
     leaving: str = ""
+    former: str = ""
     whole: bool = False
     most: int | None = None
 
@@ -89,20 +91,19 @@ class _Run:
 
     async def of(self, store: Database) -> Ended | Foresight:
         errand = self._errand
-        flags, users_of = await store.flags(), await store.count_by_cell()
+        flags = await store.flags()
         closed = closed_cells(flags, time.time())
         for name in closed.intersection(self._bulk.targets):
             mend = f"choose another cell, or put it back: homecell cells flag {name} serving"
             raise UsageMistakeError(f"{name} is flagged {flags[name].flag}: {flags[name].reason}", mend)
         order = self._order(self._bulk.operation or errand.name(flags))
-        plan = self._plan()
-        targets = Targets(plan, self._bulk.targets or None, errand.leaving, users_of, closed)
+        targets = Targets(self._plan(), self._bulk.targets or None, errand.leaving, {}, closed)
         if self._bulk.dry_run:
+            targets.know_users(await store.count_by_cell())
             found = await preview(store, store, targets, order, self._wishes(store))
             return Foresight(order.operation, found)
         await self._tell_what_begins(store, order)
-        total = min(errand.count(users_of), errand.most or sys.maxsize)
-        return await self._move(store, targets, order, total)
+        return await self._move(store, targets, order)
 
     def _plan(self) -> PlacementPlan:
         """Without cells that the running edge does not list, unless --force has them taken."""
@@ -121,13 +122,13 @@ class _Run:
             before = f"; {noted:,} of at most {order.most:,} moves were begun before" if noted else ""
         self._say(f"operation {order.operation}{before}")
 
-    async def _move(self, store: Database, targets: Targets, order: BulkOrder, total: int) -> Ended:
+    async def _move(self, store: Database, targets: Targets, order: BulkOrder) -> Ended:
         begun_s = time.monotonic()
         tally = Tally(order.operation, self._bulk.failures_file)
-        progress = progress_for(total, self._quiet)
+        progress = progress_for(self._quiet)
         mover = self._mover(store, targets, order, tally, progress)
         try:
-            outcome, left_open = await self._until_over(mover, store)
+            outcome, left_open = await self._until_over(mover, self._counted(store, targets, progress))
         finally:
             progress.close()
             tally.close()
@@ -150,9 +151,9 @@ class _Run:
         pace = Pace(self._bulk.per_s, time.monotonic)
         return BulkMover(store, store, one, targets, pace, order, tell, time.time)
 
-    async def _until_over(self, mover: BulkMover, store: Database) -> tuple[Outcome, int]:
+    async def _until_over(self, mover: BulkMover, wishes: AsyncIterator[Wish]) -> tuple[Outcome, int]:
         """What came of it, and how many moves were left open by a second Ctrl-C."""
-        running = asyncio.ensure_future(mover.run(self._wishes(store)))
+        running = asyncio.ensure_future(mover.run(wishes))
 
         def interrupted() -> None:
             if mover.is_stopping:
@@ -167,6 +168,15 @@ class _Run:
                 return await running, 0
             except asyncio.CancelledError:
                 return Outcome(Stop.ASKED), len(await mover.left_open())
+
+    async def _counted(self, store: Database, targets: Targets, progress: Progress) -> AsyncIterator[Wish]:
+        """The users. Before the first of them all are counted, which takes long in a large store: the mover
+        asks for that one when what was open before is looked after."""
+        users_of = await store.count_by_cell()
+        targets.know_users(users_of)
+        progress.expect(min(self._errand.count(users_of), self._errand.most or sys.maxsize))
+        async for wish in self._wishes(store):
+            yield wish
 
     async def _wishes(self, store: Database) -> AsyncIterator[Wish]:
         spelling = key_spelling(self._settings)
@@ -184,6 +194,8 @@ class _Run:
             bulk.fit(choices),
             self._errand.most,
             bulk.share,
+            self._errand.leaving,
+            self._errand.former,
         )
 
     def _say(self, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lookup.ports import StoreUnavailableError
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.bulk_bench import ORDER, bulk_bench, users, wishes
-from tests.lookup.fakes import NOW_S
+from tests.lookup.fakes import NOW_S, home
 
 
 @asynchronous
@@ -171,6 +172,55 @@ async def test_cut_short_it_leaves_open_moves_that_the_next_run_ends(tmp_path: P
         b.gate.set()
         await b.bulk(holder="bob").run(wishes(*users(20)))
         await b.insist_on_moved_once(users(20))
+
+
+@asynchronous
+async def test_told_to_stop_it_waits_for_no_list_that_looks_for_its_next(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 5) as b:
+
+        async def endless() -> AsyncIterator[Wish]:
+            yield Wish("user:1")
+            await asyncio.Event().wait()
+
+        bulk = b.bulk()
+        running = asyncio.create_task(bulk.run(endless()))
+        await until(lambda: len(b.endings) == 1)
+        bulk.stop()
+        assert await asyncio.wait_for(running, 10.0) == Outcome(Stop.ASKED)
+
+
+@asynchronous
+async def test_open_moves_of_earlier_runs_are_ended_before_the_list_is_asked(tmp_path: Path) -> None:
+    """A cell's operation has another name once its flag has changed."""
+    async with bulk_bench(tmp_path, 12) as b:
+        await b.store.load([home("user:x", "cell-a-2")])
+        b.gate.clear()
+        crashes = (
+            b.bulk(replace(ORDER, operation="evacuate-cell-a-1"), holder="dead").run(wishes(*users(4))),
+            b.bulk(replace(ORDER, operation="evacuate-cell-a-2-1"), holder="dead").run(wishes("user:x")),
+        )
+        for number, crash in enumerate(crashes):
+            crashing = asyncio.create_task(crash)
+            await until(lambda so_many=4 + number: len(b.hooks) == so_many)  # type: ignore[misc]  # bound now
+            crashing.cancel()
+            await asyncio.wait((crashing,))
+        b.gate.set()
+        order = replace(ORDER, operation="evacuate-cell-a-2", leaving="cell-a", former="evacuate-cell-a-")
+        bulk = b.bulk(replace(order, parallel=1))
+        assert {move.order.key for move in await bulk.left_open()} == set(users(4))
+        open_when_asked: list[str] = []
+
+        async def listing() -> AsyncIterator[Wish]:
+            open_when_asked.extend(move.order.key for move in (await bulk.left_open())[1:])
+            for key in users(12):
+                yield Wish(key)
+
+        assert await bulk.run(listing()) == Outcome(Stop.NOT)
+        assert open_when_asked == []
+        assert b.fates() == {Fate.MOVED: 12}
+        await b.insist_on_moved_once(users(12))
+        (other,) = await b.store.moves(open_only=True, limit=10)
+        assert other.order.key == "user:x"
 
 
 @asynchronous

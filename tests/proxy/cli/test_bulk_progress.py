@@ -28,7 +28,8 @@ def hear(tally: Tally, fate: Fate, count: int) -> None:
 
 def test_lines_come_every_few_seconds_with_what_was_done_since(capsys: pytest.CaptureFixture[str]) -> None:
     now_s = 100.0
-    progress = LineProgress(5000, lambda: now_s)
+    progress = LineProgress(lambda: now_s)
+    progress.expect(5000)
     tally = Tally("op", None)
     for passing_s, moved, failed in ((1.0, 10, 0), (4.0, 990, 0), (2.0, 500, 7), (8.0, 2000, 0)):
         now_s += passing_s
@@ -42,8 +43,8 @@ def test_lines_come_every_few_seconds_with_what_was_done_since(capsys: pytest.Ca
 
 
 def test_scripts_are_told_nothing_and_where_there_is_no_terminal_there_is_no_bar() -> None:
-    assert isinstance(progress_for(10, quiet=True), NoProgress)
-    assert isinstance(progress_for(10, quiet=False), LineProgress)
+    assert isinstance(progress_for(quiet=True), NoProgress)
+    assert isinstance(progress_for(quiet=False), LineProgress)
 
 
 @pytest.mark.slow
