@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from lookup.assignment import Alias
 from lookup.backup import BackupStore, Progress
 from lookup.backup_format import BLOCK_RECORDS
-from lookup.scan import every_page
+from lookup.chunks import chunks
+from lookup.scan import every_alias_page, every_page
+
+_ALIASES_AT_ONCE: Final = 256
 
 
 @dataclass(slots=True)
@@ -18,12 +25,16 @@ class Lost:
     changed  users whose home has changed since: some would be sent where they no longer live
     flags    cells whose flag is newer
     live     records of the live store
+    named    aliases that name a home since: with them nobody would be found
+    renamed  aliases that have changed since: they would name who they no longer name
     """
 
     placed: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     flags: list[str] = field(default_factory=list)
     live: int = 0
+    named: int = 0
+    renamed: int = 0
 
 
 async def what_is_lost(live: BackupStore, restored: BackupStore, progress: Progress) -> Lost:
@@ -39,9 +50,20 @@ async def what_is_lost(live: BackupStore, restored: BackupStore, progress: Progr
                 lost.changed[record.cell] += 1
         lost.live += len(records)
         progress(lost.live)
+    async for aliases in every_alias_page(live, BLOCK_RECORDS):
+        for some in chunks(aliases, _ALIASES_AT_ONCE):
+            _note_aliases(lost, some, await gather(*(restored.alias(alias.key) for alias in some)))
     restored_flags = await restored.flags()
     for cell, flag in sorted((await live.flags()).items()):
         copied = restored_flags.get(cell)
         if copied is None or copied.set_at_s < flag.set_at_s:
             lost.flags.append(cell)
     return lost
+
+
+def _note_aliases(lost: Lost, live: Sequence[Alias], restored: Sequence[Alias | None]) -> None:
+    for alias, copy in zip(live, restored, strict=True):
+        if copy is None:
+            lost.named += bool(alias.home)
+        elif copy.epoch < alias.epoch or (copy.epoch == alias.epoch and copy.home != alias.home):
+            lost.renamed += 1

@@ -120,6 +120,8 @@ def _document(lost: Lost) -> dict[str, object]:
         "placed": dict(lost.placed),
         "changed": dict(lost.changed),
         "flags": lost.flags,
+        "aliases_named": lost.named,
+        "aliases_changed": lost.renamed,
     }
 
 
@@ -144,5 +146,7 @@ def _show_lost(lost: Lost) -> None:
             ),
         ],
     )
+    if lost.named or lost.renamed:
+        click.echo(f"aliases: {lost.named:,} named since, {lost.renamed:,} changed since")
     if lost.flags:
         click.echo(f"flags changed since: {', '.join(lost.flags)}")

@@ -320,3 +320,19 @@ class TestDrill:
             await live.set_flag("cell-b", Flag.DOWN, reason="r", author="a", now_s=NOW_S)
             lost = await what_is_lost(live, scratch, lambda _: None)
             assert lost == Lost(Counter({"cell-c": 1}), Counter({"cell-b": 1}), ["cell-b"], 12)
+
+    @asynchronous
+    async def test_tells_how_many_aliases_were_named_and_changed_since(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "live") as live, opened(tmp_path / "scratch") as scratch:
+            await live.load([home("user:1"), home("user:2")])
+            for number in range(5):
+                await live.set_alias(Alias(f"email:{number}", "user:1", 1, NOW_S), NO_EPOCH)
+            await back_up(live, tmp_path / "b")
+            await put_back(scratch, tmp_path / "b")
+            assert await what_is_lost(live, scratch, lambda _: None) == Lost(live=2)
+            await live.set_alias(Alias("email:0", "user:2", 2, NOW_S), 1)
+            await live.set_alias(Alias("email:1", "", 2, NOW_S), 1)
+            await live.set_alias(Alias("email:new", "user:1", 1, NOW_S), NO_EPOCH)
+            await live.set_alias(Alias("email:gone", "user:1", 1, NOW_S), NO_EPOCH)
+            await live.set_alias(Alias("email:gone", "", 2, NOW_S), 1)
+            assert await what_is_lost(live, scratch, lambda _: None) == Lost(live=2, named=1, renamed=2)

@@ -214,6 +214,7 @@ def test_a_drill_tells_how_long_it_takes_and_what_would_be_lost(
 ) -> None:
     move_on(site, "user:1", "us-1", 2)
     homecell("users", "place", "user:9", "--cell", "eu-1")
+    on_store(site, lambda store: store.set_alias(Alias("email:a@b.example", "user:2", 2, 1_700_000_001.0), 1))
     before = on_store(site, lambda store: store.count_by_cell())
     result = homecell("store", "drill", str(backup))
     assert result.exit_code == 0, result.output
@@ -226,10 +227,12 @@ def test_a_drill_tells_how_long_it_takes_and_what_would_be_lost(
         "all 1 1",
         "eu-1 1 0",
         "us-1 0 1",
+        "aliases: 0 named since, 1 changed since",
     ]
     told = json.loads(homecell("store", "drill", str(backup), "--json").stdout)
     assert told["recovery_s"] >= told["write_s"] > 0
     assert told["lost"]["changed"] == {"us-1": 1}
+    assert (told["lost"]["aliases_named"], told["lost"]["aliases_changed"]) == (0, 1)
     assert on_store(site, lambda store: store.count_by_cell()) == before
     assert list(site.folder.glob("drill-*")) == []
 
