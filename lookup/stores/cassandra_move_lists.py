@@ -12,11 +12,13 @@ from typing import Final
 from lookup.moves import Move
 from lookup.stores.cassandra_cluster import SHARED_NOTE, SHARED_READ
 from lookup.stores.cassandra_move_form import read
+from lookup.stores.cassandra_requests import TooManyTombstonesError
 from lookup.stores.cassandra_session import CassandraSession, Row, gather_all
 from lookup.stores.cassandra_settings import CassandraSettings
 
 _DAY_S: Final = 86_400
 _AT_ONCE: Final = 32
+_SHORTEST_SPAN_S: Final = 1.0
 
 
 class MoveLists:
@@ -26,6 +28,7 @@ class MoveLists:
         self._session = session
         keyspace = settings.keyspace
         self._noted, self._open = f"{keyspace}.move_noted", f"{keyspace}.move_open"
+        self._spans_s: dict[int, float] = {}
         self._one = f"SELECT log FROM {keyspace}.move WHERE key = ? AND operation = ?"
 
     async def add(self, move: Move) -> None:
@@ -61,15 +64,49 @@ class MoveLists:
 
     async def _chunks(self, table: str, after: Move | None) -> AsyncIterator[list[Row]]:
         """The rows, latest first, a few at a time."""
-        by_day = f"SELECT DISTINCT day FROM {table}"
-        days = [row[0] async for page in self._session.scan(by_day, ()) for row in page]
-        select = f"SELECT noted_at_s, operation, key FROM {table} WHERE day = ? AND noted_at_s <= ?"
         last_day, until_s, skipped = (inf, inf, "") if after is None else _place(after)
-        for day in sorted((day for day in days if day <= last_day), reverse=True):
-            async for page in self._session.scan(select, (day, until_s)):
+        for day in sorted((day for day in await self._days(table) if day <= last_day), reverse=True):
+            async for page in self._of_day(table, day, until_s):
                 rows = [row for row in page if row[0] < until_s or row[1] > skipped]
+                if rows:
+                    until_s, skipped = rows[-1][:2]
                 for start in range(0, len(rows), _AT_ONCE):
                     yield rows[start : start + _AT_ONCE]
+
+    async def _days(self, table: str) -> list[int]:
+        """Those with rows; perhaps others, where too many deleted rows hide which."""
+        try:
+            return await self._listed_days(table)
+        except TooManyTombstonesError:
+            return await self._listed_days(self._noted)  # every open move is in there, and ended ones stay
+
+    async def _listed_days(self, table: str) -> list[int]:
+        by_day = f"SELECT DISTINCT day FROM {table}"
+        return [row[0] async for page in self._session.scan(by_day, ()) for row in page]
+
+    async def _of_day(self, table: str, day: int, until_s: float) -> AsyncIterator[list[Row]]:
+        """One day's rows, latest first, in spans of time as short as its deleted rows make necessary; where
+        a span failed midway, the last rows come again."""
+        select = (
+            f"SELECT noted_at_s, operation, key FROM {table} "
+            "WHERE day = ? AND noted_at_s <= ? AND noted_at_s > ?"
+        )
+        first_s = float(day * _DAY_S)
+        to_s = min(until_s, first_s + _DAY_S)
+        while to_s >= first_s:
+            span_s = self._spans_s.get(day, 2.0 * _DAY_S)
+            from_s = to_s - span_s
+            try:
+                async for page in self._session.scan(select, (day, to_s, from_s)):
+                    if page:
+                        yield page
+                        to_s = page[-1][0]
+            except TooManyTombstonesError:
+                if span_s < _SHORTEST_SPAN_S:
+                    raise
+                self._spans_s[day] = min(span_s, _DAY_S) / 4
+            else:
+                to_s = from_s
 
     async def _look_up(self, noted_at_s: float, operation: str, key: str) -> Move | None:
         """None: it was never noted, or at another time."""

@@ -23,6 +23,7 @@ from lookup.ports import StoreUnavailableError, StoreUnusableError
 from lookup.redis_clients import RedisSettings
 from lookup.redis_publisher import RedisPublisher
 from lookup.stores.cassandra_moves import Moves, _Noted
+from lookup.stores.cassandra_requests import TooManyTombstonesError
 from lookup.stores.cassandra_settings import CassandraSettings
 from lookup.stores.cassandra_truth import CassandraTruth
 from tests.lookup.asynchronous import asynchronous, until
@@ -235,3 +236,46 @@ async def test_a_move_on_cassandra_waits_for_the_worker_that_has_a_write_under_w
         await asyncio.gather(*tasks, return_exceptions=True)
         await worker.keeper.end()
         assert list(await truth.leases()) == []
+
+
+@pytest.mark.parametrize("is_day_over", [False, True])
+def test_open_moves_are_listed_among_more_ended_ones_than_one_answer_may_pass(
+    settings: CassandraSettings, redis: RedisSettings, is_day_over: bool
+) -> None:
+    """Cassandra gives up an answer at 100,000 deleted rows."""
+
+    @asynchronous
+    async def check() -> None:
+        delete = (
+            f"DELETE FROM {settings.keyspace}.move_open WHERE day = ? AND noted_at_s = ? AND operation = ?"
+        )
+        day, begins_s = int(NOW_S) // 86_400, NOW_S - NOW_S % 86_400
+        async with without_relay(settings, redis) as truth:
+            times_s = (
+                []
+                if is_day_over
+                else [begins_s, begins_s + 50_000.0, begins_s + 50_000.0, begins_s + 86_399.0]
+            )
+            # A day that holds nothing else is known by the list of all moves only.
+            await truth.note_move(order("ended", "user:ended"), home("user:ended"), begins_s + 3.0)
+            held = await truth.hold_move("ended", "ann", NOW_S, NOW_S + 15, False)
+            await truth.advance_move(held, Event.OVERTAKEN, "ann", NOW_S)
+            for number, at_s in enumerate(times_s):
+                key = f"user:{number}"
+                await truth.note_move(order(f"op-{number}", key), home(key), at_s)
+            for start in range(0, 105_000, 1000):
+                ended = [
+                    (day, begins_s + n * 0.8, f"evacuation/user:{n}") for n in range(start, start + 1000)
+                ]
+                await truth._session.write_together(delete, ended)
+            statement = f"SELECT operation FROM {settings.keyspace}.move_open WHERE day = ?"
+            with pytest.raises(TooManyTombstonesError):
+                await anext(truth._session.scan(statement, (day,)))
+            found = await truth.moves(open_only=True, limit=100)
+            operations = [move.order.operation for move in found]
+            assert operations == ([] if is_day_over else ["op-3", "op-1", "op-2", "op-0"])
+            for number, move in enumerate(found):
+                after = await truth.moves(open_only=True, limit=1, after=move)
+                assert list(after) == found[number + 1 : number + 2]
+
+    check()
