@@ -44,6 +44,7 @@ class Exchange:
     epoch           what the cell is told; NO_EPOCH while it isn't known
     bounced         a cell said already that it is not the user's home
     cookie_due      the reply shall carry a routing cookie
+    hinted          the client got an interim reply of the cell
     reply_by_s      when the reply is due, on the wheel's clock, however often the cell is asked; 0.0 before
                     a fresh connection was needed
     began_at_s      when its head was complete, in Unix seconds; started_s the same by perf_counter
@@ -62,6 +63,7 @@ class Exchange:
         "edge",
         "epoch",
         "head",
+        "hinted",
         "identity",
         "keep_alive",
         "link",
@@ -101,6 +103,7 @@ class Exchange:
         self.reply_chunked = False
         self.retrying = False
         self.bounced = False
+        self.hinted = False
         self.keep_alive = head.keep_alive
         self.epoch = NO_EPOCH
         self.cookie_due = False

@@ -69,7 +69,7 @@ class Bounce(RequestFlow):
         body = self.body
         is_whole = body is None or body.at_hand
         if body is not None and body.at_hand:
-            self.pending = body.take_kept()
+            self.pending = body.kept()
         keep_request_id(self.head)
         self.down.release_congested()  # by the cell that is left
         if self.reply_by_s == 0.0 and not self.body_missing():

@@ -51,6 +51,7 @@ class ReplyFlow(Exchange):
         elif self.down.write_paused:
             return  # a hint that the client can't take now is worth no memory
         if head.minor == 1:
+            self.hinted = True
             self.down.outlet.write(b"".join((reply.start, reply.block, b"\r\n")))
 
     def on_reply(self, reply: ReplyHead, data: bytes, done: bool, trailers: list[bytes]) -> None:
@@ -140,8 +141,12 @@ class ReplyFlow(Exchange):
             self.break_off(errors.CELL_BAD_REPLY.slug)
         elif not untouched:
             self.on_broken_reply("the reply ended inside its head")
-        elif unsent or (self.body is None and self.head.safe):
+        elif unsent:
             self.pending = unsent[len(self.wire_head) :]
+            self.attempt_failed(errors.CELL_UNREACHABLE, not reused)
+        elif self.head.safe and not self.hinted and (self.body is None or self.body.whole):
+            if self.body is not None:
+                self.pending = self.body.kept()
             self.attempt_failed(errors.CELL_UNREACHABLE, not reused)
         else:
             if self.link is not None:

@@ -82,13 +82,16 @@ class RequestBody:
     @property
     def at_hand(self) -> bool:
         """Whether nothing came yet or all that came is still kept, so that it can be sent once more."""
-        return self._kept_bytes >= 0 or self.received_bytes == 0
+        return self._kept_bytes >= 0 or (self.received_bytes == 0 and not self.done)
 
-    def take_kept(self) -> bytes:
-        """All that was handed out for the cell so far, if it is `at_hand`; nothing is kept any more."""
-        kept = b"".join(self._kept)
-        self.forget()
-        return kept
+    @property
+    def whole(self) -> bool:
+        """Whether all of it came and is still kept, be it nothing at all."""
+        return self.done and self._kept_bytes >= 0
+
+    def kept(self) -> bytes:
+        """All that was handed out for the cell so far, if it is `at_hand`."""
+        return b"".join(self._kept)
 
     def forget(self) -> None:
         """Nobody will need it again."""

@@ -85,12 +85,16 @@ def test_chunks_keep_their_data_however_they_come(chunks: list[bytes], cuts: lis
     assert (rest, reader.done, reader.received_bytes) == (b"next", True, sum(map(len, chunks)))
 
 
-def test_a_short_body_is_kept_as_it_was_handed_out_until_it_is_taken() -> None:
+def test_a_short_body_is_kept_as_it_was_handed_out_until_nobody_needs_it() -> None:
     body = RequestBody(CHUNKED, 0, 1 << 30)
     coded = b"".join(body.feed(chunk(b"%d" % number))[0] for number in range(1000))
-    assert body.at_hand
-    assert body.take_kept() == coded
-    assert not body.at_hand
+    assert (body.at_hand, body.whole) == (True, False)
+    assert body.kept() == body.kept() == coded
+    coded += body.feed(b"0\r\n\r\n")[0]
+    assert (body.at_hand, body.whole) == (True, True)
+    assert body.kept() == coded
+    body.forget()
+    assert (body.at_hand, body.whole) == (False, False)
 
 
 def test_a_body_that_grows_too_long_is_not_kept_any_more() -> None:
@@ -103,6 +107,6 @@ def test_a_body_that_grows_too_long_is_not_kept_any_more() -> None:
 
 def test_of_a_body_known_to_be_too_long_nothing_is_kept_but_before_it_begins_nothing_is_missing() -> None:
     body = RequestBody(LENGTH, KEPT_BYTES + 1, 1 << 30)
-    assert (body.at_hand, body.take_kept()) == (True, b"")
+    assert (body.at_hand, body.kept()) == (True, b"")
     body.feed(b"x")
     assert not body.at_hand

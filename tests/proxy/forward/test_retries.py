@@ -83,9 +83,9 @@ async def test_an_unsafe_request_is_never_sent_twice(stage: Stage, method: bytes
     assert stage.counted(layout.RETRIES, "eu-1") == 0
 
 
-@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@pytest.mark.parametrize("method", UNSAFE)
 @staged
-async def test_a_request_whose_body_was_sent_is_never_sent_twice(stage: Stage, method: bytes) -> None:
+async def test_an_unsafe_request_whose_body_was_sent_is_never_sent_twice(stage: Stage, method: bytes) -> None:
     client, cell = await warm(stage)
     client.send(ask(method + b" / HTTP/1.1", b"Content-Length: 5"), b"hello")
     await cell.take_head()
