@@ -32,6 +32,10 @@ _LEARNED_STATUS_LINES: Final = 256
 _NOT_TO_BE_NAMED: Final = frozenset((b"keep-alive", b"close", b"upgrade", b"content-length", b"set-cookie"))
 """Members of Connection that take no field away."""
 
+_QUOTED: Final = re.compile(rb'"[^"]*"?')
+_VALIDATORS: Final = frozenset((b"etag", b"last-modified"))
+_FRESHNESS: Final = frozenset((b"public", b"max-age", b"s-maxage"))
+
 
 class ReplyHead:
     """One reply head that passed every check.
@@ -193,11 +197,26 @@ def _named(reply: ReplyHead, named: set[bytes], parts: list[bytes]) -> list[int]
 
 
 def shared_caches_may_keep(fields: list[bytes]) -> bool:
-    """Whether Cache-Control lets a shared cache keep the reply for others (RFC 9111 section 3)."""
+    """Whether a shared cache could hand the reply to somebody else.
+
+    Only `private` and `no-store` surely forbid it, where nothing is said to such caches alone (RFC 9213).
+    Otherwise a freshness allows it, and so does a validator: by Last-Modified caches make up a freshness (RFC
+    9111 section 4.2.2), and a 304 to somebody else makes what was kept the reply, in spite of `no-cache` too.
+    """
+    names: set[bytes] = set()
+    directives: set[bytes] = set()
     for line in fields:
         name, _, value = line.partition(b":")
-        if name.lower() == b"cache-control":
-            for directive in list_members(value):
-                if directive == b"public" or directive.startswith(b"s-maxage"):
-                    return True
-    return False
+        name = name.lower()
+        names.add(name)
+        if name == b"cache-control":
+            directives.update(list_members(_QUOTED.sub(b"", value)))
+    if b"surrogate-control" in names or any(name.endswith(b"-cache-control") for name in names):
+        return True
+    if b"private" in directives or b"no-store" in directives:
+        return False
+    if names & _VALIDATORS:
+        return True
+    if b"no-cache" in directives:
+        return False
+    return b"expires" in names or any(said.partition(b"=")[0] in _FRESHNESS for said in directives)

@@ -47,15 +47,47 @@ async def test_a_browser_gets_a_routing_cookie_after_a_lookup_and_then_needs_non
     assert stage.store.readings == 1
 
 
-@pytest.mark.parametrize("directives", [b"public, max-age=60", b"max-age=60, S-MaxAge=600"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Cache-Control: public",
+        b"Cache-Control: max-age=600",
+        b"Cache-Control: must-revalidate, Max-Age=5",
+        b"cache-control: max-age=60, S-MaxAge=600",
+        b'Cache-Control: private="X-A", max-age=60',
+        b'Cache-Control: no-cache="a, private, b", max-age=60',
+        b"Cache-Control: no-cache\r\nETag: x",
+        b"Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60",
+        b"Cache-Control: private\r\nSurrogate-Control: max-age=60",
+        b"Expires: Thu, 01 Jan 2099 00:00:00 GMT",
+        b"Last-Modified: Thu, 01 Jan 2015 00:00:00 GMT",
+        b'ETag: "a"',
+    ],
+)
 @staged
-async def test_a_reply_that_a_shared_cache_may_keep_carries_no_cookie(
-    stage: Stage, directives: bytes
+async def test_a_reply_that_a_shared_cache_may_give_to_others_carries_no_cookie(
+    stage: Stage, line: bytes
 ) -> None:
-    client = await stage.client()
-    _, reply = await stage.serve(client, with_session(1), line=b"Cache-Control: " + directives)
+    _, reply = await stage.serve(await stage.client(), with_session(1), line=line)
     assert cookie_in(reply) == b""
-    _, reply = await stage.serve(client, with_session(1), line=b"Cache-Control: private, max-age=60")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Cache-Control: private, max-age=60",
+        b'Cache-Control: max-age=0\r\nCache-Control: Private\r\nETag: "a"',
+        b"Cache-Control: no-store\r\nExpires: 0",
+        b"Cache-Control: no-cache, max-age=0\r\nExpires: 0",
+        b"Cache-Control: must-revalidate",
+        b"Content-Length: 0",
+    ],
+)
+@staged
+async def test_a_reply_that_no_shared_cache_may_give_to_others_carries_the_cookie(
+    stage: Stage, line: bytes
+) -> None:
+    _, reply = await stage.serve(await stage.client(), with_session(1), line=line)
     assert cookie_in(reply).startswith(b"home_cell=")
 
 
