@@ -209,12 +209,21 @@ class RunningEdge:
             if edge.loop.time() - closed_s > _QUIET_S and all(c.idle for c in edge.connections):
                 break
             await asyncio.sleep(_DRAIN_STEP_S)
-        for connection in list(edge.connections):
+        self._end_connections(timeout_s)
+        await self._stop()
+
+    def _end_connections(self, timeout_s: float) -> None:
+        connections = list(self._edge.connections)
+        busy = [connection for connection in connections if not connection.idle]
+        for connection in connections:
             if connection.idle:
                 connection.close()
-            else:
-                connection.abort()
-        await self._stop()
+        for connection in busy:
+            connection.cut()
+        if busy:
+            _log.warning(
+                "cut %d connections: what they did had not finished within %g s", len(busy), timeout_s
+            )
 
     async def _accept_the_queued(self, until_s: float) -> None:
         """Until nobody waits, at least _SETTLE_S: by then the handshakes that were under way are done.

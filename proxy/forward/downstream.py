@@ -140,6 +140,13 @@ class Downstream(Closing):
         elif self.phase == LINGER:
             self.linger_on()
 
+    def cut(self) -> None:
+        """The worker ends before what is under way here has finished."""
+        if self._journey is None:
+            self.abort()
+        else:
+            self._journey.on_drain_cut()
+
     # Requests, one after the other.
 
     def _serve(self) -> None:

@@ -15,6 +15,7 @@ from proxy.wire.rewrite import head_for_client
 
 _NO_LINES: Final[list[bytes]] = []
 CLIENT_CLOSED: Final = 499
+_DRAIN_CUT: Final = "drain-cut"
 _MISDIRECTED: Final = 421
 
 
@@ -177,6 +178,12 @@ class ReplyFlow(Exchange):
         if self.state != DONE:
             self.status = self.status or CLIENT_CLOSED
             self.finish("client-closed")
+
+    def on_drain_cut(self) -> None:
+        """The worker has no time left to finish: it isn't the client's fault, nor the cell's."""
+        self.drop_upstream()
+        self.status = self.status or errors.STOPPING.status
+        self.break_off(_DRAIN_CUT)
 
     def on_deadline(self) -> None:
         """Something took too long: the client's body, the cell's reply, or either inside the reply."""

@@ -20,6 +20,7 @@ BATCH: Final = 64
 TARGET_LIMIT: Final = 2048
 ESCAPED_TARGET_LIMIT: Final = 256
 TEXT_LIMIT: Final = 64
+ID_LIMIT: Final = 128
 
 _PLAIN: Final = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 _TIERS: Final = (*(label.encode() for label in TIER_LABELS), b"none")  # tier -1 is the last
@@ -164,7 +165,7 @@ def _escaped(record: AccessRecord) -> AccessRecord:
         _escape(method[:TEXT_LIMIT]),
         path,
         *record[4:12],
-        _escape(record[12][:TEXT_LIMIT]),
+        _escape(record[12][:ID_LIMIT]),
         *record[13:],
     )
 

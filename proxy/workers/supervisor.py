@@ -262,6 +262,7 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         for worker in self._all():
+            _log.warning("worker %d (pid %d) has not ended yet: killed", worker.slot, worker.pid)
             worker.kill()
 
     def _end_if_alone(self) -> None:

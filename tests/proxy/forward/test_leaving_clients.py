@@ -252,3 +252,33 @@ async def test_a_hundred_clients_leaving_at_once_leave_nothing_behind(stage: Sta
     assert len(stage.log()) == 100
     await until(lambda: stage.pool().open_count == 0, "no connection is left")
     await insist_served(stage)
+
+
+@pytest.mark.parametrize("in_reply", [False, True])
+@staged
+async def test_what_a_stopping_worker_breaks_off_is_not_called_the_clients_fault(
+    stage: Stage, in_reply: bool
+) -> None:
+    client = await stage.client()
+    client.send(get())
+    cell = await stage.cell.connection()
+    await cell.expect(got())
+    if in_reply:
+        cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: 100"), b"some")
+        await client.take_to(b"some")
+    (connection,) = stage.edge.connections
+    connection.cut()
+    assert await client.until_reset() == b""
+    await cell.until_cut()
+    line = await stage.logged()
+    assert (line["status"], line["reason"]) == (200 if in_reply else 503, "drain-cut")
+
+
+@staged
+async def test_a_client_between_requests_is_cut_without_a_word_in_the_log(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(b"GET / HT")
+    (connection,) = stage.edge.connections
+    connection.cut()
+    assert await client.until_reset() == b""
+    assert stage.log() == []

@@ -101,6 +101,15 @@ def test_the_query_is_not_logged(formatter: AccessLog) -> None:
     assert not any(b"secret" in line for line in lines)
 
 
+def test_an_id_of_the_accepted_length_is_told_whole_whoever_else_is_in_its_batch(
+    formatter: AccessLog,
+) -> None:
+    longest = record(request_id=b"a" * 128)
+    for neighbour in (record(), record(target=b'/"')):
+        line, _ = formatter.format([longest, neighbour])
+        assert json.loads(line)["request_id"] == "a" * 128
+
+
 def test_the_time_follows_the_clock_in_both_directions(formatter: AccessLog) -> None:
     ends = (END_S, END_S + 60.0, END_S - 1.0)
     lines = formatter.format([(end_s, *record()[1:]) for end_s in ends])

@@ -73,6 +73,7 @@ def test_what_does_not_finish_within_the_limit_is_cut(tmp_path: Path) -> None:
             assert await stage.ended() == 0
             with pytest.raises(LOST):
                 await held
+            assert [line["reason"] for line in stage.log_lines()] == ["drain-cut"]
 
     asyncio.run(scenario())
 
