@@ -11,6 +11,7 @@ from lookup.backup import BackupStore, take_backup
 from lookup.backup_reader import BackupReader
 from lookup.backup_restore import Plan, RestorableStore, plan_restore, restore
 from lookup.flags import Flag
+from lookup.leases import CONFIRMING, Lease
 from lookup.ports import StoreUnavailableError
 from lookup.scan import every_alias_page, every_page
 from tests.lookup.asynchronous import asynchronous
@@ -90,6 +91,25 @@ class BackupContract:
             plan = await put_back(store, tmp_path / "b")
             assert (plan.backward, plan.same) == (1, 19)
             assert (await store.read(["user:1"]))["user:1"] == home("user:1", "cell-b", 2, NOW_S + 1)
+
+    @asynchronous
+    async def test_nobody_gets_another_cell_while_somebody_may_write_to_the_one_it_has(
+        self, open_backup_store: OpenBackupStore, wipe: Wipe, tmp_path: Path
+    ) -> None:
+        async with open_backup_store() as store:
+            await store.load([home("user:1", "cell-b", 5), home("user:2", "cell-a", 5)])
+            await take_backup(store, tmp_path / "b", lambda: NOW_S, lambda _: None)
+        await wipe()
+        async with open_backup_store() as store:
+            await store.load([home("user:1", "cell-a", 2), home("user:2", "cell-a", 2)])
+            await store.renew_lease(Lease("edge-1/0", 1, CONFIRMING, frozenset(), LATER_S + 3, 30.0))
+            plan = await put_back(store, tmp_path / "b")
+            assert (plan.newer, plan.rehomed) == (2, 1)
+            cells = {key: record.cell for key, record in (await records_of(store)).items()}
+            assert cells == {"user:1": "cell-a", "user:2": "cell-a"}
+            await store.end_lease("edge-1/0")
+            assert (await put_back(store, tmp_path / "b")).rehomed == 1
+            assert (await records_of(store))["user:1"] == home("user:1", "cell-b", 5)
 
     @asynchronous
     async def test_followers_hear_of_a_new_generation_whose_history_begins_then(
