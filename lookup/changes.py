@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from math import inf
@@ -19,6 +20,7 @@ from lookup.flags import FlagRecord
 from lookup.moves import Position
 from lookup.ports import Change, ChangeFeed, Store, StoreUnavailableError
 from lookup.resolver import Resolver
+from lookup.tasks import end_tasks
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,6 +30,9 @@ FRESH_FOR_S: Final = 3.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 """A store that is back must not wait long to be heard: that is when operators flip flags."""
+
+_DOUBT_EVERY_S: Final = 1.0
+"""Less than FRESH_FOR_S: so long after an event at most it is known when to doubt."""
 
 _YIELD_EVERY: Final = 128
 """Changes taken in a row before the loop gets its turn."""
@@ -49,6 +54,8 @@ class ChangeFollower:
     fresh_as_of_s   Unix seconds of the last event that was taken: for readiness. -inf before the first
     gaps            how often continuity was lost, the start not counted
     fence           of a worker that lets requests through; told what it must know of moves
+    stopwatch       seconds that never go back, as the clock may when it is set: an event was taken lately
+                    only by both
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class ChangeFollower:
         random: Random,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         fence: Fence | None = None,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.fresh_as_of_s: float = -inf
         self.gaps = 0
@@ -74,6 +82,9 @@ class ChangeFollower:
         self._clock = clock
         self._random = random
         self._pause = pause
+        self._stopwatch = stopwatch
+        self._taken_at_s: float = -inf
+        self._believed_until_s: float = -inf
         self._generation = ""
         self._sequence = -1
         self._flag_versions: dict[str, int] = {}
@@ -82,7 +93,7 @@ class ChangeFollower:
     @property
     def is_caught_up(self) -> bool:
         """Whether the feed is alive and everything it said was taken."""
-        return self._clock() < self.fresh_as_of_s + FRESH_FOR_S
+        return self._clock() < self.fresh_as_of_s + FRESH_FOR_S and self._silent_for_s() < FRESH_FOR_S
 
     @property
     def position(self) -> Position | None:
@@ -93,14 +104,34 @@ class ChangeFollower:
 
     async def run(self) -> None:
         """Follow, and after a failure follow again, ever more patiently while it keeps failing."""
+        doubting = asyncio.create_task(self._doubt())
+        try:
+            while True:
+                try:
+                    await self._follow()
+                except StoreUnavailableError as failure:
+                    _log.warning("the change feed broke: %s", failure)
+                except Exception:  # whatever it is: who stops following would never hear of a flag again
+                    _log.exception("the change feed could not be followed")
+                await self._pause(self._next_pause_s())
+        finally:
+            await end_tasks([doubting])
+
+    async def _doubt(self) -> None:
+        """End the belief in claims when the feed was silent for too long, where the clock was set back and
+        would let it last."""
         while True:
-            try:
-                await self._follow()
-            except StoreUnavailableError as failure:
-                _log.warning("the change feed broke: %s", failure)
-            except Exception:  # whatever it is: who stops following would never hear of a flag again
-                _log.exception("the change feed could not be followed")
-            await self._pause(self._next_pause_s())
+            left_s = FRESH_FOR_S - self._silent_for_s()
+            if left_s <= 0.0 and self._clock() < self._believed_until_s:
+                self._believe_until(self._clock())
+            await asyncio.sleep(left_s if left_s > 0.0 else _DOUBT_EVERY_S)
+
+    def _believe_until(self, time_s: float) -> None:
+        self._believed_until_s = time_s
+        self._resolver.believe_claims_until(time_s)
+
+    def _silent_for_s(self) -> float:
+        return self._stopwatch() - self._taken_at_s
 
     async def _follow(self) -> None:
         async with aclosing(self._feed.follow()) as changes:
@@ -122,7 +153,7 @@ class ChangeFollower:
         expected = self._sequence if change.is_heartbeat else self._sequence + 1
         if change.generation != self._generation or change.sequence != expected:
             await self._resync(change)
-        now_s = self._clock()
+        now_s, taken_at_s = self._clock(), self._stopwatch()
         if change.assignment is not None:
             self._resolver.learn_change(change.assignment, change.left_cell, now_s)
             self._fence.changed(change.assignment)
@@ -135,7 +166,8 @@ class ChangeFollower:
         self._sequence = change.sequence
         self._failures = 0
         self.fresh_as_of_s = now_s
-        self._resolver.believe_claims_until(now_s + FRESH_FOR_S)
+        self._taken_at_s = taken_at_s
+        self._believe_until(now_s + FRESH_FOR_S)
 
     async def _resync(self, change: Change) -> None:
         """Read what the feed can't tell any more. When that fails, the next attempt begins here again."""
@@ -149,6 +181,7 @@ class ChangeFollower:
                 change.sequence,
             )
         self._sequence = -1
+        self._believed_until_s = -inf
         self._resolver.lose_continuity()
         since_s = self._clock() - self._claim_lifetime_s
         history = await self._feed.history(since_s)

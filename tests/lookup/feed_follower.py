@@ -36,10 +36,12 @@ class Board(FlagListener):
 
 
 class Worker:
-    """What one worker has: resolver, flags, follower; `now_s` is its clock, `pauses_s` what it waited."""
+    """What one worker has: resolver, flags, follower; `pauses_s` are what it waited, `now_s` and
+    `stopwatch_s` are its clocks."""
 
     def __init__(self, store: Store, feed: ChangeFeed) -> None:
         self.now_s = NOW_S
+        self.stopwatch_s = 100.0
         self.pauses_s: list[float] = []
         self.board = Board()
         self.resolver: Resolver = build_resolver(store, LookupSettings(deadline_s=10.0), Random(1))
@@ -54,6 +56,7 @@ class Worker:
             Random(2),
             self.pause,
             self.fence,
+            lambda: self.stopwatch_s,
         )
 
     async def pause(self, pause_s: float) -> None:

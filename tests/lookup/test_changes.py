@@ -14,9 +14,10 @@ from lookup.moves import Position
 from lookup.ports import KeyMove, StoreUnavailableError
 from lookup.resolution import Hint
 from lookup.stores.sqlite import SqliteStore
-from tests.lookup.asynchronous import asynchronous, until
+from tests.lookup.asynchronous import asynchronous, settle, until
 from tests.lookup.fakes import NOW_S, FakeFeed, FakeStore, home
-from tests.lookup.feed_follower import beat, claim, flagged, following, moved
+from tests.lookup.feed_follower import Worker, beat, claim, flagged, following, moved
+from tests.lookup.model.standing_loop import StandingLoop
 
 
 @asynchronous
@@ -80,6 +81,51 @@ async def test_a_silent_feed_ends_the_belief_in_claims() -> None:
         assert not worker.follower.is_caught_up
         feed.send(beat(7))
         await until(lambda: worker.believes("user:1", claim()))
+
+
+@asynchronous
+async def test_a_clock_that_is_set_back_keeps_no_silent_feed_alive() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.follower.is_caught_up)
+        worker.now_s -= 60.0
+        assert worker.follower.position == Position("g1", 7)
+        worker.stopwatch_s += FRESH_FOR_S
+        assert not worker.follower.is_caught_up
+        await until(lambda: worker.follower.position is None)
+        feed.send(beat(7))
+        await until(lambda: worker.follower.position is not None)
+
+
+def test_a_clock_that_is_set_back_prolongs_no_belief_in_claims() -> None:
+    loop = StandingLoop()
+
+    async def pass_time(worker: Worker) -> None:
+        worker.now_s -= 10.0
+        worker.stopwatch_s += 1.0
+        loop.now_s += 1.0
+        await settle()
+
+    async def main() -> None:
+        feed = FakeFeed()
+        async with following(FakeStore(), feed) as worker:
+            feed.send(beat(7))
+            await settle()
+            for _ in range(3):
+                assert worker.believes("user:1", claim()), "the feed was heard less than 3 s ago"
+                await pass_time(worker)
+            assert not worker.believes("user:1", claim())
+            await pass_time(worker)
+            assert not worker.believes("user:1", claim()), "set back once more"
+            feed.send(beat(7))
+            await settle()
+            assert worker.believes("user:1", claim())
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
 
 
 @asynchronous

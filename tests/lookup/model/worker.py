@@ -102,6 +102,7 @@ class Worker:
             self.unix_s,
             Random(1),
             fence=self.fence,
+            stopwatch=lambda: world.now_s,
         )
         self.keeper = LeaseKeeper(
             name, stage.leases, self.follower, self.fence, self.unix_s, lambda: world.now_s
