@@ -68,6 +68,11 @@ def stands_in_way(lease: Lease, key: str, fence: Position, now_s: float, skew_s:
     return key in lease.held
 
 
+def latest_expiry_s(now_s: float, skew_s: float) -> float:
+    """No lease ends later that was given until `now_s` by a clock which is right but for `skew_s`."""
+    return now_s + LEASE_S + skew_s
+
+
 class LeaseBook(Protocol):
     """Every worker's lease. Every method raises StoreUnavailableError."""
 

@@ -14,7 +14,7 @@ from lookup.aliases import check_alias
 from lookup.assignment import Alias, Assignment, check_epoch
 from lookup.chunks import chunks
 from lookup.flags import Flag, FlagRecord
-from lookup.leases import Lease
+from lookup.leases import Lease, latest_expiry_s
 from lookup.moves import Event, Move, MoveOrder, Position
 from lookup.ports import Change, History, KeyMove, StoreUnavailableError
 from lookup.scan import AliasPage, Page
@@ -239,10 +239,12 @@ class SqliteStore:
         return await self._run(sqlite_leases.leases)
 
     async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
-        """LeaseBook.in_the_way; writes only when none is left."""
+        """LeaseBook.in_the_way; writes only when none is left, or one ends later than any that is right."""
         found = await self._run(
             lambda connection: sqlite_leases.in_the_way(connection, key, fence, now_s, skew_s)
         )
+        if any(lease.expires_at_s > latest_expiry_s(now_s, skew_s) for lease in found):
+            await self._write(lambda connection: sqlite_leases.cap(connection, now_s, skew_s))
         return found or await self._write(
             lambda connection: sqlite_leases.pass_by(connection, key, fence, now_s, skew_s)
         )

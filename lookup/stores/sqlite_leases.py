@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Final
 
-from lookup.leases import Lease, stands_in_way
+from lookup.leases import CONFIRMING, Lease, latest_expiry_s, stands_in_way
 from lookup.moves import Position
 from lookup.stores import sqlite_feed
 from lookup.stores.sqlite_file import writing
@@ -75,6 +75,16 @@ def in_the_way(
 ) -> list[Lease]:
     """The leases that a move must wait for."""
     return [lease for lease in leases(connection) if stands_in_way(lease, key, fence, now_s, skew_s)]
+
+
+def cap(connection: sqlite3.Connection, now_s: float, skew_s: float) -> None:
+    """Let no lease end later than a clock that is nearly right can have said."""
+    latest_s = latest_expiry_s(now_s, skew_s)
+    with writing(connection):
+        connection.execute(
+            "UPDATE lease SET expires_at_s = ? WHERE expires_at_s > ? AND generation <> ?",
+            (latest_s, latest_s, CONFIRMING.generation),
+        )
 
 
 def pass_by(

@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 
 from lookup.aliases import name_home
+from lookup.leases import CONFIRMING, LEASE_S
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.stores.alias_contract import AliasContract, OpenAliasedStore
 from tests.lookup.stores.contract import OpenStore, StoreContract
-from tests.lookup.stores.leases_contract import LeaseBookContract
+from tests.lookup.stores.leases_contract import (
+    LINGER_S,
+    SKEW_S,
+    LeaseBookContract,
+    after,
+    lease,
+    workers,
+)
 from tests.lookup.stores.moves_contract import MoveLogContract
 from tests.lookup.stores.pages_contract import PagesContract
 from tests.lookup.stores.truth import OpenTruth, Truth
@@ -46,6 +54,25 @@ class TestSqliteMoveLog(MoveLogContract):
 
 class TestSqliteLeaseBook(LeaseBookContract):
     """Its book of leases."""
+
+    @asynchronous
+    async def test_a_lease_of_a_clock_that_was_far_ahead_is_over_as_soon_as_one_that_is_given_now(
+        self, open_truth: OpenTruth
+    ) -> None:
+        async with open_truth() as truth:
+            position = await truth.position()
+            await truth.renew_lease(lease("w1", position, expires_at_s=NOW_S + 86_400))
+            await truth.renew_lease(lease("w1", position, number=2))
+            await truth.renew_lease(lease("w2/confirms", CONFIRMING, expires_at_s=NOW_S + 86_400))
+            fence = after(position)
+            over_s = NOW_S + LEASE_S + SKEW_S + LINGER_S + SKEW_S
+            for now_s in (NOW_S, over_s - 0.01):
+                assert workers(await truth.in_the_way("user:1", fence, now_s, SKEW_S)) == ["w1"]
+            assert [said.expires_at_s for said in await truth.leases()] == [
+                NOW_S + LEASE_S + SKEW_S,
+                NOW_S + 86_400,
+            ]
+            assert await truth.in_the_way("user:1", fence, over_s, SKEW_S) == []
 
 
 class TestSqliteAliases(AliasContract):
