@@ -87,6 +87,8 @@ class Worker:
         loop.add_reader(self._channel, self._listen)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        # It is meant for the supervisor; sent to all of the edge's processes, it must not end this one.
+        loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, (Order(Do.REOPEN_LOGS), -1))
         stopped = loop.create_task(self._stopped())
         starting = loop.create_task(self._start(start, listener, row))
         await self._report_until(WorkerState.STARTING, starting, stopped)

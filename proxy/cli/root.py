@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from proxy.cli.answers import HELP_SETTINGS
+from proxy.kernel.standard_streams import open_standard_streams
 
 _COMMANDS: Final = {
     "proxy": ("proxy.cli.serve", "Run an edge proxy."),
@@ -76,3 +77,4 @@ def main() -> None:
       2  wrong usage, or a mistake in the config
       3  something needed cannot be reached (store, admin port)
     """
+    open_standard_streams()

@@ -6,12 +6,13 @@ Every check looks only at values that are sound by themselves, so that all mista
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from proxy.config.document import KeyPath
 from proxy.config.findings import Finding
 from proxy.config.inventory import Inventory
+from proxy.config.log_checks import check_access_log
 from proxy.config.models import ConfigFile
 from proxy.config.residency_checks import check_residency
 from proxy.config.secret_checks import check_keys
@@ -27,6 +28,9 @@ _RISING: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
 )
 """Pairs of durations of which the first must be the shorter."""
 
+NO_CELL: Final = "none"
+"""What stands in logs and metrics in the place of a cell's name."""
+
 
 @dataclass(slots=True)
 class Found:
@@ -41,7 +45,8 @@ def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None) 
     found = Found()
     found.mistakes += _check_durations(config)
     found.mistakes += _check_listeners(config, inventory)
-    found.warnings += _open_admin(config)
+    found.warnings += [*_open_admin(config), *_short_drain(config)]
+    found.mistakes += check_access_log(config)
     check_store(config, found.mistakes, found.warnings)
     _check_routes(config, found)
     check_keys(config, found.mistakes, found.warnings)
@@ -86,12 +91,12 @@ def _clash(own: Endpoint, other: Endpoint) -> bool:
     """Whether a listener on the first takes the second, which may be on all addresses too."""
     if own.port != other.port:
         return False
-    if own.host == other.host:
+    if set(hosts(own.host)) & set(hosts(other.host)):
         return True
     try:
         one, two = ip_address(own.host), ip_address(other.host)
     except ValueError:
-        return own.host == "127.0.0.1" and other.host == "localhost"
+        return False
     return (one.is_unspecified and (two.is_loopback or two.is_unspecified)) or (
         two.is_unspecified and one.version == two.version
     )
@@ -100,10 +105,23 @@ def _clash(own: Endpoint, other: Endpoint) -> bool:
 def _open_admin(config: Shape[ConfigFile]) -> list[Finding]:
     path = ("edge", "admin")
     admin = config.endpoint(path)
-    if admin is None or not ip_address(admin.host).is_unspecified:
+    if admin is None:
         return []
-    what = "answers on every address, and asks for no credential"
+    address = ip_address(admin.host)
+    if not (address.is_unspecified or address.is_global):
+        return []
+    place = "every address" if address.is_unspecified else "a public address"
+    what = f"answers on {place}, and asks for no credential"
     return [config.finding(path, what, "listen on loopback or a private address")]
+
+
+def _short_drain(config: Shape[ConfigFile]) -> list[Finding]:
+    path = ("limits", "drain_timeout_s")
+    drain_s, request_s = config.number(path), config.number(("limits", "request_timeout_s"))
+    if drain_s is None or request_s is None or drain_s >= request_s:
+        return []
+    what = f"is {drain_s:g}, below `request_timeout_s` ({request_s:g}): a stop cuts requests that may go on"
+    return [config.finding(path, what, f"make it {request_s:g} or more, or lower `request_timeout_s`")]
 
 
 def _check_routes(config: Shape[ConfigFile], found: Found) -> None:
@@ -157,23 +175,43 @@ def _check_share_cap(config: Shape[ConfigFile], inventory: Shape[Inventory]) -> 
 def _check_cells(inventory: Shape[Inventory]) -> list[Finding]:
     found = []
     names: dict[str, KeyPath] = {}
-    owners: dict[str, KeyPath] = {}
+    owners: dict[tuple[str, int], KeyPath] = {}
     for path in inventory.keys(("cells",)):
         name = inventory.text((*path, "name"))
         if name is not None and name in names:
             line = inventory.root.line_of((*names[name], "name"))
             what = f"is `{name}` again, first on line {line}"
             found.append(inventory.finding((*path, "name"), what, "give each cell its own name"))
+        elif name == NO_CELL:
+            what = f"is `{name}`, which logs and metrics say where there is no cell"
+            found.append(inventory.finding((*path, "name"), what, "choose another name"))
         elif name is not None:
             names[name] = path
         for place in inventory.keys((*path, "endpoints")):
             endpoint = inventory.endpoint(place)
             if endpoint is None:
                 continue
-            address = f"{endpoint.host.lower()}:{endpoint.port}"
-            if address in owners:
-                what = f"is `{address}` again, first on line {inventory.root.line_of(owners[address])}"
+            same = [at for host in hosts(endpoint.host) if (at := (host, endpoint.port)) in owners]
+            if same:
+                line = inventory.root.line_of(owners[same[0]])
+                what = f"is `{same[0][0]}:{endpoint.port}` again, first on line {line}"
                 found.append(inventory.finding(place, what, "give each cell its own endpoints"))
             else:
-                owners[address] = place
+                owners |= {(host, endpoint.port): place for host in hosts(endpoint.host)}
     return found
+
+
+def hosts(host: str) -> tuple[str, ...]:
+    """The one spelling of each host that this one is, as far as no resolver need be asked."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost":
+        return ("127.0.0.1", "::1")
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return (name,)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_unspecified:  # who connects there comes to this machine itself
+        return ("127.0.0.1",) if address.version == 4 else ("::1",)
+    return (str(address),)

@@ -289,7 +289,9 @@ class ConfigFile(Section):
     routes: tuple[Route, ...] = Field(min_length=1)
     limits: Limits = Field(default_factory=lambda: Limits())
     access_log: FilePath = Field(
-        description="File that gets one JSON line per request; `/dev/stdout` for standard output."
+        description="File that gets one JSON line per request, in a folder that exists; `/dev/stdout` for "
+        "standard output. No other file of this config, and not standard error, where messages would tear "
+        "its lines."
     )
 
 

@@ -26,7 +26,10 @@ def check_residency(
     if not rules:
         return
     unknown = _unknown_names(config, inventory, rules)
-    mistakes += [*unknown, *_contradicting_urls(config, rules)]
+    contradicting = _contradicting_urls(config, rules)
+    mistakes += [*unknown, *contradicting]
+    if not contradicting:
+        warnings += _shared_urls(config, rules)
     if inventory is None or unknown or _is_doubtful((*config.mistakes, *inventory.mistakes)):
         return
     mistakes += _unreachable_cells(inventory, rules)
@@ -91,6 +94,22 @@ def _contradicting_urls(config: Shape[ConfigFile], rules: Rules) -> list[Finding
                 what = f"is the edge of `{other}` too, and no jurisdiction may serve both"
                 found.append(config.finding(path, what, "name an edge in an allowed jurisdiction"))
         others.append(name)
+    return found
+
+
+def _shared_urls(config: Shape[ConfigFile], rules: Rules) -> list[Finding]:
+    """Allowed where one jurisdiction may serve both; more often one of them was copied and not changed."""
+    found = []
+    first_with: dict[str, str] = {}
+    for name in rules:
+        path: tuple[Key, ...] = ("residency", name, "edge_url")
+        url = (config.text(path) or "").removesuffix("/").lower()
+        if url in first_with:
+            what = f"is the edge of `{first_with[url]}` too"
+            mend = "name an edge of its own, unless that one serves both"
+            found.append(config.finding(path, what, mend))
+        elif url:
+            first_with[url] = name
     return found
 
 

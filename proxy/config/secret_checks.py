@@ -32,6 +32,7 @@ def check_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: lis
     _check_service_tokens(config, warnings)
     _check_jwks(config, mistakes, warnings)
     _check_names(config, mistakes)
+    warnings += _shared_claims(config)
 
 
 def _check_token_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:
@@ -154,6 +155,20 @@ def _duplicate_ids(config: Shape[ConfigFile], keys: KeyPath) -> list[Finding]:
             found.append(config.finding((*path, "id"), what, "give each key its own id"))
         elif key_id is not None:
             first_at[key_id] = path
+    return found
+
+
+def _shared_claims(config: Shape[ConfigFile]) -> list[Finding]:
+    found = []
+    first_with: dict[str, str] = {}
+    for key in ("user", "cell", "epoch"):
+        path = ("identity", "claims", key)
+        name = config.text(path)
+        if name is not None and name in first_with:
+            what = f"is `{name}`, as `{first_with[name]}`: one claim can't say both"
+            found.append(config.finding(path, what, "give each its own claim"))
+        elif name is not None:
+            first_with[name] = key
     return found
 
 

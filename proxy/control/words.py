@@ -15,6 +15,12 @@ _LEVELS: Final = {
 }
 
 
+def whole_lines(written: bytes) -> tuple[bytes, bytes]:
+    """What was written up to its last line end, and the beginning of a line after that."""
+    end = written.rfind(b"\n") + 1
+    return written[:end], written[end:]
+
+
 def messages(written: bytes) -> Sequence[tuple[int, str]]:
     """Level and text of each line. One without a level goes on with the line before, as tracebacks do; what
     is not from the log at all, such as an interpreter's last words, is an error."""

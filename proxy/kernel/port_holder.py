@@ -40,6 +40,12 @@ def cannot_listen(key: str, host: str, port: int, error: OSError) -> str:
     reason = os.strerror(error.errno) if error.errno else str(error)
     wrong = f"cannot listen on {key} {host}:{port}: {reason}"
     if error.errno == errno.EADDRINUSE:
+        if next(_listening(port), None) is None:
+            return (
+                f"{wrong}, though nobody listens there: an outgoing connection may hold the port "
+                f"(`ss -tan sport = :{port}` shows it). Wait until it has ended, or give {key} a port "
+                "outside of net.ipv4.ip_local_port_range"
+            )
         holder = holder_of(port)
         if holder is None:
             return f"{wrong}, by a process that is not yours to see (`sudo ss -ltnp` shows it). {_move(key)}"

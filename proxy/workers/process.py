@@ -18,7 +18,7 @@ from proxy.control import channel
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_report, encode
 from proxy.control.status import WorkerStatus
-from proxy.control.words import messages
+from proxy.control.words import messages, whole_lines
 from proxy.observe.heavy import NOTHING
 from proxy.observe.rows import Row
 
@@ -166,8 +166,11 @@ class WorkerProcess:
                 self._show_errors()
 
     def _show_errors(self) -> None:
-        """Before a worker is ready its words are kept back: of many that fail alike only one is shown."""
-        errors, self.errors = self.errors, b""
+        """Before a worker is ready its words are kept back: of many that fail alike only one is shown.
+
+        A line that has no end yet is kept until it has, or its writer is gone.
+        """
+        errors, self.errors = whole_lines(self.errors)
         for level, text in messages(errors):
             _log.log(level, "worker %d: %s", self.slot, text)
 
@@ -176,6 +179,9 @@ class WorkerProcess:
         for source in (self._channel, self._stderr, self._pidfd):
             loop.remove_reader(source)
         self._read_errors()
+        if self.ready_since_s and self.errors:
+            self.errors += b"\n"
+            self._show_errors()
         self.exit_status = self._process.wait()
         self._channel.close()
         self._stderr.close()

@@ -106,6 +106,56 @@ RELATIONS = [
     ),
     (
         "cell.example:8102",
+        "localhost:8101",
+        "cells.yaml:9: cells[1].endpoints[1] is `127.0.0.1:8101` again, first on line 5; "
+        "give each cell its own endpoints",
+    ),
+    (
+        "cell.example:8102",
+        "[::ffff:127.0.0.1]:8101",
+        "cells.yaml:9: cells[1].endpoints[1] is `127.0.0.1:8101` again, first on line 5; "
+        "give each cell its own endpoints",
+    ),
+    (
+        "name: us-1",
+        "name: none",
+        "cells.yaml:6: cells[1].name is `none`, which logs and metrics say where there is no cell; "
+        "choose another name",
+    ),
+    (
+        "access_log: access.log",
+        "access_log: /dev/stderr",
+        "edge.yaml:37: access_log is standard error, where the edge's own messages would tear its lines; "
+        "use `/dev/stdout`, or a file",
+    ),
+    (
+        "access_log: access.log",
+        "access_log: keys",
+        "edge.yaml:37: access_log is a folder; name a file in it, e.g. access.log",
+    ),
+    (
+        "access_log: access.log",
+        "access_log: logs/access.log",
+        "edge.yaml:37: access_log is in logs, which is no folder; make the folder, or correct the path",
+    ),
+    (
+        "access_log: access.log",
+        "access_log: home.sqlite",
+        "edge.yaml:37: access_log is the file of `store.path`; give the log a file of its own",
+    ),
+    (
+        "access_log: access.log",
+        "access_log: keys/../keys/cookie-1.secret",
+        "edge.yaml:37: access_log is the file of `routing_cookie.keys[0].secret_file`; "
+        "give the log a file of its own",
+    ),
+    (
+        "access_log: access.log",
+        "access_log: edge.yaml",
+        "edge.yaml:37: access_log is the file of this config; give the log a file of its own",
+    ),
+    (
+        "cell.example:8102",
         "127.0.0.1:8080",
         "cells.yaml:9: cells[1].endpoints[1] is this edge's own `edge.listen`: requests would go round "
         "in a circle; "
@@ -152,3 +202,44 @@ RELATIONS = [
 def test_values_that_do_not_go_together_are_named(site: Site, old: str, new: str, mistake: str) -> None:
     site.spoil((old, new))
     assert site.mistakes() == [mistake]
+
+
+DOUBTFUL = [
+    (
+        "http://127.0.0.1:8081",
+        "http://127.0.0.1:8080/",
+        "edge.yaml:11: residency.us.edge_url is the edge of `eu` too; "
+        "name an edge of its own, unless that one serves both",
+    ),
+    (
+        "  request_timeout_s: 3",
+        "  request_timeout_s: 3\n  drain_timeout_s: 2",
+        "edge.yaml:37: limits.drain_timeout_s is 2, below `request_timeout_s` (3): a stop cuts requests that "
+        "may go on; make it 3 or more, or lower `request_timeout_s`",
+    ),
+    (
+        "  audience: demo",
+        "  audience: demo\n  claims: {user: sub, cell: sub}",
+        "edge.yaml:16: identity.claims.cell is `sub`, as `user`: one claim can't say both; "
+        "give each its own claim",
+    ),
+    (
+        'admin: "127.0.0.1:9080"',
+        'admin: "8.8.8.8:9080"',
+        "edge.yaml:5: edge.admin answers on a public address, and asks for no credential; "
+        "listen on loopback or a private address",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "warning"), DOUBTFUL)
+def test_values_that_hardly_go_together_are_warned_of(site: Site, old: str, new: str, warning: str) -> None:
+    site.spoil((old, new))
+    assert site.warnings() == [warning]
+
+
+def test_an_access_log_that_is_a_link_to_a_key_is_refused(site: Site) -> None:
+    (site.folder / "access.log").symlink_to(site.folder / "keys/jwks.json")
+    assert site.mistakes() == [
+        "edge.yaml:37: access_log is the file of `identity.jwks_file`; give the log a file of its own"
+    ]

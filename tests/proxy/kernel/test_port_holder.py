@@ -51,6 +51,17 @@ def test_who_is_only_connected_holds_nothing() -> None:
         assert holder_of(port) is None
 
 
+def test_a_port_that_only_a_connection_holds_is_blamed_on_no_listener() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+    with client, accepted:
+        port = client.getsockname()[1]
+        told = cannot_listen("edge.listen", "127.0.0.1", port, OSError(errno.EADDRINUSE, "in many words"))
+    assert "though nobody listens there" in told
+    assert f"`ss -tan sport = :{port}`" in told
+
+
 def test_every_other_reason_has_a_mend_too() -> None:
     for number in (errno.EADDRNOTAVAIL, errno.EACCES):
         told = cannot_listen("edge.admin", "192.0.2.1", 80, OSError(number, os.strerror(number)))

@@ -174,6 +174,25 @@ def test_counters_survive_a_workers_death_and_levels_do_not(tmp_path: Path) -> N
     asyncio.run(scenario())
 
 
+def test_a_hangup_of_a_worker_alone_lets_it_write_to_a_new_log_and_ends_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as stage:
+            await started(stage)
+            before = await stage.workers()
+            stage.log.rename(tmp_path / "access.log.1")
+            for pid, _ in before.values():
+                os.kill(pid, signal.SIGHUP)
+
+            async def reopened() -> bool:
+                await stage.ask("/after")
+                return stage.log.exists() and {line["worker"] for line in stage.log_lines()} == {0, 1}
+
+            await until(reopened, "both workers have written to the new log")
+            assert await stage.workers() == before
+
+    asyncio.run(scenario())
+
+
 def test_after_a_hangup_both_workers_write_to_a_new_log(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as stage:
