@@ -70,7 +70,11 @@ class FirstSight:
                     return  # it took too long until its turn; the user comes again
                 async with asyncio.timeout(_GIVE_UP_S):
                     found = await self._placer.place(key, self._jurisdiction)
-        except (StoreUnavailableError, TimeoutError) as failure:
+        except (
+            StoreUnavailableError,
+            TimeoutError,
+            ValueError,
+        ) as failure:  # a remote store's refusal, the last
             self._say(f"a new user could not be given a home: {failure or 'no answer in time'}")
             self._pass_on(key)
         except Exception:

@@ -114,6 +114,10 @@ _KEY_PARAMETER: Final = parameter("key", "path", KEY, "The key, percent-encoded.
 _CELL_PARAMETER: Final = parameter("cell", "path", TEXT, "Name of the cell.")
 _FRESH: Final = "Ask the store itself, past memory and shared cache."
 _CONFIRMED: Final = "Ask the store for what is surely decided now, wherever that was; slower."
+_WRITABLE: Final = (
+    "The cell must be one of the service's cells file, under a law that `jurisdiction` allows, else 409; the "
+    "state `placed`; `updated_at_s` not ahead of the service's clock."
+)
 _WRITE_TAKES: Final = (
     "With `confirmed`: the longest that a write which goes by the answer may take, to its end in the cell. A "
     "move waits for so long if that is longer than the service's own config says."
@@ -143,7 +147,8 @@ def _key_paths() -> dict[str, Json]:
     )
     chosen: Json = {
         "type": "string",
-        "description": "Its cell; without one the service chooses one with room.",
+        "description": "Its cell: one of the service's cells file, not flagged down, under a law that "
+        "`jurisdiction` allows, else 409. Without one the service chooses one with room.",
     }
     tenant: Json = {"type": "string", "description": "Whose user it is; only without `cell`."}
     placing = object_of({"jurisdiction": TEXT}, {"cell": chosen, "tenant": tenant})
@@ -155,7 +160,7 @@ def _key_paths() -> dict[str, Json]:
             "put": operation(
                 "putKey",
                 "Write a record if the store's has the expected epoch, else 409 with the current one; 409 "
-                "also for another cell than the present one: moving is the way there.",
+                "also for another cell than the present one: moving is the way there. " + _WRITABLE,
                 ref("Home"),
                 takes=object_of({"home": ref("Home"), "expected_epoch": expected}),
             ),
@@ -175,7 +180,7 @@ def _key_paths() -> dict[str, Json]:
         "/v1/homes:load": {
             "post": operation(
                 "loadHomes",
-                "Write those records whose keys are new; they don't pass through the feed.",
+                "Write those records whose keys are new; they don't pass through the feed. " + _WRITABLE,
                 object_of({"written": {"type": "integer"}}),
                 takes=object_of({"homes": list_of(ref("Home"), MAX_BATCH_KEYS)}),
             )

@@ -12,6 +12,7 @@ SECONDS: Final[Json] = {"type": "number", "description": "Unix seconds"}
 EPOCH: Final[Json] = {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2**53 - 1,
     "description": "Grows with each change of the record.",
 }
 STATE: Final[Json] = {"type": "string", "enum": ["placed", "moving"]}

@@ -67,7 +67,7 @@ async def running(
     streams = Streams(store, meters)
     service = Service(
         KeyAnswers(resolver, store, meters, time.time, spelling, announcement),
-        TruthAnswers(store, cells, time.time, spelling),
+        TruthAnswers(store, cells, plan, time.time, settings.clock_skew_s, spelling),
         cells,
         moves,
         streams,

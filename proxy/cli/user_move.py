@@ -112,14 +112,12 @@ def find_cell(settings: Settings, name: str) -> Cell:
 
 def insist_on_permitted(settings: Settings, jurisdiction: str, cell: Cell) -> None:
     """End the command if users under that law may not live in the cell."""
-    rule = settings.residency.get(jurisdiction)
-    if rule is None:
-        mend = f"the config's `residency` knows {', '.join(settings.residency)}"
-        raise UsageMistakeError(f"there is no jurisdiction `{jurisdiction}`", mend)
-    if cell.jurisdiction not in rule.allow:
-        what = f"{cell.name} is under the law of {cell.jurisdiction}"
-        mend = f"choose a cell of {' or '.join(rule.allow)}: residency.{jurisdiction}.allow says so"
-        raise UsageMistakeError(f"{what}, where users of {jurisdiction} may not live", mend)
+    from lookup.residency import objection
+    from proxy.wiring import placement_plan
+
+    found = objection(placement_plan(settings), jurisdiction, cell.name)
+    if found is not None:
+        raise UsageMistakeError(found.what, found.mend)
 
 
 def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, force: bool) -> None:

@@ -11,7 +11,7 @@ from lookup.flags import Flag, FlagRecord
 from lookup.observer import LookupObserver
 from lookup.ports import Change, EpochConflictError, History, KeyMove, StoreUnavailableError
 
-NOW_S = 1_800_000_000.0
+NOW_S = 1_700_000_000.0
 
 
 def home(key: str, cell: str = "cell-a", epoch: int = 1, at_s: float = NOW_S) -> Assignment:

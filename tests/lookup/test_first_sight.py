@@ -36,7 +36,7 @@ class PlacingStore(FakeStore):
         super().__init__(*records)
         self.placing = asyncio.Event()
         self.placing.set()
-        self.refusal: StoreUnavailableError | None = None
+        self.refusal: Exception | None = None
         self.at_work = 0
         self.most_at_work = 0
 
@@ -99,6 +99,18 @@ async def test_those_who_have_a_home_wait_for_no_placement_nor_fail_with_it() ->
     confirmed = await edge.confirmations.confirm("user:known-0", NOW_S)
     assert (await edge.ask("user:known-11")).outcome is confirmed.outcome is Outcome.FOUND
     assert not edge.counts.failures
+    await edge.close()
+
+
+@asynchronous
+async def test_what_a_lookup_service_refuses_is_told_and_the_user_comes_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    edge = Edge(PlacingStore())
+    edge.store.refusal = ValueError("409 user:1: there is no cell `eu-1`; add it to the service's cells file")
+    assert (await edge.ask("user:1")).outcome is Outcome.UNAVAILABLE
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "add it to the service's cells file" in caplog.text
     await edge.close()
 
 

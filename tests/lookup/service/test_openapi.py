@@ -109,7 +109,7 @@ async def test_every_operation_is_in_the_document_and_nothing_else() -> None:
     store, meters = FakeStore(), ServiceMeters(lambda: 0.0)
     feed = FakeFeed()
     cells = CellAnswers(store, NO_PLAN, lambda: NOW_S)
-    truth = TruthAnswers(store, cells, lambda: NOW_S)
+    truth = TruthAnswers(store, cells, NO_PLAN, lambda: NOW_S, 5.0)
     keys = KeyAnswers(build_resolver(store, LookupSettings(), Random(1)), store, meters, lambda: NOW_S)
     moves = MoveAnswers(None, NO_PLAN, lambda: NOW_S)
     service = Service(keys, truth, cells, moves, Streams(feed, meters), Tokens({}), meters, lambda: True)

@@ -1,0 +1,83 @@
+"""What a record must be to be written through the service: judged before the store is asked. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lookup.assignment import NO_EPOCH, Assignment, State
+from lookup.keys import MARK
+from lookup.placer import PlacementPlan
+from lookup.residency import objection
+from lookup.service.problems import ProblemError
+
+EPOCHS_END: Final = 2**53
+"""JSON's numbers are exact below it, in every language."""
+
+_MAX_NAME_CHARS: Final = 64
+
+
+def check_names(*names: str) -> None:
+    """Raises ValueError for what is no name of a cell, a jurisdiction or a person."""
+    for name in names:
+        if not 0 < len(name) <= _MAX_NAME_CHARS or not name.isprintable():
+            raise ValueError(f"a name has 1 to {_MAX_NAME_CHARS} printable characters")
+
+
+def check_record(record: Assignment, latest_s: float) -> None:
+    """Raises ValueError for a record that no writer has made; its time must not be after `latest_s`."""
+    check_names(record.cell, record.jurisdiction)
+    if not is_epoch(record.epoch):
+        raise ValueError(f"{record.key}: `epoch` is no whole number from 1 to 2^53 - 1")
+    if record.state is State.MOVING or record.moved_to:
+        raise ValueError(
+            f"{record.key}: only a move makes a record `moving`, and ends that: write it as `placed`, "
+            "`moved_to` empty, and move the user then: POST /v1/moves"
+        )
+    record.updated_at_s = time_of(f"{record.key}: `updated_at_s`", record.updated_at_s, latest_s)
+
+
+def time_of(name: str, value: object, latest_s: float) -> float:
+    """The Unix seconds of something that has happened. Raises ValueError.
+
+    What is dated ahead would be the newest of all for ever.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ValueError(f"{name} is no time in Unix seconds")
+    if value > latest_s:
+        raise ValueError(
+            f"{name} is {value!s:.40}, and this service's clock says {latest_s:.0f} at most: give Unix "
+            "seconds, not milliseconds; if they are, set the clocks right"
+        )
+    return float(value)
+
+
+def expiry_of(name: str, value: object) -> float | None:
+    """The Unix seconds until which something holds, None for ever. Raises ValueError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < EPOCHS_END:
+        raise ValueError(f"{name} is no time in Unix seconds")
+    return float(value)
+
+
+def is_epoch(value: object) -> bool:
+    """Whether it can be a record's epoch; stores have no room for any whole number."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < EPOCHS_END
+
+
+def expected_epoch_of(value: object) -> int:
+    """The epoch that a record must have to be written over, NO_EPOCH for none. Raises ValueError."""
+    if value is None:
+        return NO_EPOCH
+    if isinstance(value, int) and is_epoch(value):
+        return value
+    raise ValueError("`expected_epoch` is neither null nor a whole number from 1 to 2^53 - 1")
+
+
+def insist_on_permitted(plan: PlacementPlan, key: str, jurisdiction: str, cell: str) -> None:
+    """Raises ProblemError if such a user may not live there, as far as the service knows any cells."""
+    if not plan.cells or key == MARK:
+        return
+    found = objection(plan, jurisdiction, cell)
+    if found is not None:
+        raise ProblemError("home-not-permitted", f"{key}: {found}")
