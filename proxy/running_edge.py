@@ -221,9 +221,8 @@ class RunningEdge:
         for connection in busy:
             connection.cut()
         if busy:
-            _log.warning(
-                "cut %d connections: what they did had not finished within %g s", len(busy), timeout_s
-            )
+            some, everyone = len(busy), len(connections)
+            _log.warning("broke off %d of %d connections: not done within %g s", some, everyone, timeout_s)
 
     async def _accept_the_queued(self, until_s: float) -> None:
         """Until nobody waits, at least _SETTLE_S: by then the handshakes that were under way are done.

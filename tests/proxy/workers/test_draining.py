@@ -10,7 +10,7 @@ import pytest
 
 from tests.proxy.workers.connections import BIG_BYTES, Answer
 from tests.proxy.workers.load import LOST, holding, refusing
-from tests.proxy.workers.stage import running, started
+from tests.proxy.workers.stage import Stage, running, started, until
 
 pytestmark = pytest.mark.slow
 
@@ -74,8 +74,15 @@ def test_what_does_not_finish_within_the_limit_is_cut(tmp_path: Path) -> None:
             with pytest.raises(LOST):
                 await held
             assert [line["reason"] for line in stage.log_lines()] == ["drain-cut"]
+            await until(
+                lambda: _says(stage, "broke off 1 of 1 connections"), "the log says how many were cut"
+            )
 
     asyncio.run(scenario())
+
+
+async def _says(stage: Stage, words: str) -> bool:
+    return any(words in line for line in stage.said)
 
 
 def test_told_twice_it_stops_at_once(tmp_path: Path) -> None:
@@ -90,5 +97,6 @@ def test_told_twice_it_stops_at_once(tmp_path: Path) -> None:
             assert await stage.ended() == 0
             with pytest.raises(LOST):
                 await held
+            await until(lambda: _says(stage, "has not ended yet: killed"), "the log names who was killed")
 
     asyncio.run(scenario())
