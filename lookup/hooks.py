@@ -134,9 +134,12 @@ async def _last_words(process: asyncio.subprocess.Process) -> bytes:
 
 
 async def _call(url: str, move: Move) -> None:
-    """A redirect is no success: followed, it would become a GET of something else, which copies nothing."""
+    """A redirect is no success: followed, it would become a GET of something else, which copies nothing.
+
+    Each attempt has a key of its own: its body is another one, and it must do the work again.
+    """
     fields = {
-        "Idempotency-Key": f"{move.order.operation}/{move.step.value}",
+        "Idempotency-Key": f"{move.order.operation}/{move.step.value}/{move.attempt}",
         "X-Home-Cell-Attempt": str(move.attempt),
     }
     unbounded = aiohttp.ClientTimeout(total=None)  # the caller's bound holds

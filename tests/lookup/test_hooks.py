@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -49,7 +50,23 @@ async def test_a_webhook_is_told_of_the_move_and_has_a_key_by_which_to_know_a_re
     async with served(copy=copy) as url:
         await OperatorHooks(10.0).run(f"{url}/copy", MOVE)
     facts = {"operation": "op-1", "step": "copying", "key": "user:1", "source": "cell-a", "target": "cell-b"}
-    assert told == [("POST", "op-1/copying", "3", {**facts, "epoch": "5", "attempt": "3"})]
+    assert told == [("POST", "op-1/copying/3", "3", {**facts, "epoch": "5", "attempt": "3"})]
+
+
+@asynchronous
+async def test_no_key_stands_for_two_bodies_whichever_attempt_it_is() -> None:
+    """What keeps such keys by the rules refuses a known one with another body, and the move would fail."""
+    bodies: dict[str, bytes] = {}
+
+    async def copy(request: web.Request) -> web.Response:
+        body = await request.read()
+        known = bodies.setdefault(request.headers["Idempotency-Key"], body)
+        return web.Response(status=200 if known == body else 422)
+
+    async with served(copy=copy) as url:
+        for attempt in (1, 1, 2):
+            await OperatorHooks(10.0).run(f"{url}/copy", replace(MOVE, attempt=attempt))
+    assert len(bodies) == 2
 
 
 @asynchronous
