@@ -118,4 +118,4 @@ def alias_in(record: Assignment) -> Alias | None:
     """The alias that is spelled so, None for a true record."""
     if record.cell:
         return None
-    return Alias(record.key, record.moved_to, record.epoch, record.updated_at_s)
+    return Alias(record.key, record.moved_to, record.epoch, record.updated_at_s, record.read_at_s)

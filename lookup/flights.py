@@ -197,7 +197,8 @@ class Flights(FlightDeck):
         )
 
     def _outlived_feed(self, record: Assignment) -> bool:
-        """Whether a cached copy was read before a move that may be its key's, and is not remembered as such.
+        """Whether a cached copy, or that of a name it was found by, was read before a change that may be its
+        own, and is not remembered as such.
 
         Until the feed was followed at all nothing is known against copies, and no write is sent by them.
         """
@@ -205,7 +206,13 @@ class Flights(FlightDeck):
         if moved.covers_since_s == inf:
             return False
         copied = Hint(record.cell, record.epoch, record.read_at_s)
-        return not moved.reaches_back_to(copied) or moved.overrules(record.key, copied)
+        if not moved.reaches_back_to(copied) or moved.overrules(record.key, copied):
+            return True
+        return any(
+            not moved.reaches_back_to(Hint(alias.home, alias.epoch, alias.read_at_s))
+            or moved.overrules_name(alias.key, alias.epoch, alias.read_at_s)
+            for alias in record.aliases
+        )
 
     def _known_epoch(self, key: str, floor: int) -> int:
         return max(floor, self._moved.epoch_of(key), self._memory.epoch_of(key))

@@ -104,7 +104,11 @@ class RedisTier:
         return [values.get(name) for name in names]
 
     async def _fill(self, records: Sequence[Assignment]) -> None:
-        names = [as_record(alias) for record in records for alias in record.aliases]
+        names = [
+            replace(as_record(alias), read_at_s=record.read_at_s)
+            for record in records
+            for alias in record.aliases
+        ]
         spelled: Spelled = {
             self._prefix + record.key: (record.epoch, redis_value.encode(record), self._ttl_ms())
             for record in sorted([*records, *names], key=attrgetter("epoch"))

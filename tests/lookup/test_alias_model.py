@@ -1,16 +1,18 @@
 """Random placements, moves, namings, gaps and restarts over the real embedded store, against plain dicts.
 
-Whoever has heard the whole feed answers every key as the truth does, by its own name or through an alias. A
-key that the feed calls an alias and the store knows no more can't be told from one that the store does not
-know yet: until the feed says that it was freed, it is not to be known, instead of unknown.
+Whoever has heard the whole feed, or read the history since, answers every key as the truth does, by its own
+name or through an alias. A key that the feed calls an alias and the store knows no more can't be told from
+one that the store does not know yet: until the feed says that it was freed, it is not to be known, instead of
+unknown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from lookup.aliases import AliasRefusedError, name_home
-from lookup.assignment import NO_EPOCH, Assignment
+from lookup.assignment import NO_EPOCH, Alias, Assignment
 from lookup.ports import EpochConflictError
 from lookup.resolution import Outcome, Resolution
 from lookup.resolver import Resolver, build_resolver
@@ -40,6 +42,32 @@ CELLS = st.sampled_from(["cell-a", "cell-b"])
 SETTINGS = LookupSettings(deadline_s=10.0, memory_entries=3, unknown_entries=2, moved_keys=3)
 
 
+COVERED_S = 400.0
+"""Changes that are older, no worker knows of."""
+
+
+class Copies:
+    """A shared cache that hears of nothing: one copy of each home and of each name, as in Redis."""
+
+    def __init__(self) -> None:
+        self.homes: dict[str, Assignment] = {}
+        self.names: dict[str, Alias] = {}
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
+        found = {key: self.homes[key] for key in keys if key in self.homes}
+        for key in keys:
+            alias = self.names.get(key)
+            if alias is not None and alias.home in self.homes:
+                found[key] = replace(self.homes[alias.home], aliases=(alias,))
+        return found
+
+    async def fill(self, assignments: Sequence[Assignment]) -> None:
+        for record in assignments:
+            self.homes[record.key] = replace(record, aliases=())
+            for alias in record.aliases:
+                self.names[alias.key] = replace(alias, read_at_s=record.read_at_s)
+
+
 class AliasMachine(RuleBasedStateMachine):
     """One store, one resolver that hears of changes when the test says so."""
 
@@ -48,6 +76,7 @@ class AliasMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.now_s = NOW_S
+        self.copies = Copies()
         self.homes: dict[str, tuple[str, int]] = {}
         self.names: dict[str, str] = {}
         self.unheard = 0
@@ -61,7 +90,7 @@ class AliasMachine(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     async def build(self) -> Resolver:
-        return build_resolver(self.store, SETTINGS, Random(1))
+        return build_resolver(self.store, SETTINGS, Random(1), self.copies)
 
     def teardown(self) -> None:
         self.await_(self.end())
@@ -78,6 +107,7 @@ class AliasMachine(RuleBasedStateMachine):
         """Most users are there before anybody names them."""
         for user in USERS:
             self.change(user, "cell-a")
+        self.resync(is_restart=False, is_lost=False)
 
     @rule(key=st.sampled_from([*USERS, *USERS, *OTHERS]), cell=CELLS)
     def change(self, key: str, cell: str) -> None:
@@ -117,10 +147,14 @@ class AliasMachine(RuleBasedStateMachine):
     @rule()
     def hear(self) -> None:
         """The worker takes all that the feed has."""
+        self.take(is_lost=False)
 
+    def take(self, *, is_lost: bool) -> None:
         async def take() -> None:
             for _ in range(self.unheard):
                 change = await next_change(self.changes)
+                if is_lost:
+                    continue
                 if change.alias is not None:
                     self.resolver.learn_alias(change.alias, self.now_s)
                 elif change.assignment is not None:
@@ -130,19 +164,31 @@ class AliasMachine(RuleBasedStateMachine):
         self.unheard = 0
         self.freed_unheard.clear()
 
-    @rule(is_restart=st.booleans())
-    def resync(self, is_restart: bool) -> None:
+    @rule(is_restart=st.booleans(), is_lost=st.booleans())
+    def resync(self, is_restart: bool, is_lost: bool) -> None:
         """After a gap, or as a new worker: what was missed is read from the store."""
-        self.hear()
+        self.take(is_lost=is_lost)
         if is_restart:
             self.await_(self.resolver.close())
             self.resolver = self.await_(self.build())
         self.resolver.lose_continuity()
-        self.resolver.learn_history(self.await_(self.store.history(0.0)))
+        self.resolver.learn_history(self.await_(self.store.history(self.now_s - COVERED_S)))
+
+    @rule(key=st.sampled_from(OTHERS), home=st.sampled_from([*USERS, ""]))
+    def name_long_ago(self, key: str, home: str) -> None:
+        """Copies of the homes are read anew meanwhile, that of the name is not; a new worker's history begins
+        after the change."""
+        self.resolve(key, safe=False, heard=True)
+        self.name(key, home)
+        self.pass_time(COVERED_S + 61.0)
+        self.resync(is_restart=True, is_lost=False)
+        for user in USERS:
+            self.resolve(user, safe=False, heard=True)
 
     @rule(seconds=st.sampled_from([1.0, 29.0, 61.0, 400.0]))
     def pass_time(self, seconds: float) -> None:
         self.now_s += seconds
+        self.resolver.forget_moves_before(self.now_s - COVERED_S)
         self.await_(settle())
 
     @rule(key=KEYS, safe=st.booleans(), heard=st.booleans())
@@ -172,7 +218,8 @@ class AliasMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_remembered_is_right(self) -> None:
         for key in (*USERS, *OTHERS):
-            self.check(key, self.resolver.recall(key, None, self.now_s, False))
+            for safe in (False, True):
+                self.check(key, self.resolver.recall(key, None, self.now_s, safe))
 
     def check(self, key: str, answer: Resolution | None) -> None:
         if answer is None or self.unheard:

@@ -43,6 +43,17 @@ async def test_what_was_filled_with_its_names_is_found_by_each_of_them(redis_ser
 
 
 @asynchronous
+async def test_a_name_says_when_it_was_read_also_when_its_home_was_read_later(
+    redis_server: RedisServer,
+) -> None:
+    async with tier_on(settings_of(redis_server)) as tier:
+        await tier.fill([replace(RECORD, read_at_s=NOW_S - 900)])
+        await tier.fill([replace(home("user:1"), read_at_s=NOW_S)])
+        found = (await tier.read(["email:a@x"]))["email:a@x"]
+        assert (found.read_at_s, found.aliases[0].read_at_s) == (NOW_S, NOW_S - 900)
+
+
+@asynchronous
 async def test_a_move_changes_one_value_and_every_name_follows(redis_server: RedisServer) -> None:
     async with tier_on(settings_of(redis_server)) as tier:
         await tier.fill([RECORD])
