@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 import aiohttp
 
-from lookup.aliases import by_key
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.flags import Flag, FlagRecord, flag_of
 from lookup.move_client import MoveClient
@@ -75,13 +74,13 @@ class LookupClient:
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """The store's own records of at most 1,000 keys."""
         form: Json = {"keys": keys, "fresh": True}
-        return by_key(await self._link.call("POST", "/v1/keys:batch", form, _records_of), keys)
+        return await self._link.call("POST", "/v1/keys:batch", form, _records_of)
 
     async def confirm(self, keys: Sequence[str], write_takes_s: float = 0.0) -> Mapping[str, Assignment]:
         """The records of at most 1,000 keys as they surely are now: see ports.Store.confirm. Moves wait for
         writes that go by this answer, as long as the service's config says or, if that is longer, so long."""
         form: Json = {"keys": keys, "confirmed": True, "write_takes_s": write_takes_s}
-        return by_key(await self._link.call("POST", "/v1/keys:batch", form, _records_of), keys)
+        return await self._link.call("POST", "/v1/keys:batch", form, _records_of)
 
     async def place(self, key: str, cell: str, jurisdiction: str) -> Assignment:
         """Give a new key its home; the home that it has already, if any."""
@@ -191,10 +190,10 @@ def _batch_of(form: object) -> Batch:
     raise ValueError("not a batch")
 
 
-def _records_of(form: object) -> Sequence[Assignment]:
+def _records_of(form: object) -> Mapping[str, Assignment]:
     match form:
         case {"homes": list() as homes}:
-            return [record_of(home) for home in homes]
+            return {_asked_for(home): record_of(home) for home in homes}
     raise ValueError("not a batch")
 
 

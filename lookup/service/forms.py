@@ -67,9 +67,9 @@ def found_of(form: object) -> Found:
     raise ValueError("not a home")
 
 
-def record_form(record: Assignment) -> Mapping[str, Json]:
-    """A record as the store keeps it."""
-    return {
+def record_form(record: Assignment, asked: str = "") -> Mapping[str, Json]:
+    """A record as the store keeps it; with what was `asked` for, if that is not the record's key."""
+    form: dict[str, Json] = {
         "key": record.key,
         "cell": record.cell,
         "jurisdiction": record.jurisdiction,
@@ -79,6 +79,9 @@ def record_form(record: Assignment) -> Mapping[str, Json]:
         "updated_at_s": record.updated_at_s,
         "aliases": [[alias.key, alias.epoch, alias.updated_at_s] for alias in record.aliases],
     }
+    if asked and asked != record.key:
+        form["asked"] = asked
+    return form
 
 
 def record_of(form: object) -> Assignment:

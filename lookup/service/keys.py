@@ -34,14 +34,14 @@ class _Batch:
     unavailable: list[str] = field(default_factory=list)
     tally: Counter[tuple[int, int]] = field(default_factory=Counter)
 
-    def add(self, found: Resolution, asked: str) -> None:
+    def add(self, found: Resolution, texts: Sequence[str]) -> None:
         self.tally[found.tier, found.outcome] += 1
         if found.outcome is _FOUND:
-            self.homes.append(found_form(found, asked))
+            self.homes += [found_form(found, asked) for asked in texts]
         elif found.outcome is _UNKNOWN:
-            self.unknown.append(asked)
+            self.unknown += texts
         else:
-            self.unavailable.append(asked)
+            self.unavailable += texts
 
 
 class Source(Enum):
@@ -81,14 +81,14 @@ class KeyAnswers:
             record = (await self._read([key], source, write_takes_s)).get(key)
             if record is None:
                 raise ProblemError("unknown-home", f"{asked} has no home")
-            return record_form(record)
+            return record_form(record, text)
         now_s = self._clock()
         found = self._resolver.recall(key, None, now_s, True)
         if found is None:
             found = await self._resolver.resolve(key, None, now_s, True)
         self._meters.looked_up(Counter({(found.tier, found.outcome): 1}))
         if found.outcome is _FOUND:
-            return found_form(found, asked)
+            return found_form(found, text)
         if found.outcome is _UNKNOWN:
             raise ProblemError("unknown-home", f"{asked} has no home")
         raise StoreUnavailableError("no tier answered")
@@ -98,18 +98,21 @@ class KeyAnswers:
         keys, source, write_takes_s = _asked(form, self._spelling)
         if source is not Source.TIERS:
             records = await self._read(list(keys), source, write_takes_s)
-            homes = [record_form(records[key]) for key in keys if key in records]
-            return {"homes": homes, "unknown": [keys[k] for k in keys if k not in records], "unavailable": []}
+            homes = [
+                record_form(records[key], asked) for key in keys if key in records for asked in keys[key]
+            ]
+            unknown = [asked for key in keys if key not in records for asked in keys[key]]
+            return {"homes": homes, "unknown": unknown, "unavailable": []}
         batch = _Batch()
         now_s = self._clock()
         recall = self._resolver.recall
         waiting: list[str] = []
-        for key, asked in keys.items():
+        for key, texts in keys.items():
             found = recall(key, None, now_s, True)
             if found is None:
                 waiting.append(key)
             else:
-                batch.add(found, asked)
+                batch.add(found, texts)
         if waiting:
             resolve = self._resolver.resolve
             answers = await asyncio.gather(*(resolve(key, None, now_s, True) for key in waiting))
@@ -146,8 +149,8 @@ def seconds_of(value: object) -> float:
     return float(value)
 
 
-def _asked(form: object, spelling: KeySpelling) -> tuple[dict[str, str], Source, float]:
-    """The stored keys of a batch with those that were asked for, whom to ask, and how long a write may take
+def _asked(form: object, spelling: KeySpelling) -> tuple[dict[str, list[str]], Source, float]:
+    """The stored keys of a batch, each with the texts that ask for it; whom to ask; how long a write may take
     that goes by the answer. Raises InvalidKeyError, ValueError."""
     match form:
         case {"keys": list() as texts, **rest}:
@@ -157,13 +160,14 @@ def _asked(form: object, spelling: KeySpelling) -> tuple[dict[str, str], Source,
             raise ValueError("the body is no object with a list `keys`")
     if len(texts) > MAX_BATCH_KEYS:
         raise ValueError(f"{len(texts)} keys are asked for; at most {MAX_BATCH_KEYS} at once")
-    keys: dict[str, str] = {}
+    keys: dict[str, list[str]] = {}
     for place, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"keys[{place}] is no text")
         try:
-            asked = spelling.parse(text)
-            keys[spelling.admit(asked)] = asked
+            asking = keys.setdefault(spelling.admit(text), [])
         except InvalidKeyError as error:
             raise InvalidKeyError(f"keys[{place}]: {error}") from None
+        if text not in asking:
+            asking.append(text)
     return keys, source, write_takes_s

@@ -30,6 +30,10 @@ _ALIAS: Final[Json] = {
     "prefixItems": [KEY, {"type": "integer"}, {"type": "number"}],
     "description": "A key that names this home, its own epoch, Unix seconds of its last change.",
 }
+_ASKED: Final[Json] = {
+    "type": "string",
+    "description": "What was asked for, as it was spelled; left out when it is `key`.",
+}
 _SCHEMAS: Final[Mapping[str, Json]] = {
     "Found": object_of(
         {
@@ -40,7 +44,7 @@ _SCHEMAS: Final[Mapping[str, Json]] = {
             "state": STATE,
             "tier": {"type": "string", "enum": ["memory", "redis", "store", "stale"]},
         },
-        {"asked": {"type": "string", "description": "What was asked for, when that key names this one."}},
+        {"asked": _ASKED},
     ),
     "Home": object_of(
         {
@@ -52,7 +56,7 @@ _SCHEMAS: Final[Mapping[str, Json]] = {
             "moved_to": {"type": "string", "description": "The target while moving, else empty."},
             "updated_at_s": SECONDS,
         },
-        {"aliases": list_of(_ALIAS)},
+        {"aliases": list_of(_ALIAS), "asked": _ASKED},
     ),
     "Flag": object_of(
         {

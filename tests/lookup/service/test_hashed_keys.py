@@ -58,3 +58,24 @@ async def test_an_edge_without_the_secret_is_refused_at_its_start(tmp_path: Path
         for spelling in (AS_THEY_ARE, KeySpelling(b"another-secret-of-enough-bytes")):
             with pytest.raises(KeySpellingError):
                 await insist_on_spelling(RemoteStore(client), spelling, NOW_S)
+
+
+@pytest.mark.parametrize("spelling", [AS_THEY_ARE, SPELLING])
+def test_a_key_is_answered_as_it_was_asked_for_whoever_is_asked(
+    tmp_path: Path, spelling: KeySpelling
+) -> None:
+    @asynchronous
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "home.sqlite", create=True)
+        await store.load([home(spelling.stored("email:ann@x.org")), home(spelling.stored("user:1"))])
+        service = running(store, tokens(tmp_path), SETTINGS, "127.0.0.1", 0, spelling=spelling)
+        async with service as port, LookupClient(f"http://127.0.0.1:{port}", WRITE_TOKEN) as client:
+            asked = {"email:Ann@X.org", "email:ann@x.org", "user:1"}
+            keys = [*asked, "email:Bob@X.org"]
+            batch = await client.get_many(keys)
+            assert (set(batch.homes), batch.unknown) == (asked, ["email:Bob@X.org"])
+            assert set(await client.read(keys)) == asked
+            assert set(await client.confirm(keys)) == asked
+        await store.close()
+
+    scenario()
