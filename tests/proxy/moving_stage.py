@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.servers.ports import free_port
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.stores.sqlite import SqliteStore
 from proxy.cli.acknowledgement import ask_workers
@@ -21,7 +22,7 @@ from proxy.model import Endpoint
 from proxy.rooms.mint import DEMO_KEYS, load_signing_key, mint_token
 from proxy.tiers import open_tiers
 from tests.proxy.config.site import Site
-from tests.proxy.workers.stage import free_port, until
+from tests.proxy.workers.stage import until
 
 HOMECELL: Final = Path(sys.executable).with_name("homecell")
 CELLS: Final = ("eu-1", "eu-2")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bench.servers.ports import free_port
 from lookup.assignment import NO_EPOCH, Assignment
 from lookup.client import LookupClient
 from lookup.ports import StoreUnavailableError, StoreUnusableError
@@ -15,7 +16,6 @@ from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import home
 from tests.lookup.service.site import READ_TOKEN, WRITE_TOKEN, served
 from tests.lookup.stores.contract import FeedingStore, OpenStore, StoreContract
-from tests.proxy.workers.stage import free_port
 
 _REFUSALS = ("is at home in", "only a move makes a record", "is being moved to")
 

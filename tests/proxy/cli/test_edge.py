@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from bench.servers.ports import free_port
 from proxy.cli.acknowledgement import ask_workers
 from proxy.cli.admin_port import AdminUnreachableError
 from proxy.model import Endpoint
@@ -20,13 +20,6 @@ from tests.proxy.cli.test_users import EU_2
 from tests.proxy.config.site import Site
 
 START_S = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
+from bench.servers.ports import free_port
 from lookup.client import LookupClient
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.config.site import Site
-from tests.proxy.workers.stage import free_port
 
 TOKEN = "r" * 32
 

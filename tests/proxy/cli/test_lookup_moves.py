@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from bench.servers.ports import free_port
 from lookup.client import LookupClient
 from lookup.moves import Step
 from tests.lookup.asynchronous import within
 from tests.lookup.test_hooks import served as hooks_served
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.config.site import Site
-from tests.proxy.workers.stage import free_port, until
+from tests.proxy.workers.stage import until
 
 TOKEN = "w" * 32
 SECOND_CELL = """  - name: eu-2

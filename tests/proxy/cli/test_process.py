@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.servers.ports import free_port
 from tests.proxy.config.site import Site
-from tests.proxy.workers.stage import DEADLINE_S, free_port
+from tests.proxy.workers.stage import DEADLINE_S
 
 HOMECELL = Path(sys.executable).with_name("homecell")
 

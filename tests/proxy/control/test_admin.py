@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bench.servers.ports import free_port
 from proxy.control.admin import Admin, AdminError
 from proxy.control.messages import WorkerState
 from proxy.control.status import EdgeStatus, WorkerStatus
@@ -16,7 +17,6 @@ from proxy.model import Endpoint
 from proxy.observe.exporter import Reading
 from proxy.observe.heavy import Heavy
 from proxy.observe.layout import row_length
-from tests.proxy.workers.stage import free_port
 
 
 class OneWorker:

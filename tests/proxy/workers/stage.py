@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Final
 
 import yaml
 
+from bench.servers.ports import free_port
 from lookup.assignment import Assignment
 from lookup.keys import user_key
 from lookup.stores.sqlite import SqliteStore
@@ -39,13 +39,6 @@ USER: Final = "7"
 
 
 DEADLINE_S: Final = 60.0
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, within_s: float = DEADLINE_S) -> None:

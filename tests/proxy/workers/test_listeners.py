@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import pytest
 
+from bench.servers.ports import free_port
 from proxy.kernel.send_queue import unacknowledged_bytes
 from proxy.model import Endpoint
 from proxy.workers.listeners import ListenError, listen
-from tests.proxy.workers.stage import free_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

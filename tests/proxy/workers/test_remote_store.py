@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.servers.ports import free_port
 from lookup.announcement import Announcement
 from lookup.flags import Flag
 from lookup.mover import MoveListener, Mover, Patience
@@ -18,7 +19,7 @@ from lookup.service.run import running as service_running
 from lookup.stores.sqlite import SqliteStore
 from lookup.writer import place
 from tests.lookup.service.site import READ_TOKEN, SETTINGS, tokens
-from tests.proxy.workers.stage import CELL, USER, Stage, free_port, running, started, until
+from tests.proxy.workers.stage import CELL, USER, Stage, running, started, until
 
 pytestmark = pytest.mark.slow
 

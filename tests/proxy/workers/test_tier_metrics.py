@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.workers.stage import CELL, free_port, running, started, until
+from bench.servers.ports import free_port
+from tests.proxy.workers.stage import CELL, running, started, until
 from tests.support.on_cassandra import empty_keyspace, sections
 
 pytestmark = pytest.mark.slow
