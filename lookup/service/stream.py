@@ -19,17 +19,24 @@ from lookup.service.problems import ProblemError
 
 MAX_STREAMS: Final = 256
 _HISTORY_S: Final = 10.0
-_STALLED_S: Final = 10.0
+STALLED_S: Final = 10.0
 """A client that takes nothing for so long is hung up on."""
 
 
 class Streams:
     """The followers of the feed by HTTP; each follows the store's feed by itself, none waits for another."""
 
-    def __init__(self, feed: ChangeFeed, meters: ServiceMeters, most: int = MAX_STREAMS) -> None:
+    def __init__(
+        self,
+        feed: ChangeFeed,
+        meters: ServiceMeters,
+        most: int = MAX_STREAMS,
+        stalled_s: float = STALLED_S,
+    ) -> None:
         self._feed = feed
         self._meters = meters
         self._most = most
+        self._stalled_s = stalled_s
         self._count = 0
         self._histories = Histories(feed)
 
@@ -46,9 +53,10 @@ class Streams:
                 )
                 with suppress(StoreUnavailableError, ConnectionResetError):
                     await response.prepare(request)
-                    await response.write(encode_event(first))
-                    async for change in changes:
-                        await response.write(encode_event(change))
+                    if await self._send(request, response, encode_event(first)):
+                        async for change in changes:
+                            if not await self._send(request, response, encode_event(change)):
+                                break
                 return response
         finally:
             self._counted(-1)
@@ -62,11 +70,7 @@ class Streams:
         with suppress(ConnectionResetError):
             await response.prepare(request)
             for line in lines:
-                try:
-                    await asyncio.wait_for(response.write(line), _STALLED_S)
-                except TimeoutError:
-                    if request.transport is not None:
-                        request.transport.abort()
+                if not await self._send(request, response, line):
                     break
                 await asyncio.sleep(0)
         return response
@@ -74,6 +78,17 @@ class Streams:
     async def close(self) -> None:
         """End what is being read for clients."""
         await self._histories.close()
+
+    async def _send(self, request: web.Request, response: web.StreamResponse, piece: bytes) -> bool:
+        """Whether the client takes it; one that takes nothing for long is hung up on."""
+        try:
+            async with asyncio.timeout(self._stalled_s):
+                await response.write(piece)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            return False
+        return True
 
     def _counted(self, more: int) -> None:
         self._count += more
