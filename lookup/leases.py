@@ -7,7 +7,7 @@ through by what it remembers, because a move waits for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from lookup.moves import Position
@@ -31,6 +31,8 @@ class Lease:
     held          keys known to be MOVING whose unsafe requests are still under way
     expires_at_s  Unix seconds; from then on the worker confirms every unsafe method
     linger_s      how long a cell may go on with a request that was cut off
+    unrenewed_s   for how long the book has had no renewal, if it can tell by a clock that isn't the worker's:
+                  what ends the lease of one whose clock was far ahead
     """
 
     worker: str
@@ -39,9 +41,12 @@ class Lease:
     held: frozenset[str]
     expires_at_s: float
     linger_s: float
+    unrenewed_s: float = field(default=0.0, compare=False)
 
     def is_gone(self, now_s: float, skew_s: float) -> bool:
         """Whether nothing that the worker had sent can still be running; `skew_s` as in `stands_in_way`."""
+        if not self.confirms and self.unrenewed_s >= LEASE_S + self.linger_s + 2 * skew_s:
+            return True
         return now_s >= self.expires_at_s + self.linger_s + skew_s
 
     @property

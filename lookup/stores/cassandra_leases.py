@@ -4,13 +4,15 @@ A worker writes its lease and then reads the floor; a move raises the floor and 
 a quorum, so that one of the two sees the other: no worker gets a lease that a move did not wait for.
 
 What orders renewals is their number, never a clock. Expiries are by the workers' clocks and compared with the
-mover's: lookup.leases allows for the difference.
+mover's: lookup.leases allows for the difference. Of a worker whose clock was far ahead the expiry is worth
+nothing; that it has not renewed for long is then seen by how much of the row's time to live is left.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from lookup.leases import Lease, stands_in_way
@@ -54,8 +56,8 @@ class Leases:
         )
         self._end = f"DELETE FROM {lease} USING TIMESTAMP {_ENDED} WHERE fleet = ? AND worker = ?"
         self._all = (
-            "SELECT worker, number, generation, sequence, held, expires_at_s, linger_s "
-            f"FROM {lease} WHERE fleet = ?"
+            "SELECT worker, number, generation, sequence, held, expires_at_s, linger_s, "
+            f"TTL(number) FROM {lease} WHERE fleet = ?"
         )
         self._raise = f"INSERT INTO {floor} (fleet, ordinal, sequence) VALUES (?, ?, ?) USING TIMESTAMP ?"
         self._floor = f"SELECT ordinal, sequence FROM {floor} WHERE fleet = ?"
@@ -101,11 +103,12 @@ class Leases:
                 number,
                 Position(generation, sequence),
                 frozenset(json.loads(held)),
-                expires_at_s,
+                inf if expires_at_s is None else expires_at_s,  # it was so far ahead that it was forgotten
                 linger_s,
+                float(_KEPT_S - left_s),
             )
-            for worker, number, generation, sequence, held, expires_at_s, linger_s in rows
-            if number is not None and expires_at_s is not None
+            for worker, number, generation, sequence, held, expires_at_s, linger_s, left_s in rows
+            if number is not None
         ]
 
     async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:

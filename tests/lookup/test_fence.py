@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
+
 import pytest
 
 from lookup.assignment import Assignment, State
 from lookup.fence import Fence
-from lookup.leases import Lease, stands_in_way
+from lookup.leases import LEASE_S, Lease, stands_in_way
 from lookup.moves import Position
 from tests.lookup.fakes import NOW_S, home
 
@@ -101,3 +104,13 @@ def test_a_move_waits_for_a_worker_that_is_behind_or_holds_the_key(said: Lease, 
 def test_a_lease_that_ran_out_counts_until_what_was_sent_has_ended_and_clocks_may_differ() -> None:
     assert stands_in_way(lease(9), "user:1", FENCE_AT, NOW_S + 34.9, 5.0)
     assert not stands_in_way(lease(9), "user:1", FENCE_AT, NOW_S + 35.0, 5.0)
+
+
+@pytest.mark.parametrize("expires_at_s", [NOW_S + 86_400.0, inf])
+def test_a_lease_of_a_clock_that_was_far_ahead_counts_until_it_was_not_renewed_for_long(
+    expires_at_s: float,
+) -> None:
+    said = replace(lease(9), expires_at_s=expires_at_s)
+    over_s = LEASE_S + 30.0 + 2 * 5.0
+    assert stands_in_way(replace(said, unrenewed_s=over_s - 0.1), "user:1", FENCE_AT, NOW_S, 5.0)
+    assert not stands_in_way(replace(said, unrenewed_s=over_s), "user:1", FENCE_AT, NOW_S, 5.0)
