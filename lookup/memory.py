@@ -77,9 +77,8 @@ class Entry(Resolution):
         read_at_s: float,
         generation: int,
     ) -> None:
-        self.outcome = (
-            outcome  # one is made for each answer of a tier: by super().__init__ it takes half longer
-        )
+        # One is made for each answer of a tier: by super().__init__ that takes half as long again.
+        self.outcome = outcome
         self.key = key
         self.tier = _MEMORY
         self.cell = cell

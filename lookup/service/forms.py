@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,12 +98,22 @@ def record_of(form: object) -> Assignment:
             "updated_at_s": int() | float() as updated_at_s,
             **rest,
         }:
-            placed = State(STATE_LABELS.index(state))
+            if isinstance(epoch, bool):
+                raise ValueError(f"{key}: `epoch` is no whole number")
+            placed, at_s = State(STATE_LABELS.index(state)), _seconds(key, updated_at_s)
             aliases = _aliases_of(rest.get("aliases", []), key)
-            return Assignment(key, cell, jurisdiction, epoch, placed, moved_to, updated_at_s, aliases)
+            return Assignment(key, cell, jurisdiction, epoch, placed, moved_to, at_s, aliases)
     raise ValueError(
         "not a home: key, cell, jurisdiction, epoch, state, moved_to and updated_at_s are needed"
     )
+
+
+def _seconds(key: str, value: float) -> float:
+    """JSON's numbers may be whole ones of any length."""
+    with suppress(OverflowError):
+        if not isinstance(value, bool):
+            return float(value)
+    raise ValueError(f"{key}: `updated_at_s` is no time in Unix seconds")
 
 
 def alias_form(alias: Alias) -> Mapping[str, Json]:
@@ -124,7 +135,7 @@ def alias_of(form: object) -> Alias:
             "epoch": int() as epoch,
             "updated_at_s": int() | float() as updated_at_s,
         }:
-            return Alias(key, home, epoch, updated_at_s)
+            return Alias(key, home, epoch, _seconds(key, updated_at_s))
     raise ValueError("not an alias: key, home, epoch and updated_at_s are needed")
 
 
