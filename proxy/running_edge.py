@@ -8,8 +8,8 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, NamedTuple
 
 from lookup.changes import ChangeFollower
 from lookup.flags import FlagRecord
@@ -66,6 +66,13 @@ def tell_key_mistakes(keys: TokenKeys) -> None:
         _log.info("token keys: the keys of the JWK Set file are in force")
 
 
+class Ending(NamedTuple):
+    """How far a drain has come: what it waits for, and how many connections it broke off at its limit."""
+
+    waits_for: str
+    cut: int
+
+
 class RunningEdge:
     """One worker's data plane, from `start` to `drain`."""
 
@@ -91,6 +98,7 @@ class RunningEdge:
         self._ticks = 0
         self._heavy = HeavyHitters()
         self._warm_start = warm_start
+        self._ending = Ending("its connections", 0)
         works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run(), HugePages().keep()]
         if keeper is not None:
             works.append(keeper.run())
@@ -193,6 +201,10 @@ class RunningEdge:
 
     # The end.
 
+    def ending(self) -> Ending:
+        """How far `drain` has come, for who gives it up."""
+        return self._ending
+
     async def drain(self, timeout_s: float) -> None:
         """Accept who is queued already and no more, let requests and replies under way finish, close all.
 
@@ -220,9 +232,14 @@ class RunningEdge:
                 connection.close()
         for connection in busy:
             connection.cut()
+        self._ending = Ending("", len(busy))
         if busy:
-            some, everyone = len(busy), len(connections)
-            _log.warning("broke off %d of %d connections: not done within %g s", some, everyone, timeout_s)
+            _log.warning(
+                "broke off %d of %d connections: not done within limits.drain_timeout_s (%g s)",
+                len(busy),
+                len(connections),
+                timeout_s,
+            )
 
     async def _accept_the_queued(self, until_s: float) -> None:
         """Until nobody waits, at least _SETTLE_S: by then the handshakes that were under way are done.
@@ -241,16 +258,24 @@ class RunningEdge:
         return sum(waiting(listener) for _, listener in self._servers.values())
 
     async def _stop(self) -> None:
-        await end_tasks(self._tasks)
-        await self._keep_last_snapshot()
-        await self._end_lease()
-        await self._edge.confirmations.close()
-        await self._edge.resolver.close()
-        for link in self._edge.snapshot.links.values():
-            link.pool.close_idle()
-        await self._tiers.close()
-        self._edge.access_log.close()
-        self._edge.meters.publish()
+        edge = self._edge
+        steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+            ("its background work", lambda: end_tasks(self._tasks)),
+            ("its last snapshot", self._keep_last_snapshot),
+            ("its lease to be returned", self._end_lease),
+            ("confirmations under way", edge.confirmations.close),
+            ("lookups under way", edge.resolver.close),
+            ("its store and its cache to close", self._tiers.close),
+        )
+        try:
+            for waits_for, step in steps:
+                self._ending = self._ending._replace(waits_for=waits_for)
+                await step()
+        finally:  # who has no more patience has the last lines and counts all the same
+            for link in edge.snapshot.links.values():
+                link.pool.close_idle()
+            edge.access_log.close()
+            edge.meters.publish()
 
     async def _end_lease(self) -> None:
         if self._keeper is not None:

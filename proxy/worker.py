@@ -32,6 +32,7 @@ from proxy.control.messages import Do, Order, Report, WorkerState, decode_order,
 from proxy.observe.heavy import Tally
 from proxy.observe.log_target import LogTargetError
 from proxy.observe.rows import Row
+from proxy.running_edge import Ending
 
 _REPORT_EVERY_S: Final = 0.25
 _LOOK_EVERY_S: Final = 0.05
@@ -59,6 +60,8 @@ class DataPlane(Protocol):
     def release(self, number: int) -> None: ...
 
     async def drain(self, timeout_s: float) -> None: ...
+
+    def ending(self) -> Ending: ...
 
 
 Start = Callable[[Settings, int, socket.socket, memoryview, bytes], Awaitable[DataPlane]]
@@ -118,8 +121,20 @@ class Worker:
 
     async def _drain(self) -> None:
         limit_s = self._settings.limits.drain_timeout_s
-        async with asyncio.timeout(limit_s + _STOP_S):
-            await self._running().drain(limit_s)
+        edge = self._running()
+        try:
+            async with asyncio.timeout(limit_s + _STOP_S):
+                await edge.drain(limit_s)
+        except TimeoutError:  # told now: threads that are busy can hold up the process's end
+            waits_for, cut = edge.ending()
+            _log.error(
+                "still waits for %s %g s after limits.drain_timeout_s (%g s) is over: given up; requests "
+                "broken off: %d; if this is usual, raise limits.drain_timeout_s",
+                waits_for,
+                _STOP_S,
+                limit_s,
+                cut,
+            )
 
     async def _report_until(self, state: WorkerState, *ends: asyncio.Task[None]) -> None:
         """Report regularly, and at once when something changed, until one of these is done."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,25 @@ def test_what_does_not_finish_within_the_limit_is_cut(tmp_path: Path) -> None:
             await until(
                 lambda: _says(stage, "broke off 1 of 1 connections"), "the log says how many were cut"
             )
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_does_not_close_is_named_and_costs_no_line_of_the_access_log(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, drain_timeout_s=0.5) as stage:
+            await started(stage)
+            held = asyncio.create_task(stage.ask("/hold"))
+            await holding(stage, 1)
+            with closing(sqlite3.connect(tmp_path / "home.sqlite", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")  # nobody else can write: no lease can be returned
+                stage.process.terminate()
+                assert await stage.ended() == 0
+            with pytest.raises(LOST):
+                await held
+            assert [line["reason"] for line in stage.log_lines()] == ["drain-cut"]
+        cut = [line for line in stage.said if "its store and its cache to close" in line]
+        assert sorted(line.partition("broken off: ")[2][0] for line in cut) == ["0", "1"]
 
     asyncio.run(scenario())
 

@@ -57,6 +57,23 @@ def test_a_worker_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_worker_whose_end_overruns_says_what_it_waited_for_what_it_cut_and_what_to_raise(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "never-drains"), drain_timeout_s=0.2) as stage:
+            await until(lambda: _serving(stage), "both workers are ready")
+            stage.process.terminate()
+            assert await stage.ended() == 0
+        told = [line for line in stage.said if " ERROR " in line]
+        assert sorted(line.split("ERROR ")[1].split(":")[0] for line in told) == ["worker 0", "worker 1"]
+        for line in told:
+            assert "waits for its idle hours 1 s after limits.drain_timeout_s (0.2 s)" in line
+            assert "requests broken off: 7; if this is usual, raise limits.drain_timeout_s" in line
+
+    asyncio.run(scenario())
+
+
 async def _serving(stage: Stage) -> bool:
     with suppress(OSError, EOFError):
         return [state for _, state in (await stage.workers()).values()] == ["ready", "ready"]
