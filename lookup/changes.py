@@ -186,7 +186,7 @@ class ChangeFollower:
         since_s = self._clock() - self._claim_lifetime_s
         history = await self._feed.history(since_s)
         flags = await self._store.flags()
-        for _ in self._resolver.learning_history(history):
+        for _ in self._resolver.learning_history(history, self._clock()):
             await asyncio.sleep(0)  # after an evacuation it tells of a million moves
         self._resolver.forget_moves_before(since_s)
         self._fence.lose_continuity()  # not earlier: until here writes may have gone by an old copy

@@ -20,6 +20,19 @@ _SPILL_PARTS: Final = 16
 """Of a full set, this part is spilled at once: its oldest moves."""
 
 
+_AHEAD_S: Final = 3600.0
+
+
+def latest_s(now_s: float) -> float:
+    """A change of which one hears now (Unix seconds) did not happen later: a time beyond only says that some
+    clock was wrong, and to believe it would end the belief in claims until then.
+
+    An hour is much more than clocks may differ by. Whoever's own clock is behind by less than that must not
+    take a right time for a wrong one, and so believe claims from before the change.
+    """
+    return now_s + _AHEAD_S
+
+
 class Move:
     """A key's last known change: to which epoch, when (Unix seconds), and from which cell."""
 

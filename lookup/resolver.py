@@ -18,7 +18,7 @@ from lookup.first_sight import FirstSight
 from lookup.flights import Flights
 from lookup.leases import LEASE_S
 from lookup.memory import RESTORED, Entry, Memory
-from lookup.moved import MovedSet
+from lookup.moved import MovedSet, latest_s
 from lookup.observer import SILENT, LookupObserver
 from lookup.ports import History, HomeReader, SharedCache
 from lookup.resolution import Hint, Outcome, Resolution, Tier
@@ -121,7 +121,8 @@ class Resolver:
         """The feed says that the key's record is this now. A first placement overrules no claim."""
         key, epoch = record.key, record.epoch
         if epoch > 1:
-            self._moved.note(key, epoch, record.updated_at_s, left_cell)
+            moved_at_s = min(record.updated_at_s, latest_s(now_s))
+            self._moved.note(key, epoch, moved_at_s, left_cell)
         self._flights.raise_floor(key, epoch)
         self._memory.unknown.drop(key)
         entry = self._known.find(key)
@@ -132,7 +133,8 @@ class Resolver:
         """The feed says that the key names that home, or nobody, from now on."""
         key, epoch = alias.key, alias.epoch
         if epoch > 1:
-            self._moved.note(key, epoch, alias.updated_at_s, NAMES if alias.home else FREED)
+            moved_at_s = min(alias.updated_at_s, latest_s(now_s))
+            self._moved.note(key, epoch, moved_at_s, NAMES if alias.home else FREED)
         self._flights.raise_alias_floor(key, epoch)
         self._memory.unknown.drop(key)
         entry = self._memory.aliases.find(key)
@@ -170,20 +172,22 @@ class Resolver:
         self._memory.mark_all_due()
         self._moved.fresh_until_s = -inf
 
-    def learn_history(self, history: History) -> None:
-        """Replace what is known of moves."""
-        for _ in self.learning_history(history):
+    def learn_history(self, history: History, now_s: float) -> None:
+        """Replace what is known of moves by what was told until now (Unix seconds)."""
+        for _ in self.learning_history(history, now_s):
             pass
 
-    def learning_history(self, history: History) -> Iterator[None]:
+    def learning_history(self, history: History, now_s: float) -> Iterator[None]:
         """Likewise, in parts that take no long turn; until the last one, all stays as it was known before.
 
-        What caches said meanwhile was compared with that, so that it must be read again.
+        What caches said meanwhile was compared with that, so that it must be read again. Times that lie ahead
+        are not believed: else no claim would count until then.
         """
         fresh = self._moved.blank()
-        fresh.restart(history.covers_since_s)
+        until_s = latest_s(now_s)
+        fresh.restart(min(history.covers_since_s, until_s))
         for count, move in enumerate(history.moves, 1):
-            fresh.note(move.key, move.epoch, move.moved_at_s, move.left_cell)
+            fresh.note(move.key, move.epoch, min(move.moved_at_s, until_s), move.left_cell)
             if count % _MOVES_AT_ONCE == 0:
                 yield
         self._moved.become(fresh)

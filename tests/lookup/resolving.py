@@ -23,7 +23,7 @@ def resolver(
 def believing(store: FakeStore, *moves: KeyMove) -> Resolver:
     """A resolver whose feed has caught up."""
     made = resolver(store)
-    made.learn_history(History(0.0, moves))
+    made.learn_history(History(0.0, moves), NOW_S)
     made.forget_moves_before(NOW_S - CLAIM_LIFETIME_S)
     made.believe_claims_until(NOW_S + 1000)
     return made

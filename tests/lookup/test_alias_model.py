@@ -172,7 +172,7 @@ class AliasMachine(RuleBasedStateMachine):
             self.await_(self.resolver.close())
             self.resolver = self.await_(self.build())
         self.resolver.lose_continuity()
-        self.resolver.learn_history(self.await_(self.store.history(self.now_s - COVERED_S)))
+        self.resolver.learn_history(self.await_(self.store.history(self.now_s - COVERED_S)), self.now_s)
 
     @rule(key=st.sampled_from(OTHERS), home=st.sampled_from([*USERS, ""]))
     def name_long_ago(self, key: str, home: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lookup.assignment import Assignment, State
+from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.changes import FRESH_FOR_S
 from lookup.flags import Flag
 from lookup.moves import Position
@@ -50,6 +50,36 @@ async def test_a_history_that_is_too_short_leaves_older_claims_to_be_confirmed()
         feed.send(beat(7))
         await until(lambda: worker.believes("user:1", Hint("cell-a", 1, NOW_S)))
         assert not worker.believes("user:1", claim())
+
+
+@asynchronous
+async def test_a_history_that_claims_to_begin_in_a_far_future_is_believed_for_an_hour_at_most() -> None:
+    feed = FakeFeed()
+    feed.covers_since_s = NOW_S + 1e8
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.follower.is_caught_up)
+        assert not worker.believes("user:1", Hint("cell-a", 1, NOW_S + 60)), "its clock may be that late"
+        worker.now_s += 3700.0
+        feed.send(beat(7))
+        await until(lambda: worker.believes("user:1", Hint("cell-a", 1, worker.now_s)))
+
+
+@asynchronous
+async def test_a_move_from_a_far_future_overrules_no_claim_that_is_issued_long_after_it_was_told() -> None:
+    feed = FakeFeed()
+    feed.moves = [KeyMove("user:1", 2, NOW_S + 1e8, "cell-a")]
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        feed.send(moved(8, home("user:2", "cell-b", 2, NOW_S + 1e8)))
+        await until(lambda: worker.follower.position == Position("g1", 8))
+        for key in ("user:1", "user:2"):
+            assert not worker.believes(key, Hint("cell-a", NO_EPOCH, NOW_S + 60))
+        worker.now_s += 3700.0
+        feed.send(beat(8))
+        await until(lambda: worker.follower.is_caught_up)
+        for key in ("user:1", "user:2"):
+            assert worker.believes(key, Hint("cell-a", NO_EPOCH, worker.now_s))
 
 
 @asynchronous

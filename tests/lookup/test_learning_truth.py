@@ -21,7 +21,7 @@ KEY = "user:1"
 def believing(store: FakeStore, shared: FakeStore | None = None) -> Resolver:
     """A resolver whose feed has caught up, and has told of no move."""
     made = build_resolver(store, LookupSettings(), Random(1), shared, Counts())
-    made.learn_history(History(0.0, ()))
+    made.learn_history(History(0.0, ()), NOW_S)
     made.forget_moves_before(NOW_S - CLAIM_LIFETIME_S)
     made.believe_claims_until(NOW_S + 1000)
     return made

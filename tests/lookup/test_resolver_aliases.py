@@ -141,7 +141,7 @@ async def test_a_cached_name_that_a_forgotten_change_may_have_outdated_is_not_be
     shared.records[MAIL.key] = copy
     lookup = build_resolver(store, replace(SETTINGS, moved_keys=2), Random(1), shared)
     moves = [KeyMove(f"email:{number}@x", 2, NOW_S - 130, mark) for number in range(4)]
-    lookup.learn_history(History(NOW_S - 200, moves))
+    lookup.learn_history(History(NOW_S - 200, moves), NOW_S)
     answer = await lookup.resolve(MAIL.key, None, NOW_S, False)
     assert (answer.key, answer.tier) == ("user:1" if tier is Tier.SHARED else "user:2", tier)
 
@@ -175,7 +175,7 @@ async def test_a_claim_is_not_believed_for_a_key_that_may_be_an_alias() -> None:
     store = FakeStore()
     put(store, aliased("cell-b", 2))
     lookup = build(store)
-    lookup.learn_history(History(0.0, ()))
+    lookup.learn_history(History(0.0, ()), NOW_S)
     lookup.believe_claims_until(NOW_S + 3)
     hint = Hint("cell-a", 1, NOW_S - 100)
     assert told(lookup.recall("user:9", hint, NOW_S, True))[1] == "cell-a"

@@ -73,7 +73,7 @@ async def test_no_write_goes_by_a_claim_that_was_issued_while_the_user_moves(
     store = FakeStore(moving)
     others = [KeyMove(f"user:{number}", 2, NOW_S - 150, "cell-z") for number in range(4)] if spilled else []
     lookup = build_resolver(store, LookupSettings(deadline_s=5.0, moved_keys=2), Random(1))
-    lookup.learn_history(History(0.0, [KeyMove("user:1", 2, NOW_S - 200, "cell-a"), *others]))
+    lookup.learn_history(History(0.0, [KeyMove("user:1", 2, NOW_S - 200, "cell-a"), *others]), NOW_S)
     lookup.believe_claims_until(NOW_S + 1000)
     hint = claim("cell-a", claimed_epoch)
     read = await lookup.resolve("user:1", hint, NOW_S, safe=True)
@@ -95,7 +95,7 @@ async def test_a_cached_copy_that_a_forgotten_move_may_have_outdated_is_not_beli
     moves = [KeyMove(f"user:{number}", 2, NOW_S - 130, "cell-z") for number in range(2, 6)]
     settings = LookupSettings(deadline_s=5.0, moved_keys=2)
     lookup = build_resolver(FakeStore(home("user:1", "cell-b", 2)), settings, Random(1), FakeStore(copy))
-    lookup.learn_history(History(NOW_S - 200, moves))
+    lookup.learn_history(History(NOW_S - 200, moves), NOW_S)
     assert (await lookup.resolve("user:1", None, NOW_S, safe=False)).tier is tier
 
 
@@ -151,7 +151,7 @@ async def test_a_shared_cache_behind_a_claim_is_passed_over_for_the_truth() -> N
 async def test_a_claim_without_epoch_never_beats_memory_when_all_fails() -> None:
     store = FakeStore(home("user:1", "cell-a", 1))
     lookup = resolver(store)
-    lookup.learn_history(History(0.0, ()))
+    lookup.learn_history(History(0.0, ()), NOW_S)
     await lookup.resolve("user:1", None, NOW_S, safe=True)
     store.failure = StoreUnavailableError("down")
     lookup.believe_claims_until(NOW_S)

@@ -105,7 +105,7 @@ class ResolverMachine(RuleBasedStateMachine):
         self.resolver.lose_continuity()
         since_s = self.now_s - CLAIM_LIFETIME_S
         self.resolver.learn_history(
-            History(since_s, [move for move in self.moves if move.moved_at_s > since_s])
+            History(since_s, [move for move in self.moves if move.moved_at_s > since_s]), self.now_s
         )
         self.beat()
         self.missed = False

@@ -219,7 +219,7 @@ async def test_a_home_that_was_left_in_a_gap_of_the_feed_serves_no_read_once_the
     await lookup.resolve("user:1", None, NOW_S, True)
     store.records["user:1"] = home("user:1", "cell-b", 3)
     lookup.lose_continuity()
-    lookup.learn_history(History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S, "cell-a")]))
+    lookup.learn_history(History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S, "cell-a")]), NOW_S)
     assert lookup.recall("user:1", None, NOW_S + 1, True) is None
     assert (await lookup.resolve("user:1", None, NOW_S + 1, True)).cell == "cell-b"
 
@@ -231,7 +231,7 @@ async def test_a_home_that_was_left_is_not_served_stale_either_while_no_tier_ans
     for key in ("user:1", "user:2"):
         await lookup.resolve(key, None, NOW_S, True)
     lookup.lose_continuity()
-    lookup.learn_history(History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S, "cell-a")]))
+    lookup.learn_history(History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S, "cell-a")]), NOW_S)
     store.failure = StoreUnavailableError("away")
     much_later_s = NOW_S + 1000
     assert (await lookup.resolve("user:1", None, much_later_s, True)).outcome is Outcome.UNAVAILABLE
@@ -247,7 +247,7 @@ async def test_an_alias_that_names_another_home_since_a_gap_of_the_feed_is_read_
     await lookup.resolve(key, None, NOW_S, True)
     store.records[key] = replace(home("user:2", "cell-b"), aliases=(Alias(key, "user:2", 2),))
     lookup.lose_continuity()
-    lookup.learn_history(History(NOW_S - 100, [KeyMove(key, 2, NOW_S, NAMES)]))
+    lookup.learn_history(History(NOW_S - 100, [KeyMove(key, 2, NOW_S, NAMES)]), NOW_S)
     assert lookup.recall(key, None, NOW_S + 1, True) is None
     assert (await lookup.resolve(key, None, NOW_S + 1, True)).key == "user:2"
 
@@ -257,11 +257,11 @@ async def test_an_outdated_copy_that_was_read_while_the_history_was_learnt_sends
     moved = home("user:1", "cell-b", 3)
     store, shared = FakeStore(moved), FakeStore(replace(home("user:1"), read_at_s=NOW_S - 1))
     lookup = build_resolver(store, PATIENT, Random(1), shared)
-    lookup.learn_history(History(NOW_S - 100, ()))
+    lookup.learn_history(History(NOW_S - 100, ()), NOW_S)
     lookup.lose_continuity()
     others = [KeyMove(f"user:{number}", 2, NOW_S - 50, "cell-a") for number in range(2, 2000)]
     learning = lookup.learning_history(
-        History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S - 1, "cell-a"), *others])
+        History(NOW_S - 100, [KeyMove("user:1", 3, NOW_S - 1, "cell-a"), *others]), NOW_S
     )
     next(learning)
     assert (await lookup.resolve("user:1", None, NOW_S, True)).epoch == 1  # nobody can know better yet

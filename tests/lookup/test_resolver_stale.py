@@ -200,7 +200,7 @@ def forgetful(store: FakeStore, shared: FakeStore | None = None, *, caught_up: b
 def bridge_gap(lookup: Resolver, *moves: KeyMove) -> None:
     """As the follower does it."""
     lookup.lose_continuity()
-    lookup.learn_history(History(NOW_S - 86_400, moves))
+    lookup.learn_history(History(NOW_S - 86_400, moves), NOW_S)
     lookup.believe_claims_until(NOW_S + 1000)
 
 

@@ -101,7 +101,7 @@ async def test_the_end_of_the_hard_stale_time_is_kept_over_the_restart(tmp_path:
 @asynchronous
 async def test_claims_serve_safe_methods_unless_a_move_is_known(tmp_path: Path) -> None:
     former = Life(tmp_path)
-    former.resolver.learn_history(History(0.0, [KeyMove("user:2", 5, NOW_S, "cell-a")]))
+    former.resolver.learn_history(History(0.0, [KeyMove("user:2", 5, NOW_S, "cell-a")]), NOW_S)
     await former.warm.write(NOW_S, [])
     later = Life(tmp_path)
     await later.restored()
@@ -115,7 +115,7 @@ async def test_claims_serve_safe_methods_unless_a_move_is_known(tmp_path: Path) 
 async def test_moves_that_were_spilled_still_overrule_claims(tmp_path: Path) -> None:
     former = Life(tmp_path)
     moves = [KeyMove(f"user:{n}", 2, NOW_S - 100 + n, "cell-a") for n in range(20)]
-    former.resolver.learn_history(History(0.0, moves))
+    former.resolver.learn_history(History(0.0, moves), NOW_S)
     assert former.moved.left_at_s
     await former.warm.write(NOW_S, [])
     later = Life(tmp_path)
@@ -129,7 +129,7 @@ async def test_a_home_that_is_older_than_a_known_move_is_forgotten(tmp_path: Pat
     other, own = Life(tmp_path, slot=1), Life(tmp_path)
     other.learn("user:1", "cell-a", 1)
     await other.warm.write(NOW_S - 60, [])
-    own.resolver.learn_history(History(0.0, [KeyMove("user:1", 2, NOW_S, "cell-a")]))
+    own.resolver.learn_history(History(0.0, [KeyMove("user:1", 2, NOW_S, "cell-a")]), NOW_S)
     await own.warm.write(NOW_S, [])
     later = Life(tmp_path)
     await later.restored()

@@ -130,7 +130,7 @@ class Stage:
         self.resolver = build_resolver(self.store, lookup, Random(1))
         fence = Fence(LINGER_S)
         fence.lease_until_s = inf
-        self.resolver.learn_history(History(0.0, ()))
+        self.resolver.learn_history(History(0.0, ()), 0.0)
         self.resolver.forget_moves_before(0.0)
         self.resolver.believe_claims_until(inf)
         cookies = new_routing_cookies()
