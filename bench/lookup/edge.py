@@ -60,7 +60,7 @@ def edge(stage: Stage) -> list[Figure]:
 def figures(embedded: Measured, servers: Measured) -> list[Figure]:
     """The ratio within each round, its median and its ends."""
     ratio = spread(ratios(servers.cpu_us(), embedded.cpu_us()))
-    ends = f"{ratio.lowest:.3f} to {ratio.highest:.3f} in {len(servers.samples)} rounds"
+    ends = f"{ratio.lower:.3f} to {ratio.upper:.3f} in the middle half of {len(servers.samples)} rounds"
     return [
         *(
             Figure(

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The middle and the ends of what several rounds gave."""
+    """The middle of what several rounds gave, and between what the middle half of them lies."""
 
     median: float
-    lowest: float
-    highest: float
+    lower: float
+    upper: float
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median, lowest and highest of at least one value."""
-    return Spread(median(values), min(values), max(values))
+    """Median, lower and upper quartile of at least one value."""
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0])
+    lower, _, upper = quantiles(values, method="inclusive")
+    return Spread(median(values), lower, upper)
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:

@@ -71,14 +71,14 @@ def draw(table: Sequence[Measured], subtitle: str, path: Path) -> None:
         [measured.row.label for measured in ordered],
         medians,
         xerr=(
-            [found.median - found.lowest for found in spreads],
-            [found.highest - found.median for found in spreads],
+            [found.median - found.lower for found in spreads],
+            [found.upper - found.median for found in spreads],
         ),
         color=[THEIRS if measured.row.build is None else OURS for measured in ordered],
         ecolor="#555555",
     )
     axes.bar_label(bars, labels=[f"{value:.0f}" for value in medians], label_type="center", color="white")
-    axes.set_xlabel("CPU time of a request, µs (median of the rounds; lines: lowest and highest)")
+    axes.set_xlabel("CPU time of a request, µs (median of the rounds; lines: the middle half of them)")
     axes.set_title(subtitle, fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     with rc_context({"svg.fonttype": "none"}):  # text as text: a tenth of the size, and searchable

@@ -17,13 +17,13 @@ from bench.peers.tail import Tail
 
 def show_table(console: Console, table: Sequence[Measured]) -> None:
     """CPU per request of every row."""
-    shown = Table("proxy, one worker", "CPU µs a request", "lowest – highest", "replies/s", "core in use")
+    shown = Table("proxy, one worker", "CPU µs a request", "middle half", "replies/s", "core in use")
     for measured in table:
         cpu_us = spread(measured.cpu_us())
         shown.add_row(
             measured.row.label,
             f"{cpu_us.median:.1f}",
-            f"{cpu_us.lowest:.1f} – {cpu_us.highest:.1f}",
+            f"{cpu_us.lower:.1f} – {cpu_us.upper:.1f}",
             f"{median(sample.replies_per_s for sample in measured.samples):,.0f}",
             f"{median(sample.busy for sample in measured.samples):.0%}",
         )
@@ -40,14 +40,14 @@ def show_table(console: Console, table: Sequence[Measured]) -> None:
 
 def show_ratios(console: Console, found: Sequence[Ratio]) -> None:
     """Home Cell divided by each peer, median of the rounds."""
-    shown = Table("Home Cell", "peer", "ratio", "lowest – highest", "goal")
+    shown = Table("Home Cell", "peer", "ratio", "middle half", "goal")
     for ratio in found:
         reached = "" if ratio.goal is None else "reached" if ratio.spread.median <= ratio.goal else "missed"
         shown.add_row(
             ratio.ours,
             ratio.theirs,
             f"{ratio.spread.median:.2f} ×",
-            f"{ratio.spread.lowest:.2f} – {ratio.spread.highest:.2f}",
+            f"{ratio.spread.lower:.2f} – {ratio.spread.upper:.2f}",
             "" if ratio.goal is None else f"≤ {ratio.goal} × {reached}",
         )
     console.print(shown)
@@ -82,7 +82,7 @@ def show_tails(console: Console, tails: Sequence[Tail], rate_per_s: int) -> None
 
 def show_bodies(console: Console, found: Sequence[Bodies]) -> None:
     """Bytes per CPU second and the ratio to nginx in the same round."""
-    shown = Table("1 MiB bodies", "direction", "MB per CPU second", "of nginx", "lowest – highest")
+    shown = Table("1 MiB bodies", "direction", "MB per CPU second", "of nginx", "middle half")
     theirs = {bodies.direction: bodies.bytes_per_cpu_s for bodies in found if bodies.key == NGINX}
     for bodies in found:
         share = spread(ratios(bodies.bytes_per_cpu_s, theirs[bodies.direction]))
@@ -91,7 +91,7 @@ def show_bodies(console: Console, found: Sequence[Bodies]) -> None:
             bodies.direction,
             f"{median(bodies.bytes_per_cpu_s) / 1e6:,.0f}",
             f"{share.median:.2f} ×",
-            f"{share.lowest:.2f} – {share.highest:.2f}",
+            f"{share.lower:.2f} – {share.upper:.2f}",
         )
     console.print(shown)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from bench.peers.traffic import ACTIVE_USERS, Algorithm
 from bench.peers.wrk import Wrk
 
 FIRST_WARM_UP_S: Final = 4
-WARM_UP_S: Final = 2
 WARM_UP_TRIES: Final = 3
 
 
@@ -65,26 +65,31 @@ def measure(
     load = Wrk(script, launcher.load_core)
     by_key = {row.key: row for row in rows}
     samples: dict[str, list[Sample]] = {row.key: [] for row in rows}
+    pass_s: dict[str, int] = {}
     for row in rows:
         tell(f"warming up {row.key}")
-        _warm_up(load, requests[row.algorithm], running[row.server].port, FIRST_WARM_UP_S)
+        pass_s[row.key] = _warm_up(load, requests[row.algorithm], running[row.server].port, FIRST_WARM_UP_S)
     for index in range(rounds):
         for key in turn(list(by_key), index):
             tell(f"round {index + 1} of {rounds}: {key}")
             row = by_key[key]
             target = running[row.server]
-            _warm_up(load, requests[row.algorithm], target.port, WARM_UP_S)
+            _warm_up(load, requests[row.algorithm], target.port, pass_s[key])
             samples[key].append(_run(load, requests[row.algorithm], target, duration_s))
     return [Measured(row, tuple(samples[row.key])) for row in rows]
 
 
-def _warm_up(load: Wrk, requests: Path, port: int, duration_s: int) -> None:
-    """Until one try (each begins with the first request) passed over all users without a wrong reply."""
+def _warm_up(load: Wrk, requests: Path, port: int, duration_s: int) -> int:
+    """Until one try (each begins with the first request) passed over all users without a wrong reply.
+
+    Returns the whole seconds that a pass takes.
+    """
     for attempt in range(WARM_UP_TRIES):
         got = load.run(requests, port, duration_s << attempt)
         if got.replies >= ACTIVE_USERS and not got.wrong:
-            return
+            return math.ceil(got.duration_s * ACTIVE_USERS / got.replies)
     load.run_well(requests, port, duration_s)
+    return duration_s
 
 
 def _run(load: Wrk, requests: Path, target: Running, duration_s: int) -> Sample:

@@ -57,7 +57,7 @@ def test_edges_are_compared_within_each_round() -> None:
     ratio = figures(measured("embedded", 30.0, 40.0, 50.0), measured("servers", 30.3, 41.6, 51.0))[-1]
     assert ratio.value == pytest.approx(1.02)
     assert ratio.met
-    assert ratio.note == "1.010 to 1.040 in 3 rounds"
+    assert ratio.note == "1.015 to 1.030 in the middle half of 3 rounds"
 
 
 def test_a_run_is_kept_with_its_surroundings_and_the_command_of_each_row(tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ from bench.peers.arithmetic import Spread, percentile, ratios, spread, turn
 
 
 def test_a_ratio_is_made_within_its_round_not_of_the_medians() -> None:
-    assert spread(ratios([30.0, 60.0, 33.0], [20.0, 50.0, 30.0])) == Spread(1.2, 1.1, 1.5)
+    assert spread(ratios([30.0, 60.0, 33.0], [20.0, 50.0, 30.0])).median == 1.2
+
+
+def test_a_spread_tells_the_middle_half_so_that_one_disturbed_round_does_not_show() -> None:
+    assert spread([1.0, 1.1, 1.2, 1.3, 9.0]) == Spread(1.2, 1.1, 1.3)
+    assert spread([1.5]) == Spread(1.5, 1.5, 1.5)
 
 
 def test_rounds_of_different_number_are_not_compared() -> None:
