@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from proxy.forward.downstream import Downstream
 
 MAX_ATTEMPTS: Final = 3
-_RETRY_SHARE: Final = 0.2
-_MIN_RETRIES: Final = 3
 
 
 class Timeouts:
@@ -47,7 +45,6 @@ class Edge:
 
     connections     open client connections; connection_limit is the most of them
     in_flight       requests under way
-    retrying        those among them that are being sent again
     samples         of whom they are
     fence           which unsafe requests are under way, and until when they need no confirming
     disputes_told_s when the log was last told that a cell and the truth disagree, on the wheel's clock
@@ -70,7 +67,6 @@ class Edge:
         "meters",
         "outbox",
         "resolver",
-        "retrying",
         "samples",
         "snapshot",
         "stopping",
@@ -117,14 +113,9 @@ class Edge:
         self.samples = Samples(Random())
         self.connections: set[Downstream] = set()
         self.in_flight = 0
-        self.retrying = 0
         self.turn = 0
         self.disputes_told_s: float = -inf
         self.stopping = False
-
-    def may_retry(self) -> bool:
-        """Whether the retry budget has room: a fifth of the requests in flight, at least three."""
-        return self.retrying < max(_MIN_RETRIES, int(self.in_flight * _RETRY_SHARE))
 
     def trusts(self, address: str) -> bool:
         """Whether a peer's own forwarding fields are believed."""

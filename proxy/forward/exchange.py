@@ -73,7 +73,7 @@ class Exchange:
         "reply_bytes",
         "reply_chunked",
         "resolution",
-        "retrying",
+        "retried_at",
         "route",
         "started_s",
         "state",
@@ -101,7 +101,7 @@ class Exchange:
         self.reply_by_s = 0.0
         self.reply_bytes = 0
         self.reply_chunked = False
-        self.retrying = False
+        self.retried_at: CellLink | None = None
         self.bounced = False
         self.hinted = False
         self.keep_alive = head.keep_alive
@@ -151,15 +151,21 @@ class Exchange:
         return RuntimeError(f"an exchange cannot go from state {self.state} to {state}")
 
     def may_have_moved(self) -> bool:
-        """Whether an unsafe request that had to wait needs the truth before it is sent: a move may have begun
-        that doesn't wait for it, or the worker knows of a change."""
-        identity = self.identity
-        if self.head.safe or identity is None:
+        """Whether a request that had to wait must be judged anew before it is sent: the worker knows of a
+        change or, if it is unsafe, a move may have begun that doesn't wait for it."""
+        if self.identity is None:
             return False
-        if not self.edge.fence.has_held_since(self.started_s, time.perf_counter(), time.time()):
+        fence = self.edge.fence
+        if not self.head.safe and not fence.has_held_since(self.started_s, time.perf_counter(), time.time()):
             return True
         resolution = self.resolution
         return resolution is not None and self.edge.resolver.knows_newer(resolution.key, resolution.epoch)
+
+    def retried_no_more(self) -> None:
+        """Leave the retry budget of the cell that it was being sent to again, if it was."""
+        if self.retried_at is not None:
+            self.retried_at.retrying -= 1
+            self.retried_at = None
 
     def body_missing(self) -> bool:
         """Whether the client still owes a part of the request's body."""

@@ -203,8 +203,8 @@ class Journey(OwnAnswers):
         edge = self.edge
         head = self.head
         edge.in_flight -= 1
-        if self.retrying:
-            edge.retrying -= 1
+        if self.retried_at is not None:
+            self.retried_no_more()
         elapsed_s = time.perf_counter() - self.started_s
         link, resolution, identity, body = self.link, self.resolution, self.identity, self.body
         if identity is not None and not head.safe:

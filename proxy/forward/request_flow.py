@@ -60,6 +60,9 @@ class RequestFlow(ReplyFlow):
             link.pool.give_back(upstream)
         elif upstream.phase != IDLE:  # accepted and closed at once
             self.attempt_failed(errors.CELL_UNREACHABLE, True)
+        elif link.name in self.edge.snapshot.down:
+            link.pool.give_back(upstream)
+            self.degrade(errors.CELL_DOWN, "")
         elif self.may_have_moved():
             await self._permit_anew(link, upstream)
         else:
@@ -73,7 +76,11 @@ class RequestFlow(ReplyFlow):
         self.state = LOOKUP
         keep_request_id(self.head)
         self.wire_head = b""
-        resolution = await self.edge.confirmations.confirm(identity.key, time.time())
+        edge, now_s = self.edge, time.time()
+        if self.head.safe:
+            resolution = await edge.resolver.resolve(identity.key, identity.hint, now_s, True)
+        else:
+            resolution = await edge.confirmations.confirm(identity.key, now_s)
         if upstream.phase == IDLE:
             link.pool.give_back(upstream)
         elif self.state == LOOKUP:
@@ -151,12 +158,13 @@ class RequestFlow(ReplyFlow):
         if link is None:
             raise RuntimeError("an attempt failed before there was a cell")
         link.meter.attempt_failed()
-        if self.attempts >= MAX_ATTEMPTS or not (self.retrying or self.edge.may_retry()):
+        if self.attempts >= MAX_ATTEMPTS or not (self.retried_at is link or link.may_retry()):
             self.degrade(problem, "")
             return
-        if not self.retrying:
-            self.retrying = True
-            self.edge.retrying += 1
+        if self.retried_at is not link:
+            self.retried_no_more()
+            self.retried_at = link
+            link.retrying += 1
         link.meter.retry()
         if self.reply_by_s == 0.0:
             self.reply_by_s = self.down.deadline_s

@@ -77,6 +77,11 @@ class CellMeter:
         self._in_flight: int = start + IN_FLIGHT
         self.changed = False
 
+    @property
+    def in_flight(self) -> int:
+        """Requests for this cell under way."""
+        return self._counts[self._in_flight]
+
     def enter(self) -> None:
         """A request for this cell begins; exactly one `leave` follows."""
         self._counts[self._in_flight] += 1

@@ -184,7 +184,7 @@ class Stage:
         edge = self.edge
         assert not self.errors, self.errors
         assert edge.in_flight == 0
-        assert edge.retrying == 0
+        assert not any(link.retrying for link in edge.snapshot.links.values())
         for name in (*self.cells, ""):
             assert self.counted(layout.IN_FLIGHT, name) == 0, f"requests in flight for {name or 'no cell'}"
         assert self.row[layout.CONNECTIONS] == 0

@@ -1,4 +1,4 @@
-"""What all requests of a worker share: the retry budget, whom it trusts."""
+"""What requests of a worker share: a cell's retry budget, whom it trusts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from tests.support.stage import Stage, staged
     ("in_flight", "allowed"), [(0, 3), (1, 3), (15, 3), (19, 3), (20, 4), (24, 4), (25, 5), (1000, 200)]
 )
 @staged
-async def test_a_fifth_of_the_requests_in_flight_may_be_sent_again_and_three_always(
+async def test_a_fifth_of_the_requests_of_a_cell_may_be_sent_again_and_three_always(
     stage: Stage, in_flight: int, allowed: int
 ) -> None:
-    edge = stage.edge
-    edge.in_flight = in_flight
-    edge.retrying = allowed - 1
-    assert edge.may_retry()
-    edge.retrying = allowed
-    assert not edge.may_retry()
-    edge.in_flight = edge.retrying = 0
+    link = stage.edge.snapshot.links["eu-1"]
+    for _ in range(in_flight):
+        link.meter.enter()
+    link.retrying = allowed - 1
+    assert link.may_retry()
+    link.retrying = allowed
+    assert not link.may_retry()
+    link.retrying = 0
+    for _ in range(in_flight):
+        link.meter.leave()
 
 
 @staged

@@ -1,4 +1,4 @@
-"""An operator's word counts at once for the requests that begin after it, and for no other."""
+"""An operator's word counts at once for the requests that have not left yet, and for no other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from lookup.flags import Flag
 from proxy.observe import layout
+from tests.support.ends import until
 from tests.support.messages import (
     HOST_LINE,
     Problem,
@@ -16,6 +17,7 @@ from tests.support.messages import (
     get,
     got,
     lines,
+    post,
     problem_of,
 )
 from tests.support.stage import Stage, staged
@@ -136,6 +138,24 @@ async def test_a_request_under_way_is_not_touched(stage: Stage) -> None:
     await client.expect(b"y")
     client.send(get())
     assert (await problem_of(client)).slug == "cell-down"
+
+
+@pytest.mark.parametrize("request_bytes", [get(), post(b"/", b"x")], ids=["GET", "POST"])
+@staged
+async def test_a_cell_flagged_down_while_it_is_connected_to_gets_nothing(
+    stage: Stage, request_bytes: bytes
+) -> None:
+    client = await stage.client()
+    client.send(request_bytes)
+    await until(lambda: stage.pool().open_count == 1, "the connection is being opened")
+    stage.flag("eu-1", Flag.DOWN)
+    problem = await problem_of(client)
+    assert (problem.status, problem.slug) == (503, "cell-down")
+    cell = await stage.cell.connection()
+    assert not cell.received
+    stage.flag("eu-1", Flag.SERVING)
+    client.send(get())
+    await cell.expect(got())
 
 
 @staged

@@ -272,6 +272,27 @@ async def test_the_budget_bounds_how_many_are_tried_again(stage: Stage) -> None:
 
 
 @staged
+async def test_a_cell_that_is_gone_does_not_use_up_the_budget_of_others(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(get(b"/warm", user=5))
+    kept = await stage.cells["eu-2"].connection()
+    await kept.expect(got(b"/warm", user=5, home=(b"eu-2", 5)))
+    kept.send(answer(b"w"))
+    await client.expect(answered(b"w"))
+    await stage.cell.shut()
+    for _ in range(5):
+        (await stage.client()).send(get())
+    await until(lambda: stage.counted(layout.RETRIES, "eu-1") == 3, "its budget is used up")
+    client.send(get(b"/again", user=5))
+    await kept.expect(got(b"/again", user=5, home=(b"eu-2", 5)))
+    kept.close()
+    fresh = await stage.cells["eu-2"].connection()
+    await fresh.expect(got(b"/again", user=5, home=(b"eu-2", 5)))
+    fresh.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+
+
+@staged
 async def test_a_client_that_leaves_between_attempts_is_not_retried_for(stage: Stage) -> None:
     await stage.cell.shut()
     client = await stage.client()
@@ -280,7 +301,7 @@ async def test_a_client_that_leaves_between_attempts_is_not_retried_for(stage: S
     client.break_off()
     line = await stage.logged()
     assert (line["status"], line["reason"], line["attempts"]) == (499, "client-closed", 1)
-    assert stage.edge.retrying == 0
+    assert stage.edge.snapshot.links["eu-1"].retrying == 0
     await stage.cell.open()
     client = await stage.client()
     client.send(post(b"/", b"x"))
