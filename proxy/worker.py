@@ -32,7 +32,6 @@ from proxy.control.messages import Do, Order, Report, WorkerState, decode_order,
 from proxy.observe.heavy import Tally
 from proxy.observe.log_target import LogTargetError
 from proxy.observe.rows import Row
-from proxy.running_edge import Ending
 
 _REPORT_EVERY_S: Final = 0.25
 _LOOK_EVERY_S: Final = 0.05
@@ -61,7 +60,7 @@ class DataPlane(Protocol):
 
     async def drain(self, timeout_s: float) -> None: ...
 
-    def ending(self) -> Ending: ...
+    def ending(self) -> tuple[str, int]: ...
 
 
 Start = Callable[[Settings, int, socket.socket, memoryview, bytes], Awaitable[DataPlane]]

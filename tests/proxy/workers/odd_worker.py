@@ -16,7 +16,6 @@ from pathlib import Path
 from proxy import worker
 from proxy.config import Settings
 from proxy.observe.heavy import NOTHING, Tally
-from proxy.running_edge import Ending
 
 
 class Idle:
@@ -43,8 +42,8 @@ class Idle:
     def release(self, number: int) -> None:
         del number
 
-    def ending(self) -> Ending:
-        return Ending("its idle hours", 7)
+    def ending(self) -> tuple[str, int]:
+        return "its idle hours", 7
 
     async def drain(self, timeout_s: float) -> None:
         await asyncio.sleep(max(self._drain_s, timeout_s))
