@@ -93,7 +93,7 @@ class Lookup(Section):
         ge=0,
         le=1000,
         strict=True,
-        description="Remembered homes that each worker compares with the store per second, in the "
+        description="Remembered homes and names that each worker compares with the store per second, in the "
         "background; what is still wrong after `watch_lag_s` is counted in `homecell_misroutes_total`. "
         "0: none.",
     )
