@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from typing import Final
 
@@ -30,6 +31,9 @@ SETTLE_S: Final = 60.0
 _LONGEST_PAUSE_S: Final = 5.0
 _LATELY_S: Final = 6.0
 """Longer than an outbox may take from one full look to the next."""
+
+_DANGER_EVERY_S: Final = 30.0
+"""An operator who mended it, or brought it about, sees that so soon."""
 
 _MOST_LOOKS: Final = 64
 _REBUILD_AT_ONCE: Final = 500
@@ -57,6 +61,7 @@ class Relay:
     on_duty    whether this relay is the one that works now; StoreUnavailableError when that can't be told
     finished   intents that this relay brought to their end
     rebuilt    generations that it began
+    dangers    why the feed may be lost where it is kept, when that was asked last; "": nothing is known
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Relay:
     ) -> None:
         self.finished = 0
         self.rebuilt = 0
+        self.dangers = ""
         self._outbox = outbox
         self._publisher = publisher
         self._clock = clock
@@ -79,7 +85,7 @@ class Relay:
         self._pause = pause
         self._on_duty = on_duty
         self._failures = 0
-        self._is_danger_told = False
+        self._danger_due_s = -inf
         self._looks: deque[_Look] = deque(maxlen=_MOST_LOOKS)
 
     async def run(self) -> None:
@@ -125,17 +131,26 @@ class Relay:
     async def turn(self) -> None:
         """Finish what is pending, then beat. Raises StoreUnavailableError.
 
-        What may cost the feed is told in the log at the first turn, and again when it was lost.
+        What may cost the feed is told in the log when it is found, and again when the feed was lost.
         """
         try:
             await self._finish_pending()
             await self._publisher.beat()
         except FeedLostError:
             await self._rebuild()
-        if not self._is_danger_told:
-            if danger := await self._publisher.danger():
-                _log.warning("%s", danger)
-            self._is_danger_told = True
+        if not self._danger_due_s - _DANGER_EVERY_S <= self._clock() < self._danger_due_s:
+            await self._look_for_danger()
+
+    async def danger(self) -> str:
+        """outbox.GenerationPublisher.danger."""
+        return await self._publisher.danger()
+
+    async def _look_for_danger(self) -> None:
+        found = await self._publisher.danger()
+        if found and found != self.dangers:
+            _log.warning("%s", found)
+        self.dangers = found
+        self._danger_due_s = self._clock() + _DANGER_EVERY_S
 
     async def _finish_pending(self) -> None:
         """Several at once: the feed does not beat before all are in it, and its outage leaves many. Where
@@ -170,7 +185,7 @@ class Relay:
         if not await self._publisher.begin(covers_since_s):
             return
         _log.warning("the change feed was lost: a new generation begins")
-        self._is_danger_told = False
+        self.dangers, self._danger_due_s = "", -inf
         await self._finish_pending()
         moves: list[FeedEvent] = []
         async for event in self._outbox.moves_since(covers_since_s):

@@ -183,9 +183,10 @@ class RunningEdge:
         if self._ticks % _TALLY_TICKS == 0 and self._tiers.relay is not None:
             backlog = self._tiers.relay.backlog(time.time())
             if backlog is None:
-                edge.meters.relay(False, 0, 0.0)
+                edge.meters.relay(False, 0, 0.0, False)
             else:
-                edge.meters.relay(True, backlog.pending, backlog.lag_s)
+                endangered = self._tiers.relay.dangers != ""
+                edge.meters.relay(True, backlog.pending, backlog.lag_s, endangered)
         if self._ticks % _TALLY_TICKS == 0:
             picked = edge.samples.collect()
             self._heavy.add(picked.items, picked.weight)

@@ -77,6 +77,8 @@ async def report_on(settings: Settings, count: bool) -> StoreReport:
     try:
         usable = await parts.answer("store", tiers.store.flags) is not None
         feed = await parts.answer("feed", lambda: _feed(tiers)) if usable else None
+        if feed is not None and tiers.relay is not None:
+            parts.troubles += [await parts.answer("feed", tiers.relay.danger) or ""]
         redis = None
         if tiers.shared is not None:
             shared = tiers.shared
@@ -97,7 +99,7 @@ async def report_on(settings: Settings, count: bool) -> StoreReport:
         feed,
         redis,
         keys,
-        tuple(dict.fromkeys(parts.troubles)),
+        tuple(dict.fromkeys(trouble for trouble in parts.troubles if trouble)),
     )
 
 

@@ -46,7 +46,7 @@ from proxy.observe.layout import (
     SLUGS,
     cell_start,
 )
-from proxy.observe.rows import CellUsers
+from proxy.observe.rows import CellUsers, RelayState
 from proxy.observe.truth_families import relay_families, tier_families, user_families
 from proxy.observe.usage import Usage
 
@@ -78,7 +78,7 @@ class Reading:
     restarts: int
     uses: Sequence[Usage]
     heavy: Sequence[Heavy] = ()
-    relays: Sequence[tuple[int, float]] | None = None
+    relays: Sequence[RelayState] | None = None
     census: tuple[int, Sequence[CellUsers]] | None = None
 
 

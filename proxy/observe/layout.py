@@ -60,8 +60,9 @@ CIRCUIT_OPENINGS: Final = CIRCUITS_OPEN + len(TIER_LABELS)  # by tier
 RELAY_LOOKS: Final = CIRCUIT_OPENINGS + len(TIER_LABELS)  # gauge: 1 while this worker is the relay
 RELAY_PENDING: Final = RELAY_LOOKS + 1  # gauge
 RELAY_LAG_MS: Final = RELAY_LOOKS + 2  # gauge
-ALL_USERS: Final = RELAY_LOOKS + 3  # gauge: 0 not counted by this worker, else 1 + users of all cells
-FIXED_WIDTH: Final = RELAY_LOOKS + 4
+RELAY_ENDANGERED: Final = RELAY_LOOKS + 3  # gauge: 1 when the feed may be evicted where it is kept
+ALL_USERS: Final = RELAY_LOOKS + 4  # gauge: 0 not counted by this worker, else 1 + users of all cells
+FIXED_WIDTH: Final = RELAY_LOOKS + 5
 
 # Block of one cell, relative to the block's start.
 IN_FLIGHT: Final = 0  # gauge
@@ -87,6 +88,7 @@ FIXED_GAUGES: Final = (
     RELAY_LOOKS,
     RELAY_PENDING,
     RELAY_LAG_MS,
+    RELAY_ENDANGERED,
     ALL_USERS,
 )
 CELL_GAUGES: Final = (IN_FLIGHT, FLAG, USERS, CAPACITY, CROWDED)

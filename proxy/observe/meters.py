@@ -38,6 +38,7 @@ from proxy.observe.layout import (
     MISROUTES,
     NOT_MINE,
     REFUSALS,
+    RELAY_ENDANGERED,
     RELAY_LAG_MS,
     RELAY_LOOKS,
     RELAY_PENDING,
@@ -203,12 +204,14 @@ class Meters:
         if is_open:
             self._counts[CIRCUIT_OPENINGS + tier] += 1
 
-    def relay(self, looks: bool, pending: int, lag_s: float) -> None:
-        """Whether this worker brings writes to the feed; how many wait, and for how long the oldest."""
+    def relay(self, looks: bool, pending: int, lag_s: float, endangered: bool) -> None:
+        """Whether this worker brings writes to the feed; how many wait, and for how long the oldest; whether
+        the feed may be evicted where it is kept."""
         counts = self._counts
         counts[RELAY_LOOKS] = int(looks)
         counts[RELAY_PENDING] = pending
         counts[RELAY_LAG_MS] = int(lag_s * 1000.0)
+        counts[RELAY_ENDANGERED] = int(endangered)
 
     def all_users(self, count: int) -> None:
         """This worker counts users; so many live in all cells."""

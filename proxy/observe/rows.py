@@ -17,6 +17,7 @@ from proxy.observe.layout import (
     FIXED_GAUGES,
     FLAG,
     FLAGS,
+    RELAY_ENDANGERED,
     RELAY_LAG_MS,
     RELAY_LOOKS,
     RELAY_PENDING,
@@ -33,6 +34,14 @@ class CellUsers(NamedTuple):
     users: int
     capacity: int
     crowded: bool
+
+
+class RelayState(NamedTuple):
+    """Writes that wait for the feed, the oldest one's age, and whether the feed may be evicted there."""
+
+    pending: int
+    lag_s: float
+    endangered: bool
 
 
 class Row:
@@ -54,12 +63,14 @@ class Row:
         value = self.counters[cell_start(cell) + FLAG]
         return FLAGS[value - 1] if value else ""
 
-    def relay(self) -> tuple[int, float] | None:
-        """Writes that wait for the feed, and the oldest one's age in seconds; None if others do that work."""
+    def relay(self) -> RelayState | None:
+        """None if others do that work."""
         counters = self.counters
         if not counters[RELAY_LOOKS]:
             return None
-        return counters[RELAY_PENDING], counters[RELAY_LAG_MS] / 1000.0
+        return RelayState(
+            counters[RELAY_PENDING], counters[RELAY_LAG_MS] / 1000.0, bool(counters[RELAY_ENDANGERED])
+        )
 
     def census(self) -> tuple[int, list[CellUsers]] | None:
         """Users of all cells, and those of each cell by index; None when this worker does not count them."""

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from lookup.observer import FAILURES
 from lookup.resolution import TIER_LABELS, Tier
 from proxy.observe.layout import CIRCUIT_OPENINGS, CIRCUITS_OPEN, TIER_FAILURES
-from proxy.observe.rows import CellUsers
+from proxy.observe.rows import CellUsers, RelayState
 
 _ASKED: Final = (Tier.SHARED, Tier.STORE)
 
@@ -40,8 +40,8 @@ def tier_families(totals: Sequence[int]) -> Iterator[Metric]:
     yield from (failures, is_open, openings)
 
 
-def relay_families(relays: Sequence[tuple[int, float]]) -> Iterator[Metric]:
-    """Of each worker that is the relay (seldom more than one): pending writes, age of the oldest."""
+def relay_families(relays: Sequence[RelayState]) -> Iterator[Metric]:
+    """Of each worker that is the relay (seldom more than one)."""
     yield GaugeMetricFamily(
         "homecell_relays", "Workers of this edge that bring writes to the feed now.", len(relays)
     )
@@ -49,12 +49,17 @@ def relay_families(relays: Sequence[tuple[int, float]]) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "homecell_relay_pending",
             "Writes that may not be in the feed yet, the most in the last seconds.",
-            max(pending for pending, _ in relays),
+            max(relay.pending for relay in relays),
         )
         yield GaugeMetricFamily(
             "homecell_relay_lag_seconds",
             "Age of the oldest of them.",
-            max(lag_s for _, lag_s in relays),
+            max(relay.lag_s for relay in relays),
+        )
+        yield GaugeMetricFamily(
+            "homecell_relay_feed_evictable",
+            "1: the Redis that keeps the feed may evict it, by its maxmemory-policy, else 0.",
+            max(relay.endangered for relay in relays),
         )
 
 

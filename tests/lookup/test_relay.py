@@ -176,3 +176,25 @@ async def test_what_may_cost_the_feed_is_told_once_and_again_when_it_was_lost(
     await stage.relay.turn()
     await stage.relay.turn()
     assert told() == 2
+
+
+@asynchronous
+async def test_what_may_cost_the_feed_is_noticed_while_it_runs_and_so_is_its_mend(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = Stage()
+    await stage.relay.turn()
+    stage.publisher.dangerous = "Redis may evict the feed"
+    stage.now_s += 31.0
+    await stage.relay.turn()
+    assert stage.relay.dangers == "Redis may evict the feed"
+    stage.now_s += 31.0
+    await stage.relay.turn()
+    assert caplog.messages.count("Redis may evict the feed") == 1
+    stage.publisher.dangerous = ""
+    stage.now_s += 1.0
+    await stage.relay.turn()
+    assert stage.relay.dangers != "", "it is not asked for at each turn"
+    stage.now_s += 30.0
+    await stage.relay.turn()
+    assert stage.relay.dangers == ""

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.observe.exporter import Reading, render
-from proxy.observe.rows import CellUsers
+from proxy.observe.rows import CellUsers, RelayState
 
 CELLS: Final = ("eu-1", "us-1")
 
@@ -40,7 +40,7 @@ class Scrape:
 def scrape(
     totals: list[int],
     flags: tuple[frozenset[str], ...] = (frozenset(), frozenset()),
-    relays: Sequence[tuple[int, float]] | None = None,
+    relays: Sequence[RelayState] | None = None,
     census: tuple[int, Sequence[CellUsers]] | None = None,
 ) -> Scrape:
     """What a scrape shows of CELLS whose workers counted that much together."""

@@ -16,7 +16,7 @@ from proxy.observe import layout
 from proxy.observe.exporter import Reading, render
 from proxy.observe.heavy import Heavy
 from proxy.observe.meters import Meters
-from proxy.observe.rows import CellUsers, Row, RowBank
+from proxy.observe.rows import CellUsers, RelayState, Row, RowBank
 from proxy.observe.usage import Usage
 from tests.proxy.observe.reading import CELLS, scrape
 
@@ -45,13 +45,13 @@ def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
     meters.connected()
     meters.log_dropped(1)
     meters.feed_seen(1.0)
-    meters.relay(True, 1, 1.0)
+    meters.relay(True, 1, 1.0, True)
     meters.all_users(1)
     meters.publish()
     places = len([value for value in row.counters if value])
     by_cell = 12  # in flight, code, bucket, sum, fallback, failure, retry, not mine, flag; of users three
     of_tiers = 5 * 3 + 5 + 5 + 5 * len(FAILURES) + 2 * 5
-    assert places == 3 * by_cell + of_tiers + len(layout.SLUGS) + 3 + 3 + 1
+    assert places == 3 * by_cell + of_tiers + len(layout.SLUGS) + 3 + 4 + 1
 
 
 def test_a_tier_that_is_skipped_is_told_with_what_had_failed_of_it(row: Row) -> None:
@@ -82,13 +82,18 @@ def test_writes_on_their_way_to_the_feed_are_told_by_the_worker_that_brings_them
     meters = Meters(row.counters)
     meters.publish()
     assert row.relay() is None
-    meters.relay(True, 7, 2.5)
+    meters.relay(True, 7, 2.5, True)
     meters.publish()
-    assert row.relay() == (7, 2.5)
-    seen = scrape(list(row.counters), relays=[(7, 2.5), (1, 4.0)])
+    assert row.relay() == (7, 2.5, True)
+    seen = scrape(list(row.counters), relays=[RelayState(7, 2.5, True), RelayState(1, 4.0, False)])
     assert seen.value("homecell_relays") == 2
     assert seen.value("homecell_relay_pending") == 7
     assert seen.value("homecell_relay_lag_seconds") == 4.0
+    assert seen.value("homecell_relay_feed_evictable") == 1
+    assert (
+        scrape(list(row.counters), relays=[RelayState(1, 4.0, False)]).value("homecell_relay_feed_evictable")
+        == 0
+    )
     assert scrape(list(row.counters), relays=[]).value("homecell_relays") == 0
     assert scrape(list(row.counters)).value("homecell_relays") is None, "a store without a relay"
 
@@ -117,7 +122,9 @@ def test_every_metric_is_documented() -> None:
     census = (2, [CellUsers(1, 1, False)] * 2)
     flags = [frozenset[str]()] * 2
     uses = [Usage(0, 1.0, 1)]
-    body, _ = render(Reading(CELLS, totals, flags, 1.0, 1, 0, uses, heavy, [(1, 1.0)], census), accept="")
+    body, _ = render(
+        Reading(CELLS, totals, flags, 1.0, 1, 0, uses, heavy, [RelayState(1, 1.0, False)], census), accept=""
+    )
     names = {line.split()[2] for line in body.decode().splitlines() if line.startswith("# TYPE ")}
     told = set(re.findall(r"`(homecell_\w+)`", DOCUMENT.read_text()))
     assert {name for name in names if not name.endswith("_created")} == told

@@ -29,6 +29,9 @@ from tests.proxy.workers.connections import Answer, Connection, SlowCell
 CONFIGS: Final = Path(__file__).resolve().parents[3] / "configs"
 
 
+HOMECELL: Final = Path(sys.executable).with_name("homecell")
+
+
 REAL_WORKER: Final = "proxy.worker"
 
 
@@ -172,6 +175,21 @@ async def _seed(config: Path) -> str:
         now_s=time.time(),
         lifetime_s=3600,
     )
+
+
+async def homecell(stage: Stage, *arguments: str) -> tuple[int, str]:
+    """The command's exit status and all that it said."""
+    process = await asyncio.create_subprocess_exec(
+        HOMECELL,
+        *arguments,
+        "--config",
+        stage.folder / "edge.yaml",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
 
 
 @asynccontextmanager

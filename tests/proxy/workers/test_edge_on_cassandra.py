@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,13 +16,12 @@ import pytest
 
 from bench.servers.cassandra import CassandraRing
 from bench.servers.redis import RedisServer, start_redis
-from tests.proxy.workers.stage import CELL, USER, Stage, running, runs, started, until
+from tests.proxy.workers.stage import CELL, USER, Stage, homecell, running, runs, started, until
 from tests.support.on_cassandra import empty_keyspace, sections
 from tests.support.servers import needed
 
 pytestmark = pytest.mark.slow
 
-HOMECELL: Final = Path(sys.executable).with_name("homecell")
 KEYSPACE: Final = "edge"
 LEASE_OVER_S: Final = 4.0
 """Longer than a lease, and than the silence after which claims are no more believed."""
@@ -46,21 +44,6 @@ def servers(mortal_cassandra: CassandraRing, redis: RedisServer) -> Iterator[dic
     empty_keyspace(mortal_cassandra, KEYSPACE)
     yield sections(mortal_cassandra, redis, KEYSPACE)
     redis.revive()
-
-
-async def homecell(stage: Stage, *arguments: str) -> tuple[int, str]:
-    """The command's exit status and all that it said."""
-    process = await asyncio.create_subprocess_exec(
-        HOMECELL,
-        *arguments,
-        "--config",
-        stage.folder / "edge.yaml",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
 
 
 async def store_state(stage: Stage) -> Mapping[str, object]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.servers.ports import free_port
-from tests.proxy.workers.stage import CELL, running, started, until
+from bench.servers.redis import RedisServer
+from tests.proxy.workers.stage import CELL, homecell, running, started, until
 from tests.support.on_cassandra import empty_keyspace, sections
 
 pytestmark = pytest.mark.slow
@@ -59,6 +60,33 @@ def test_the_relay_of_a_database_with_a_feed_elsewhere(
             await until(told, "one worker is the relay and nothing waits for it")
             metrics = await stage.metrics()
             assert metrics.value("homecell_relay_pending") is not None
+            assert metrics.value("homecell_relay_feed_evictable") == 0
             assert metrics.value("homecell_cell_users", cell=CELL) is None, "it would be a full scan"
+
+    asyncio.run(scenario())
+
+
+def test_a_redis_that_may_evict_the_feed_is_a_trouble_of_the_store_and_a_metric(
+    tmp_path: Path, request: pytest.FixtureRequest, own_redis: RedisServer
+) -> None:
+    ring = request.getfixturevalue("shared_cassandra")
+    empty_keyspace(ring, "evictable_feed")
+    with own_redis.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+
+    async def scenario() -> None:
+        async with running(tmp_path, sections=sections(ring, own_redis, "evictable_feed")) as stage:
+            await started(stage)
+
+            async def told() -> bool:
+                return (await stage.metrics()).value("homecell_relay_feed_evictable") == 1
+
+            await until(told, "the relay looked at what its Redis may evict")
+            status, said = await homecell(stage, "store", "status")
+            assert (status, "trouble: Redis may evict the change feed" in said) == (1, True), said
+            with own_redis.client() as client:
+                client.config_set("maxmemory-policy", "volatile-lru")
+            status, said = await homecell(stage, "store", "status")
+            assert (status, "trouble" in said) == (0, False), said
 
     asyncio.run(scenario())
