@@ -40,6 +40,8 @@ from proxy.tiers import Tiers, open_tiers
 
 _FIRST_WORD_S: Final = 2.0
 """So long a worker that has a snapshot waits for the store before it starts from the snapshot."""
+_FIRST_ADDRESSES_S: Final = 2.0
+"""So long a worker that starts waits for the cells' names; a cell is unreachable until its name is resolved."""
 _TELL_AGAIN_S: Final = 30.0
 
 _log = logging.getLogger("homecell")
@@ -88,7 +90,7 @@ async def start(
     keep_freed_memory()
     meters = Meters(row)
     addresses = Addresses(endpoint.host for cell in settings.cells for endpoint in cell.endpoints)
-    await addresses.refresh()
+    await addresses.refresh(_FIRST_ADDRESSES_S)
     spelling = wiring.key_spelling(settings)
     cookies = wiring.routing_cookies(settings, spelling)
     identify = wiring.identify(settings, cookies, spelling, key_set)

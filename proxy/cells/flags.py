@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from math import inf
 
 from lookup.flags import Flag, FlagRecord
 
@@ -15,7 +16,7 @@ class FlagBoard:
     versions    for each flagged cell the version of the record in force
     """
 
-    __slots__ = ("_records", "down", "expires_at_s", "unknown", "versions")
+    __slots__ = ("_expired_at_s", "_records", "down", "expires_at_s", "unknown", "versions")
 
     def __init__(self, records: Iterable[FlagRecord], now_s: float) -> None:
         self._records = {record.cell: record for record in records}
@@ -26,6 +27,8 @@ class FlagBoard:
         self.expires_at_s = min(
             (r.expires_at_s for r in standing if r.expires_at_s is not None), default=None
         )
+        ends = [r.expires_at_s for r in self._records.values() if r.expires_at_s is not None]
+        self._expired_at_s: float = max((end_s for end_s in ends if end_s <= now_s), default=-inf)
 
     @property
     def records(self) -> Collection[FlagRecord]:
@@ -40,7 +43,10 @@ class FlagBoard:
         return FlagBoard({**self._records, record.cell: record}.values(), now_s)
 
     def as_of(self, now_s: float) -> FlagBoard:
-        """The board at a later time: expired flags are no longer in force."""
-        if self.expires_at_s is None or self.expires_at_s > now_s:
+        """The board at another time: flags that have expired by then are not in force.
+
+        A clock that had jumped ahead ended some too early; they are in force again once it is set back.
+        """
+        if now_s >= self._expired_at_s and (self.expires_at_s is None or self.expires_at_s > now_s):
             return self
         return FlagBoard(self._records.values(), now_s)

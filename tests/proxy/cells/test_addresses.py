@@ -43,5 +43,36 @@ def test_a_name_that_cannot_be_resolved_is_said_and_keeps_what_was_known(
     assert "192.0.2.1" in caplog.text
 
 
+class Resolver:
+    """Answers at once for `quick.example`, and for others when it is told to."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def __call__(self, name: str) -> list[str]:
+        self.asked.append(name)
+        if name != "quick.example":
+            await self.answer.wait()
+        return ["192.0.2.7"]
+
+
+def test_a_name_whose_server_is_silent_holds_up_no_other_and_counts_when_it_answers() -> None:
+    async def ask() -> None:
+        resolver = Resolver()
+        addresses = Addresses(["a-silent.example", "b-silent.example", "quick.example"], resolver)
+        await addresses.refresh(within_s=0.01)
+        assert addresses.of("quick.example") == ("192.0.2.7",)
+        assert addresses.of("a-silent.example") == ()
+        await addresses.refresh(within_s=0.01)
+        assert resolver.asked.count("a-silent.example") == 1
+        assert resolver.asked.count("quick.example") == 2
+        resolver.answer.set()
+        await addresses.refresh()
+        assert addresses.of("a-silent.example") == addresses.of("b-silent.example") == ("192.0.2.7",)
+
+    asyncio.run(ask())
+
+
 def test_without_names_there_is_nothing_to_keep_fresh() -> None:
     asyncio.run(asyncio.wait_for(Addresses(["127.0.0.1"]).keep_fresh(), 1.0))

@@ -71,6 +71,18 @@ def test_the_next_expiry_is_the_earliest_to_come() -> None:
     assert board.as_of(NOW_S + 15).expires_at_s == NOW_S + 20
 
 
+def test_a_flag_that_a_clock_ahead_of_time_ended_is_in_force_again_when_that_is_set_right() -> None:
+    board = FlagBoard(
+        [record("eu-1", expires_at_s=NOW_S + 10), record("eu-2", expires_at_s=NOW_S - 1)], NOW_S
+    )
+    ahead = board.as_of(NOW_S + 3600)
+    assert ahead.down == frozenset()
+    right = ahead.as_of(NOW_S + 1)
+    assert right.down == {"eu-1"}
+    assert right.as_of(NOW_S + 2) is right
+    assert right.as_of(NOW_S + 10).down == frozenset()
+
+
 def test_a_record_that_came_too_late_is_known_but_not_in_force() -> None:
     board = FlagBoard((), NOW_S).with_record(record("eu-1", expires_at_s=NOW_S - 1), NOW_S)
     assert board.down == frozenset()
