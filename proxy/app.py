@@ -41,7 +41,7 @@ from proxy.tiers import Tiers, open_tiers
 _FIRST_WORD_S: Final = 2.0
 """So long a worker that has a snapshot waits for the store before it starts from the snapshot."""
 _FIRST_ADDRESSES_S: Final = 2.0
-"""So long a worker that starts waits for the cells' names; a cell is unreachable until its name is resolved."""
+"""So long a worker that starts waits for the cells' names; a cell without an address is unreachable."""
 _TELL_AGAIN_S: Final = 30.0
 
 _log = logging.getLogger("homecell")
