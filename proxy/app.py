@@ -29,6 +29,7 @@ from proxy.forward.edge import Edge
 from proxy.forward.outbox import Outbox
 from proxy.forward.wheel import DeadlineWheel
 from proxy.kernel.freed_memory import keep_freed_memory
+from proxy.kernel.huge_pages import HugePages
 from proxy.kernel.open_files import raise_limit, room_for_clients
 from proxy.lookups import Lookups, make_following, make_lookups, make_memory
 from proxy.observe.access_log import AccessLog
@@ -43,6 +44,7 @@ _FIRST_WORD_S: Final = 2.0
 _FIRST_ADDRESSES_S: Final = 2.0
 """So long a worker that starts waits for the cells' names; a cell without an address is unreachable."""
 _TELL_AGAIN_S: Final = 30.0
+_JOIN_PAGES_S: Final = 0.2
 
 _log = logging.getLogger("homecell")
 
@@ -110,8 +112,10 @@ async def start(
     follower, keeper = make_following(settings, tiers, lookups, worker, switch, random)
     interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
     census = _census(settings, slot, tiers, meters)
+    pages = HugePages()
+    await asyncio.to_thread(pages.join_for, _JOIN_PAGES_S)
     running = RunningEdge(
-        edge, tiers, switch, follower, keeper, addresses, lookups.watch, warm_start, interval_s, census
+        edge, tiers, switch, follower, keeper, addresses, lookups.watch, warm_start, interval_s, census, pages
     )
     await running.adopt(listener)
     return running

@@ -88,6 +88,7 @@ class RunningEdge:
         warm_start: WarmStart | None,
         snapshot_interval_s: float,
         census: Census | None,
+        pages: HugePages,
     ) -> None:
         self._edge = edge
         self._tiers = tiers
@@ -99,7 +100,7 @@ class RunningEdge:
         self._heavy = HeavyHitters()
         self._warm_start = warm_start
         self._ending = Ending("its connections", 0)
-        works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run(), HugePages().keep()]
+        works = [self._tick(), follower.run(), addresses.keep_fresh(), watch.run(), pages.keep()]
         if keeper is not None:
             works.append(keeper.run())
         if census is not None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 _PAGE_BYTES: Final = 4096
 _HUGE_BYTES: Final = 2 << 20
@@ -21,9 +22,9 @@ _USED_PAGES: Final = _PAGES * 3 // 4
 
 _MADV_COLLAPSE: Final = 25
 _LOOK_EVERY_S: Final = 10.0
-_PAUSE_S: Final = 0.5
-"""Between two joins: each may stop the process for a few milliseconds, so that even while there are many to
-come fewer than one request in a hundred waits for one."""
+_PAUSE_S: Final = 5.0
+"""Between two joins: each may stop the process for 5 ms, so that even while there are many to come about one
+request in a thousand waits for one."""
 _ABSENT: Final = bytes(range(0, 256, 2))
 """What mincore(2) says of small pages that are not in memory: bit 0 is clear, others mean nothing."""
 _HEAP: Final = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p 0+ 00:00 0 +(?:\[heap\])?$", re.MULTILINE)
@@ -33,12 +34,21 @@ _HEAP: Final = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p 0+ 00:00 0 +(?:\[heap\
 class HugePages:
     """Joins the pages of this process's heap. On the page size of x86-64; one that differs finds nothing."""
 
+    _joined: ClassVar[set[int]] = set()  # a heap is its process's, whoever joins it
+
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None)
-        self._joined: set[int] = set()
+
+    def join_for(self, seconds: float) -> None:
+        """Join what there is while nobody waits for this process, for about so long at most."""
+        until_s = time.monotonic() + seconds
+        for address in self.candidates():
+            if time.monotonic() >= until_s:
+                return
+            self.join(address)
 
     async def keep(self) -> None:
-        """Join what there is, and what is added as the caches fill; off the loop, and one by one."""
+        """Join what is added as the caches fill; off the loop, and one by one."""
         while True:
             for address in await asyncio.to_thread(self.candidates):
                 await asyncio.to_thread(self.join, address)
@@ -48,7 +58,7 @@ class HugePages:
     def candidates(self) -> list[int]:
         """Where pages are in use nearly everywhere and aren't joined yet."""
         addresses = set(_huge_page_addresses())
-        self._joined &= addresses
+        self._joined.intersection_update(addresses)
         return [at for at in sorted(addresses - self._joined) if self._in_use(at)]
 
     def join(self, address: int) -> bool:

@@ -72,6 +72,17 @@ def test_what_was_given_back_meanwhile_is_no_matter() -> None:
         assert another[:] == b"y" * len(another)
 
 
+def test_what_is_there_before_the_start_is_joined_for_no_longer_than_it_may_take() -> None:
+    join_all(HugePages())
+    with anonymous(9) as area:
+        area.write(b"x" * len(area))
+        before_kib = kib("AnonHugePages")
+        HugePages().join_for(0.0)
+        assert kib("AnonHugePages") < before_kib + HUGE_BYTES // 1024
+        HugePages().join_for(60.0)
+        assert kib("AnonHugePages") >= before_kib + 8 * HUGE_BYTES // 1024
+
+
 def test_the_loop_has_its_time_between_two_joins() -> None:
     async def a_moment() -> None:
         keeping = asyncio.get_running_loop().create_task(HugePages().keep())
