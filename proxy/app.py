@@ -9,16 +9,13 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable
-from math import inf
 from random import Random
 from typing import Final
 
 from lookup.flags import FlagRecord
 from lookup.key_mark import KeySpellingError, insist_on_spelling
 from lookup.keys import KeySpelling
-from lookup.observer import OPEN, LookupObserver
 from lookup.ports import StoreUnavailableError
-from lookup.resolution import TIER_LABELS
 from lookup.snapshot import Knowledge
 from proxy import wiring
 from proxy.cells.addresses import Addresses
@@ -32,6 +29,7 @@ from proxy.kernel.freed_memory import keep_freed_memory
 from proxy.kernel.huge_pages import HugePages
 from proxy.kernel.open_files import raise_limit, room_for_clients
 from proxy.lookups import Lookups, make_following, make_lookups, make_memory
+from proxy.metered_lookups import MeteredLookups
 from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
 from proxy.rooms.identify import Identify
@@ -43,40 +41,9 @@ _FIRST_WORD_S: Final = 2.0
 """So long a worker that has a snapshot waits for the store before it starts from the snapshot."""
 _FIRST_ADDRESSES_S: Final = 2.0
 """So long a worker that starts waits for the cells' names; a cell without an address is unreachable."""
-_TELL_AGAIN_S: Final = 30.0
 _JOIN_PAGES_S: Final = 0.2
 
 _log = logging.getLogger("homecell")
-
-
-class _MeteredLookups(LookupObserver):
-    """Counts what the resolver tells of itself, and logs now and then which tier fails."""
-
-    def __init__(self, meters: Meters) -> None:
-        self._meters = meters
-        self._told_at_s = dict.fromkeys(range(len(TIER_LABELS)), -inf)
-
-    def lookup(self, tier: int, outcome: int, seconds: float) -> None:
-        self._meters.lookup(tier, outcome, seconds)
-
-    def hedged(self, tier: int) -> None:
-        self._meters.hedged(tier)
-
-    def compared(self, tier: int) -> None:
-        self._meters.compared(tier)
-
-    def misrouted(self, tier: int) -> None:
-        self._meters.misrouted(tier)
-
-    def circuit(self, tier: int, is_open: bool) -> None:
-        self._meters.circuit(tier, is_open)
-
-    def tier_failed(self, tier: int, reason: str) -> None:
-        self._meters.tier_failed(tier, reason)
-        now_s = time.monotonic()
-        if reason != OPEN and now_s - self._told_at_s[tier] > _TELL_AGAIN_S:
-            self._told_at_s[tier] = now_s
-            _log.warning("lookups: the tier %s failed (%s)", TIER_LABELS[tier], reason)
 
 
 async def start(
@@ -100,13 +67,15 @@ async def start(
     if identify.token_keys.mistakes:
         tell_key_mistakes(identify.token_keys)
     random = Random()
-    memory, moved = make_memory(wiring.lookup_settings(settings), random)
+    lookup_settings = wiring.lookup_settings(settings)
+    memory, moved = make_memory(lookup_settings, random)
     warm_start = wiring.warm_start(settings, slot, memory, moved)
     known = await warm_start.restore(time.time()) if warm_start is not None else None
     tiers = open_tiers(settings)
     flags = await _first_flags(tiers, spelling, known, meters)
     worker = f"{settings.edge.name}/{slot}/{os.getpid()}-{secrets.token_hex(4)}"
-    lookups = make_lookups(settings, tiers, memory, moved, worker, _MeteredLookups(meters), random)
+    observer = MeteredLookups(meters, lookup_settings)
+    lookups = make_lookups(settings, tiers, memory, moved, worker, observer, random)
     edge = _edge(settings, slot, addresses, identify, cookies, lookups, flags, meters)
     switch = FlagSwitch(edge)
     follower, keeper = make_following(settings, tiers, lookups, worker, switch, random)

@@ -61,6 +61,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
         "proxy.wiring",
         "proxy.tiers",
         "proxy.lookups",
+        "proxy.metered_lookups",
         "proxy.running_edge",
         "proxy.flag_switch",
         "proxy.census",
@@ -72,6 +73,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "proxy.wiring": PARTS,
     "proxy.flag_switch": PARTS,
     "proxy.census": PARTS,
+    "proxy.metered_lookups": PARTS,
     "proxy.worker": (*VOCABULARY, "proxy.app", "proxy.config", "proxy.control", "proxy.observe", "lookup"),
     "proxy.workers": (
         *VOCABULARY,
