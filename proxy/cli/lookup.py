@@ -16,6 +16,7 @@ import click
 
 from proxy.cli.answers import (
     HELP_SETTINGS,
+    CommandError,
     UnreachableError,
     UsageMistakeError,
     config_option,
@@ -73,16 +74,20 @@ def command(config_file: Path | None) -> None:
     from lookup.collector import short_passes
     from lookup.ports import StoreUnavailableError
     from lookup.service.tokens import TokensFileError, load_tokens
+    from lookup.strict_parser import MEND, LenientParserError, insist_on_c_parser
     from proxy.cli.store import unreachable
     from proxy.kernel.port_holder import cannot_listen
 
     service = settings.lookup_service
     try:
+        insist_on_c_parser()
         tokens = load_tokens(service.tokens_file)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, short_passes(time.monotonic):
             runner.run(_serve(settings, service.listen, tokens))
     except TokensFileError as error:
         raise UsageMistakeError(str(error), "") from error
+    except LenientParserError as error:
+        raise CommandError(str(error), MEND) from error
     except StoreUnavailableError as error:
         raise unreachable(error) from error
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from lookup.strict_parser import MEND, LenientParserError, insist_on_c_parser
 from proxy.control.status import EdgeStatus, Json, flags_body, heavy_body, ready_body
 from proxy.kernel.port_holder import cannot_listen
 from proxy.model import Endpoint
@@ -39,7 +40,7 @@ class View(Protocol):
 
 
 class AdminError(Exception):
-    """The admin address can't be listened on; the message says which and why."""
+    """The admin endpoint can't be opened; the message says why."""
 
 
 class Admin:
@@ -61,6 +62,10 @@ class Admin:
 
     async def start(self, listen: Endpoint) -> None:
         """Listen. Raises AdminError."""
+        try:
+            insist_on_c_parser()
+        except LenientParserError as error:
+            raise AdminError(f"{error}: {MEND}") from error
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, listen.host, listen.port).start()

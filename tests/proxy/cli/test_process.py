@@ -36,6 +36,27 @@ def test_a_sound_config_ends_with_0_and_a_bad_one_with_2(site: Site) -> None:
     assert bad.stderr == "edge.yaml:6: edge.workers is 0\n    it must be at least 1\n1 mistake\n"
 
 
+@pytest.mark.parametrize("command", ["proxy", "lookup"])
+def test_no_server_is_started_on_a_parser_that_takes_too_much(site: Site, command: str) -> None:
+    """The environment makes aiohttp do without its C extension, as where its wheel has none."""
+    tokens = site.folder / "lookup.tokens"
+    tokens.touch(mode=0o600)
+    tokens.write_text(f"read {'r' * 32}\n")
+    section = f'lookup_service: {{listen: "127.0.0.1:{free_port()}", tokens_file: lookup.tokens}}\nroutes:\n'
+    site.spoil(("routes:\n", section))
+    ended = subprocess.run(
+        [HOMECELL, command, "--config", site.edge],
+        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert ended.returncode == 1
+    assert "aiohttp runs without its C extension" in ended.stderr
+    assert "unset AIOHTTP_NO_EXTENSIONS" in ended.stderr
+
+
 def test_a_flag_set_by_one_process_is_seen_by_the_next(site: Site) -> None:
     assert run(site, "cells", "flag", "eu-1", "down", "--reason", "disk full").returncode == 3
     explained = run(site, "explain", "user:1")
