@@ -11,6 +11,7 @@ from proxy.errors import Problem
 
 PROBLEM_BASE: Final = "https://homecell.example/problems/"
 
+_WITHOUT_BODY: Final = (204, 304)
 _HTML: Final = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
     "<h1>{title}</h1><p>{detail}</p><p><small>{status} · request {request_id}</small></p></html>\n"
@@ -77,11 +78,14 @@ def _document(problem: Problem, detail: str, own: OwnReply) -> dict[str, str | i
 
 
 def plain_reply(status: int, content_type: str, body: bytes, lines: list[bytes], own: OwnReply) -> bytes:
-    """A whole reply with this body; nothing the proxy says itself may be stored by a cache."""
+    """A whole reply with this body; nothing the proxy says itself may be stored by a cache.
+
+    body    b"" for the statuses that have none, 204 and 304: they announce none either (RFC 9110 section 8.6)
+    """
+    about_body = [b"Content-Type: " + content_type.encode(), b"Content-Length: %d" % len(body)]
     head = [
         b"HTTP/1.1 %d %b" % (status, reason_phrase(status)),
-        b"Content-Type: " + content_type.encode(),
-        b"Content-Length: %d" % len(body),
+        *(about_body if body or status not in _WITHOUT_BODY else ()),
         b"Cache-Control: no-store",
         b"X-Request-Id: " + own.request_id,
         *lines,

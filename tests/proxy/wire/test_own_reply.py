@@ -165,6 +165,16 @@ def test_a_plain_reply_carries_any_body_whole(body: bytes, status: int) -> None:
     assert (message.body, message.start[0]) == (body, b"%d" % status)
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_plain_reply_of_a_status_without_a_body_announces_none(status: int) -> None:
+    """RFC 9110, section 8.6: no Content-Length in a 204, and in a 304 only that of the 200 it stands for."""
+    reply = plain_reply(status, "text/plain", b"", [b"Retry-After: 1"], own())
+    assert understood(reply).start[0] == b"%d" % status
+    assert b"content-length" not in reply.lower()
+    assert b"content-type" not in reply.lower()
+    assert b"\r\nRetry-After: 1\r\n" in reply
+
+
 def test_reason_phrases_are_the_standard_ones() -> None:
     assert (reason_phrase(200), reason_phrase(421), reason_phrase(299)) == (
         b"OK",
