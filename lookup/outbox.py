@@ -51,11 +51,12 @@ class Outbox(Protocol):
 class Publisher(Protocol):
     """The feed's writing side. Every method raises FeedLostError, or StoreUnavailableError."""
 
-    async def publish(self, events: Sequence[FeedEvent]) -> None:
-        """Append in this order what was not appended before."""
+    async def publish(self, events: Sequence[FeedEvent]) -> str:
+        """Append in this order what was not appended before; the generation that has all of them, "" where
+        there were none."""
 
-    async def cover_since(self, time_s: float) -> None:
-        """Moves up to this time (Unix seconds) may be missing from the feed."""
+    async def cover_since(self, time_s: float) -> str:
+        """Moves up to this time (Unix seconds) may be missing from the feed; the generation that says so."""
 
     async def position(self) -> Position:
         """Where the feed stands: what was published before is at or before it."""

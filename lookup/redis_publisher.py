@@ -50,6 +50,7 @@ class RedisPublisher:
     def __init__(
         self, settings: RedisSettings, names: FeedNames | None = None, keeping: FeedKeeping | None = None
     ) -> None:
+        self._settings = settings
         self._client = open_client(settings)
         self._names = names or FeedNames()
         self._keeping = keeping or FeedKeeping()
@@ -59,22 +60,37 @@ class RedisPublisher:
         self._is_completing = False
         self._places = asyncio.Semaphore(settings.connections)  # who finds no connection free, waits for one
 
-    async def publish(self, events: Sequence[FeedEvent]) -> None:
-        """Append in this order what was not appended before. Raises FeedLostError, StoreUnavailableError."""
+    @property
+    def begun(self) -> str:
+        """The generation that this one began last."""
+        return self._begun
+
+    async def redial(self) -> None:
+        """Use no connection again that was made before: it may lead to a Redis that another one replaced."""
+        former, self._client = self._client, open_client(self._settings)
+        self._generation = ""
+        await former.aclose()
+
+    async def publish(self, events: Sequence[FeedEvent]) -> str:
+        """outbox.Publisher.publish. Raises FeedLostError, StoreUnavailableError."""
         keeping = self._keeping
         bounds = [str(keeping.keep_s), str(keeping.keep_events), str(keeping.operations_s)]
         bounds.append(str(int(self._is_completing)))
+        told_in: set[str] = set()
         for start in range(0, len(events), _APPEND_AT_ONCE):
             spelled = [part for event in events[start : start + _APPEND_AT_ONCE] for part in _spell(event)]
-            await self._change(APPEND, ["events", "operations"], [*bounds, *spelled])
+            told_in.add(await self._change(APPEND, ["events", "operations"], [*bounds, *spelled]))
+        if len(told_in) > 1:
+            raise FeedLostError("the feed was begun anew meanwhile")
+        return next(iter(told_in), "")
 
     async def beat(self) -> None:
         """Tell followers that everything which was committed is in the feed."""
         await self._change(BEAT, ["beats"], [])
 
-    async def cover_since(self, time_s: float) -> None:
-        """Moves up to this time (Unix seconds) may be missing from the feed."""
-        await self._change(COVER, [], [repr(time_s)])
+    async def cover_since(self, time_s: float) -> str:
+        """outbox.Publisher.cover_since."""
+        return await self._change(COVER, [], [repr(time_s)])
 
     async def position(self) -> Position:
         """Where the feed stands. Raises FeedLostError, also while a new generation is not complete."""
@@ -124,29 +140,29 @@ class RedisPublisher:
         """End the connections."""
         await self._client.aclose()
 
-    async def _change(self, script: str, kinds: Sequence[str], arguments: list[str]) -> None:
+    async def _change(self, script: str, kinds: Sequence[str], arguments: list[str]) -> str:
         async with self._places:
-            await self._change_now(script, kinds, arguments)
+            return await self._change_now(script, kinds, arguments)
 
-    async def _change_now(self, script: str, kinds: Sequence[str], arguments: list[str]) -> None:
-        for attempt in range(2):
+    async def _change_now(self, script: str, kinds: Sequence[str], arguments: list[str]) -> str:
+        for _ in range(2):
             if not self._generation:
                 self._generation = (await read_position(self._client, self._names)).generation
-            names = [self._names.head, *map(self._name, kinds)]
-            outcome = await self._run(script, names, [self._generation, *arguments])
+            generation = self._generation
+            names = [self._names.head, *(self._name(generation, kind) for kind in kinds)]
+            outcome = await self._run(script, names, [generation, *arguments])
             if outcome == _INCOMPLETE:
                 raise FeedLostError("the feed's new generation is not complete")
             if outcome != _LOST:
-                return
+                return generation
             self._generation = ""
-            if attempt:
-                raise FeedLostError("the feed in Redis was lost or replaced")
+        raise FeedLostError("the feed in Redis was lost or replaced")
 
     async def _run(self, script: str, names: list[str], arguments: list[str]) -> object:
         return await run_script(self._client, script, names, arguments)
 
-    def _name(self, kind: str) -> str:
-        return f"{self._names.head.removesuffix('head')}{self._generation}:{kind}"
+    def _name(self, generation: str, kind: str) -> str:
+        return f"{self._names.head.removesuffix('head')}{generation}:{kind}"
 
 
 def _spell(event: FeedEvent) -> tuple[str, str, str]:

@@ -72,6 +72,7 @@ def open_tiers(settings: Settings) -> Tiers:
 
 
 def _cassandra(cassandra: Cassandra, redis: Redis, *, hashed_keys: bool) -> Tiers:
+    from lookup.present_feed import PresentFeed
     from lookup.redis_duty import RedisDuty
     from lookup.redis_feed_scripts import FeedNames
     from lookup.redis_publisher import RedisPublisher
@@ -82,7 +83,8 @@ def _cassandra(cassandra: Cassandra, redis: Redis, *, hashed_keys: bool) -> Tier
     servers, names = redis_settings(redis), FeedNames(redis.prefix)
     store = FedCassandra.over(cassandra_settings(cassandra, hashed_keys=hashed_keys), servers, names)
     duty, publisher = RedisDuty(servers, names), RedisPublisher(servers, names)
-    relay = Relay(store, publisher, time.time, Random(), on_duty=duty.take)
+    feed = PresentFeed(publisher, lambda: store.generation)
+    relay = Relay(store, feed, time.time, Random(), on_duty=duty.take)
     tiers = Tiers(store, store, None, relay, [store.close, publisher.close, duty.close])
     _share(tiers, redis, servers)
     return tiers

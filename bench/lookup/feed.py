@@ -25,6 +25,7 @@ from lookup.fence import Fence
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT
+from lookup.present_feed import PresentFeed
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import RedisPublisher
@@ -123,9 +124,10 @@ def _relay(place: OnServers, stack: AsyncExitStack) -> None:
     """The one that keeps the feed alive."""
     store = FedCassandra.over(place.cassandra, place.redis, FeedNames())
     publisher = RedisPublisher(place.redis, FeedNames())
+    feed = PresentFeed(publisher, lambda: store.generation)
     for part in (store, publisher):
         stack.push_async_callback(part.close)
-    stack.callback(asyncio.create_task(Relay(store, publisher, time.time, Random(1)).run()).cancel)
+    stack.callback(asyncio.create_task(Relay(store, feed, time.time, Random(1)).run()).cancel)
 
 
 async def _at_a_pace(store: Database, keys: Sequence[str]) -> list[Written]:

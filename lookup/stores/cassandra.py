@@ -23,6 +23,7 @@ from lookup.outbox import Intent, Publisher
 from lookup.ports import EpochConflictError, StoreUnavailableError
 from lookup.stores.cassandra_aliases import Aliases, insist_on_home
 from lookup.stores.cassandra_flags import FlagRow, Flags
+from lookup.stores.cassandra_generation import GenerationRow
 from lookup.stores.cassandra_homes import HomeRow, Homes
 from lookup.stores.cassandra_outbox import OutboxTables
 from lookup.stores.cassandra_owners import agree_on_owners, check_keyspace
@@ -53,6 +54,7 @@ class CassandraStore:
         self._aliases = Aliases(session, settings)
         self._outbox = OutboxTables(session, settings)
         self._past = Past(session, settings)
+        self.generation: Final = GenerationRow(session, settings)
 
     @classmethod
     def at(cls, settings: CassandraSettings, publisher: Publisher | None) -> Self:
@@ -82,7 +84,8 @@ class CassandraStore:
         await session.prepare(self._statements())
 
     def _statements(self) -> list[str]:
-        return [*self._homes.statements(), *self._outbox.statements(), *self._past.statements()]
+        parts = (self._homes, self._outbox, self._past, self.generation)
+        return [statement for part in parts for statement in part.statements()]
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.read, at LOCAL_QUORUM."""

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Self
 
 from lookup.ports import Change, History
+from lookup.present_feed import PresentFeed
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed import RedisFeed
 from lookup.redis_feed_scripts import FeedNames
@@ -25,7 +26,7 @@ class FedCassandra(CassandraTruth):
     def over(cls, cassandra: CassandraSettings, redis: RedisSettings, names: FeedNames) -> Self:
         """Neither is asked yet; each connects when first used, and again when that fails."""
         teller = RedisPublisher(redis, names)
-        store = cls.at(cassandra, teller)
+        store = cls.at(cassandra, PresentFeed(teller, lambda: store.generation))
         store._teller = teller
         store._feed = RedisFeed(redis, names)
         return store

@@ -23,16 +23,18 @@ class FakePublisher:
         self.covers_s = -1.0
         self.dangerous = ""
 
-    async def publish(self, events: Sequence[FeedEvent]) -> None:
+    async def publish(self, events: Sequence[FeedEvent]) -> str:
         if self.lost:
             raise FeedLostError("lost")
         self.said += [event.operation for event in events]
+        return "g"
 
     async def position(self) -> Position:
         raise NotImplementedError
 
-    async def cover_since(self, time_s: float) -> None:
+    async def cover_since(self, time_s: float) -> str:
         self.covers_s = max(self.covers_s, time_s)
+        return "g"
 
     async def beat(self) -> None:
         if self.lost:

@@ -31,9 +31,9 @@ class FatedPublisher(RedisPublisher):
         self.last: list[FeedEvent] = []
         self._fates = fates
 
-    async def publish(self, events: Sequence[FeedEvent]) -> None:
+    async def publish(self, events: Sequence[FeedEvent]) -> str:
         self.last = list(events[-1:])
-        await self._fates.meet(lambda: super(FatedPublisher, self).publish(events))
+        return await self._fates.meet(lambda: super(FatedPublisher, self).publish(events))
 
     async def begin(self, covers_since_s: float) -> bool:
         return await self._fates.meet(lambda: super(FatedPublisher, self).begin(covers_since_s))

@@ -10,6 +10,7 @@ from random import Random
 
 from bench.servers.cassandra import PASSWORD, USER, CassandraRing
 from lookup.ports import StoreUnavailableError
+from lookup.present_feed import PresentFeed
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import RedisPublisher
@@ -38,7 +39,7 @@ def settings_of(ring: CassandraRing, keyspace: str = "homecell") -> CassandraSet
 async def opened(settings: CassandraSettings, redis: RedisSettings) -> AsyncIterator[FedCassandra]:
     """A store whose feed lives: its relay has begun it."""
     store, publisher = FedCassandra.over(settings, redis, FeedNames()), RedisPublisher(redis)
-    relay = Relay(store, publisher, time.time, Random(1), keep_s=1e10)
+    relay = Relay(store, PresentFeed(publisher, lambda: store.generation), time.time, Random(1), keep_s=1e10)
     relaying = asyncio.create_task(relay.run())
     try:
         await until_alive(store)

@@ -183,3 +183,31 @@ async def test_a_load_overwrites_nothing_that_was_decided_and_mixes_no_records(
         assert len(found) == 100
         whole = {("cell-a", "eu", NOW_S), ("cell-b", "us", NOW_S + 1), ("cell-c", "eu", NOW_S + 2)}
         assert {(r.cell, r.jurisdiction, r.updated_at_s) for r in found.values()} <= whole
+
+
+@asynchronous
+async def test_the_generation_begun_last_counts_whatever_clocks_say(settings: CassandraSettings) -> None:
+    async with silent(settings) as store:
+        assert await store.generation.read() == ""
+        await store.generation.begin("one")
+        ahead_us = round((time.time() + 3600.0) * 1e6)
+        table = f"{settings.keyspace}.feed_generation"
+        await store._session.ask_plain(
+            f"INSERT INTO {table} (fleet, ordinal, generation) VALUES ('present', 0, 'two') "
+            f"USING TIMESTAMP {ahead_us}"
+        )
+        await store.generation.begin("three")
+        assert await store.generation.read() == "three"
+
+
+@asynchronous
+async def test_a_write_that_went_to_a_former_feed_stays_pending(
+    settings: CassandraSettings, redis: RedisSettings
+) -> None:
+    async with opened(settings, redis) as store:
+        await store.compare_and_set(home("user:1"), NO_EPOCH)
+        await nothing_pending(store)
+        await store.generation.begin("another")
+        await store.compare_and_set(home("user:2"), NO_EPOCH)
+        pending = await store.pending(time.time())
+        assert [intent.event.assignment for intent in pending] == [home("user:2")]
