@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +18,16 @@ Progress = Callable[[int], None]
 
 
 class Beginner(Protocol):
-    """A store whose feed can be begun anew."""
+    """A store whose feed can be begun anew, and put right."""
 
     async def begin_anew(self, now_s: float) -> None:
         """Tell every follower that continuity is lost: a new generation of the feed, whose history knows no
         move up to `now_s` (Unix seconds). They read again what they know, and ask before they believe a claim
         from before. Raises StoreUnavailableError."""
+
+    async def mend(self) -> Sequence[str]:
+        """Put right what older programs or wrong clocks have left wrong; says what that was. Raises
+        StoreUnavailableError."""
 
 
 class BackupStore(FeedingStore, AliasBook, HomeScan, Beginner, Protocol):

@@ -119,8 +119,12 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', added + 
     local old = tonumber(string.match(entry[1], '^%d+')) / 1000 < now_s - tonumber(ARGV[2])
     if not old and tonumber(fields[2]) > sequence - tonumber(ARGV[3]) then break end
     local covers_s = tonumber(redis.call('HGET', KEYS[1], 'covers_since_s'))
-    if fields[6] ~= '' and tonumber(fields[6]) > covers_s then
-        redis.call('HSET', KEYS[1], 'covers_since_s', fields[6])
+    local moved_at = fields[6]
+    if moved_at ~= '' and tonumber(moved_at) > now_s + 3600 then
+        moved_at = string.format('%.3f', now_s + 3600)
+    end
+    if moved_at ~= '' and tonumber(moved_at) > covers_s then
+        redis.call('HSET', KEYS[1], 'covers_since_s', moved_at)
     end
     redis.call('XDEL', KEYS[2], entry[1])
     first = tonumber(fields[2]) + 1
@@ -131,7 +135,8 @@ return sequence
 )
 """KEYS: head, events, operations. ARGV: generation, keep_s, keep_events, seconds for which an operation is
 remembered, 1 from the relay that is completing the generation: its time begins anew; then for each event its
-operation, change, time of the move or "". -1: the feed is lost."""
+operation, change, time of the move or "".
+A time more than an hour ahead is a wrong one. -1: the feed is lost."""
 
 BEAT: Final = (
     _HEAD

@@ -134,6 +134,7 @@ class CassandraStore:
         for records in chunks(assignments, _LOAD_AT_ONCE):
             self._check_keys([record.key for record in records])
             moved_at_s = max((record.updated_at_s for record in records if record.epoch > 1), default=0.0)
+            moved_at_s = min(moved_at_s, time.time() + self._clock_skew_s)
             if moved_at_s:
                 await self._outbox.cover_since(moved_at_s)
                 if self._publisher is not None:

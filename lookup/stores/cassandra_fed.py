@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Self
 
@@ -45,6 +46,13 @@ class FedCassandra(CassandraTruth):
         """BackupStore.begin_anew; the new generation begins when a relay finds that there is none."""
         await self._outbox.cover_since(now_s)
         await self._teller.abandon()
+
+    async def mend(self) -> Sequence[str]:
+        """BackupStore.mend; in the feed it is put right when a relay begins the new generation."""
+        if not await self._outbox.mend_covered(time.time() + self._clock_skew_s):
+            return ()
+        await self._teller.abandon()
+        return ["the feed's history began at a time that is yet to come"]
 
     async def close(self) -> None:
         """ports.Store.close; followers get StoreUnavailableError."""

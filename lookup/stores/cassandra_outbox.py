@@ -30,6 +30,8 @@ _FULL_PAGE_ROWS: Final = 5000
 
 _PUBLISHED_BUCKET_S: Final = 3600
 _COVERED: Final = "covered"
+"""The mark of how far back the published reach. Its time only grows, so where a clock that was far ahead has
+raised it, another mark takes its place: `covered-2`, and so on. The last one counts."""
 
 
 class OutboxTables:
@@ -50,11 +52,11 @@ class OutboxTables:
         self._hours = f"SELECT DISTINCT bucket FROM {keyspace}.published"
         self._published = f"SELECT operation, change FROM {keyspace}.published WHERE bucket = ?"
         self._mark = f"INSERT INTO {keyspace}.mark (name, time_s) VALUES (?, ?) USING TIMESTAMP ?"
-        self._marked = f"SELECT time_s FROM {keyspace}.mark WHERE name = ?"
+        self._marks = f"SELECT name, time_s FROM {keyspace}.mark"
 
     def statements(self) -> list[str]:
         """All that are used often."""
-        return [self._note, self._look, self._drop, self._publish, self._mark, self._marked]
+        return [self._note, self._look, self._drop, self._publish, self._mark]
 
     async def note(self, event: FeedEvent) -> Intent:
         """Before the write: that it is about to happen."""
@@ -109,11 +111,19 @@ class OutboxTables:
 
     async def covers_since_s(self) -> float:
         """Moves up to then are not among the published."""
-        return await self._read_mark(_COVERED, 0.0)
+        return (await self._covered())[1]
 
     async def cover_since(self, time_s: float) -> None:
         """Moves up to then may be missing from now on."""
-        await self._raise_mark(_COVERED, time_s)
+        number, _ = await self._covered()
+        await self._raise_mark(number, time_s)
+
+    async def mend_covered(self, latest_s: float) -> bool:
+        """Where the mark says a time after `latest_s`, which is yet to come; whether it did."""
+        number, covered_s = await self._covered()
+        if covered_s > latest_s:
+            await self._raise_mark(number + 1, latest_s)
+        return covered_s > latest_s
 
     async def _look_into(self, buckets: Sequence[int]) -> list[Intent]:
         rows = await self._session.ask(self._look, (list(buckets),), READ)
@@ -122,13 +132,19 @@ class OutboxTables:
             for operation, noted_at_s, change in rows
         ]
 
-    async def _read_mark(self, name: str, default_s: float) -> float:
-        rows = await self._session.ask(self._marked, (name,), READ)
-        found: float = rows[0][0] if rows else default_s
-        return found
+    async def _covered(self) -> tuple[int, float]:
+        """Number and time of the last mark."""
+        rows = [row async for page in self._session.scan(self._marks, ()) for row in page]
+        marks = [(_number(name), time_s) for name, time_s in rows if name.startswith(_COVERED)]
+        return max(marks, default=(1, 0.0))
 
-    async def _raise_mark(self, name: str, time_s: float) -> None:
+    async def _raise_mark(self, number: int, time_s: float) -> None:
+        name = _COVERED if number == 1 else f"{_COVERED}-{number}"
         await self._session.ask(self._mark, (name, time_s, round(time_s * 1e6)), NOTE)
+
+
+def _number(name: str) -> int:
+    return int(name.partition("-")[2] or 1)
 
 
 def _bucket(time_s: float) -> int:

@@ -24,6 +24,7 @@ from lookup.stores import (
     sqlite_counts,
     sqlite_feed,
     sqlite_leases,
+    sqlite_mending,
     sqlite_moves,
     sqlite_records,
     sqlite_scan,
@@ -89,7 +90,7 @@ class SqliteStore:
         """ports.Store.load, in several transactions: repeating it after an interruption completes it."""
         loaded = 0
         for records in chunks(assignments, _LOAD_AT_ONCE):
-            loaded += await self._write(_inserting(records))
+            loaded += await self._write(_inserting(records, self._feed_bounds))
         return loaded
 
     async def scan(self, cursor: str, limit: int) -> Page:
@@ -103,6 +104,10 @@ class SqliteStore:
     async def begin_anew(self, now_s: float) -> None:
         """BackupStore.begin_anew."""
         await self._write(lambda connection: sqlite_anew.begin_anew(connection, now_s))
+
+    async def mend(self) -> Sequence[str]:
+        """BackupStore.mend."""
+        return await self._run(lambda connection: sqlite_mending.mend(connection, self._feed_bounds))
 
     async def count_by_cell(self) -> Mapping[str, int]:
         """ports.Store.count_by_cell, kept with each write."""
@@ -296,5 +301,5 @@ def _opened(path: Path, create: bool) -> sqlite3.Connection:
     return connection
 
 
-def _inserting(records: Sequence[Assignment]) -> Callable[[sqlite3.Connection], int]:
-    return lambda connection: sqlite_records.insert_new(connection, records)
+def _inserting(records: Sequence[Assignment], bounds: FeedBounds) -> Callable[[sqlite3.Connection], int]:
+    return lambda connection: sqlite_records.insert_new(connection, records, bounds)

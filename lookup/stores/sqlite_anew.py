@@ -15,7 +15,7 @@ def begin_anew(connection: sqlite3.Connection, now_s: float) -> None:
         generation = secrets.token_hex(8)
         connection.execute("DELETE FROM feed")
         connection.execute("UPDATE feed_head SET generation = ?", (generation,))
-        sqlite_feed.raise_covers_since(connection, now_s)
+        sqlite_feed.raise_covers_since(connection, now_s, now_s)
         connection.execute("DELETE FROM lease_floor")
         connection.execute(
             "INSERT INTO lease_floor (generation, sequence) SELECT generation, last_sequence FROM feed_head"

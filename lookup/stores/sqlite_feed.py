@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,10 +27,19 @@ _CHANGE_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FeedBounds:
-    """How much of the feed is kept: rows not older than `keep_s`, and at most `keep_rows`."""
+    """How much of the feed is kept: rows not older than `keep_s`, and at most `keep_rows`.
+
+    clock   Unix seconds; no time that is more than `skew_s` ahead of it is taken for the present
+    """
 
     keep_s: float = 7 * 86_400.0
     keep_rows: int = 1_000_000
+    clock: Callable[[], float] = time.time
+    skew_s: float = 5.0
+
+    def latest_s(self) -> float:
+        """Whatever happened until now happened before, if clocks are nearly right."""
+        return self.clock() + self.skew_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +135,36 @@ def covers_since_s(connection: sqlite3.Connection) -> float:
     return covers_since_s
 
 
-def raise_covers_since(connection: sqlite3.Connection, time_s: float) -> None:
-    """Moves up to this time may be missing from the feed."""
-    connection.execute("UPDATE feed_head SET covers_since_s = max(covers_since_s, ?)", (time_s,))
+def raise_covers_since(connection: sqlite3.Connection, time_s: float, latest_s: float) -> None:
+    """Moves up to this time may be missing from the feed: they happened, so up to `latest_s` at most."""
+    connection.execute(
+        "UPDATE feed_head SET covers_since_s = max(covers_since_s, ?)", (min(time_s, latest_s),)
+    )
 
 
-def trim(connection: sqlite3.Connection, bounds: FeedBounds, last_sequence: int, now_s: float) -> None:
+def lower_covers_since(connection: sqlite3.Connection, latest_s: float) -> bool:
+    """Where a clock that was far ahead has written a time that is yet to come; whether it had."""
+    count: int = connection.execute(
+        "UPDATE feed_head SET covers_since_s = ? WHERE covers_since_s > ?", (latest_s, latest_s)
+    ).rowcount
+    return count > 0
+
+
+def trim(connection: sqlite3.Connection, bounds: FeedBounds, last_sequence: int, written_at_s: float) -> None:
     """Drop a few of the oldest rows when too old or too many, and note how far the history still reaches."""
     oldest: list[tuple[int, float, bool]] = connection.execute(
         "SELECT sequence, at_s, key IS NOT NULL AND version > 1 FROM feed "
         f"ORDER BY sequence LIMIT {_TRIM_AT_ONCE}"
     ).fetchall()
     trimmed = 0
+    latest_s = bounds.latest_s()
+    now_s = min(written_at_s, latest_s)
     for sequence, at_s, is_move in oldest:
         if at_s >= now_s - bounds.keep_s and sequence > last_sequence - bounds.keep_rows:
             break
         trimmed = sequence
         if is_move:
-            raise_covers_since(connection, at_s)
+            raise_covers_since(connection, at_s, latest_s)
     if trimmed:
         connection.execute("DELETE FROM feed WHERE sequence <= ?", (trimmed,))
 

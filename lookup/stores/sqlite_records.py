@@ -52,7 +52,7 @@ def write_home(
         sqlite_feed.trim(connection, bounds, sequence, new.updated_at_s)
 
 
-def insert_new(connection: sqlite3.Connection, records: Sequence[Assignment]) -> int:
+def insert_new(connection: sqlite3.Connection, records: Sequence[Assignment], bounds: FeedBounds) -> int:
     """Insert those whose key has no record yet; returns how many. Their earlier moves are not in the feed."""
     with writing(connection):
         kinds = [record.key for record in records if may_be_alias(record.key)]
@@ -60,7 +60,7 @@ def insert_new(connection: sqlite3.Connection, records: Sequence[Assignment]) ->
         inserted = _insert_counting(connection, [record for record in records if record.key not in named])
         moved_at_s = max((record.updated_at_s for record in records if record.epoch > 1), default=0.0)
         if inserted and moved_at_s:
-            sqlite_feed.raise_covers_since(connection, moved_at_s)
+            sqlite_feed.raise_covers_since(connection, moved_at_s, bounds.latest_s())
     return inserted
 
 

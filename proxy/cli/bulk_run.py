@@ -18,6 +18,7 @@ from lookup.hooks import OperatorHooks
 from lookup.move_bulk import BulkMover
 from lookup.move_fates import BulkOrder, Ending, Outcome, Stop
 from lookup.move_list import Wish
+from lookup.move_open import open_moves
 from lookup.move_pace import Pace
 from lookup.move_preview import preview
 from lookup.move_targets import Targets
@@ -93,10 +94,13 @@ class _Run:
         errand = self._errand
         flags = await store.flags()
         closed = closed_cells(flags, time.time())
-        for name in closed.intersection(self._bulk.targets):
-            mend = f"choose another cell, or put it back: homecell cells flag {name} serving"
-            raise UsageMistakeError(f"{name} is flagged {flags[name].flag}: {flags[name].reason}", mend)
         order = self._order(self._bulk.operation or errand.name(flags))
+        for name in sorted(closed.intersection(self._bulk.targets)):
+            flagged = f"{name} is flagged {flags[name].flag}: {flags[name].reason}"
+            if self._bulk.dry_run or not await open_moves(store, order):
+                mend = f"choose another cell, or put it back: homecell cells flag {name} serving"
+                raise UsageMistakeError(flagged, mend)
+            self._say(f"{flagged}; moves that were begun come to their end, and no more begin to go there")
         targets = Targets(self._plan(), self._bulk.targets or None, errand.leaving, {}, closed)
         if self._bulk.dry_run:
             targets.know_users(await store.count_by_cell())

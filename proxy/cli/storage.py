@@ -86,7 +86,9 @@ def migrate_store(config_file: Path | None) -> None:
     """Bring the store to the schema version of this program, while edges go on using it.
 
     Steps only add, so programs of the version before go on working. Run it once
-    before the edges are upgraded; doing it twice does no harm.
+    before the edges are upgraded; doing it twice does no harm. It also puts right,
+    and says, what older programs or a clock that was far ahead have left wrong:
+    counts of users by cell in an SQLite file, and how far back the feed reaches.
 
     \b
     Examples:
@@ -99,7 +101,7 @@ def migrate_store(config_file: Path | None) -> None:
       3  the store cannot be reached
     """
     from proxy.cli.answers import UsageMistakeError
-    from proxy.cli.store import insist_on_database, reaching
+    from proxy.cli.store import insist_on_database, reaching, with_database
 
     settings = load_settings(config_file)
     insist_on_database(settings)
@@ -109,6 +111,8 @@ def migrate_store(config_file: Path | None) -> None:
     before, after = reaching(_made(settings))
     done = "is up to date" if before == after else f"was brought from schema version {before}"
     click.echo(f"{settings.store.place} {done} (schema version {after})")
+    for wrong in with_database(settings, lambda store: store.mend()):
+        click.echo(f"mended: {wrong}")
 
 
 @command.command("status")

@@ -33,7 +33,7 @@ class RedisStage:
         self._redis = RedisSide(server, self.fates)
         self._folder = tempfile.TemporaryDirectory()
         self.store = OutboxTruth(self.fates, self._redis.writer, clock)
-        self.log = FatedStore(Path(self._folder.name) / "moves.sqlite", self.fates)
+        self.log = FatedStore(Path(self._folder.name) / "moves.sqlite", self.fates, clock)
         self.leases = MemoryLeases(self.fates, self._where)
         self.shared = self._redis.cache
         self._relays = [

@@ -28,8 +28,8 @@ FEED_ROWS: Final = 12
 class FatedStore(SqliteStore):
     """Each of its writes meets its fate."""
 
-    def __init__(self, path: Path, fates: Fates) -> None:
-        super().__init__(path, create=True, feed_bounds=FeedBounds(keep_rows=FEED_ROWS))
+    def __init__(self, path: Path, fates: Fates, clock: Callable[[], float]) -> None:
+        super().__init__(path, create=True, feed_bounds=FeedBounds(keep_rows=FEED_ROWS, clock=clock))
         self.connection = open_file(path, create=True)
         sqlite_counts.keep_counts(self.connection)
         self.connection.execute("PRAGMA synchronous = OFF")  # power cuts are not among the crashes here
@@ -47,11 +47,14 @@ class SqliteStage:
 
     tag = ""
 
-    def __init__(self, traffic: Traffic) -> None:
+    def __init__(self, traffic: Traffic, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self.fates = Fates(traffic)
         self.shared = MemoryCache()
         self._folder = tempfile.TemporaryDirectory()
-        self.store = self.log = self.leases = FatedStore(Path(self._folder.name) / "home.sqlite", self.fates)
+        self.store = self.log = self.leases = FatedStore(
+            Path(self._folder.name) / "home.sqlite", self.fates, clock
+        )
         self._told = 0
 
     async def follow(self) -> AsyncGenerator[Change, None]:
@@ -84,7 +87,8 @@ class SqliteStage:
         head = sqlite_feed.head(self.store.connection)
         keep = dice.randint(0, 3)
         for _ in range(FEED_ROWS):
-            sqlite_feed.trim(self.store.connection, FeedBounds(keep_rows=keep), head.last_sequence, 0.0)
+            bounds = FeedBounds(keep_rows=keep, clock=self._clock)
+            sqlite_feed.trim(self.store.connection, bounds, head.last_sequence, 0.0)
 
     async def told(self) -> list[Assignment]:
         head = sqlite_feed.head(self.store.connection)
@@ -100,6 +104,6 @@ class SqliteStage:
         self._folder.cleanup()
 
 
-async def sqlite_stage(traffic: Traffic, clock: Callable[[], float]) -> SqliteStage:  # noqa: ARG001
+async def sqlite_stage(traffic: Traffic, clock: Callable[[], float]) -> SqliteStage:
     """A stage with an empty store."""
-    return SqliteStage(traffic)
+    return SqliteStage(traffic, clock)

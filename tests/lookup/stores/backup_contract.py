@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
@@ -122,3 +124,33 @@ class BackupContract:
             await store.begin_anew(LATER_S)
             assert await another_generation(store, former) != former
             assert (await store.history(0.0)).covers_since_s >= LATER_S
+
+    @asynchronous
+    async def test_a_history_that_begins_in_the_future_is_mended_and_hides_no_later_gap(
+        self, open_backup_store: OpenBackupStore
+    ) -> None:
+        async with open_backup_store() as store:
+            async with aclosing(store.follow()) as changes:
+                former = (await anext(changes)).generation
+            assert list(await store.mend()) == []
+            await store.begin_anew(time.time() + 1e8)
+            await another_generation(store, former)
+            assert (await store.history(0.0)).covers_since_s > time.time() + 1e7
+            assert list(await store.mend()) == ["the feed's history began at a time that is yet to come"]
+            mended_s = await later_history(store)
+            assert time.time() - 60 < mended_s < time.time() + 60
+            assert list(await store.mend()) == []
+            await store.begin_anew(mended_s + 3)
+            assert await later_history(store, mended_s) == mended_s + 3
+
+
+async def later_history(store: BackupStore, after_s: float = 0.0) -> float:
+    """Where the history begins, once it is put right, and after that."""
+    while True:
+        try:
+            covers_since_s = (await store.history(0.0)).covers_since_s
+        except StoreUnavailableError:
+            continue
+        if after_s < covers_since_s < time.time() + 60:
+            return covers_since_s
+        await asyncio.sleep(0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol
@@ -228,6 +229,15 @@ class StoreContract:
         async with open_store() as store:
             await store.load([home("user:1", "cell-b", 4, NOW_S + 7)])
             assert (await store.history(0.0)).covers_since_s == NOW_S + 7
+
+    @asynchronous
+    async def test_a_restored_record_from_the_future_shortens_the_history_no_further_than_to_now(
+        self, open_store: OpenStore
+    ) -> None:
+        async with open_store() as store:
+            await store.load([home("user:1", "cell-b", 4, time.time() + 1e8)])
+            covers_since_s = (await store.history(0.0)).covers_since_s
+            assert time.time() - 60 < covers_since_s < time.time() + 60
 
     @asynchronous
     async def test_a_closed_store_is_unavailable_and_its_followers_learn_of_it(

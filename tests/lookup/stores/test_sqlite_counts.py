@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from lookup.assignment import NO_EPOCH
 from lookup.scan import every_page
 from lookup.stores.sqlite import SqliteStore
-from lookup.stores.sqlite_file import open_file
+from lookup.stores.sqlite_file import open_file, writing
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import home
 
@@ -40,6 +41,41 @@ class TestCounts:
         await store.load([home("user:x", "cell-1")])
         assert await store.count_by_cell() == {"cell-0": 3, "cell-1": 3}
         await store.close()
+
+    @asynchronous
+    async def test_are_mended_when_a_program_that_counts_nothing_has_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "s"
+        store = await SqliteStore.open(path, create=True)
+        await store.load(home(f"user:{number}", "cell-a") for number in range(5))
+        connection = open_file(path, create=False)  # as a program does that counts nothing
+        connection.execute("INSERT INTO home VALUES ('user:x', 'cell-b', 'eu', 1, 0, '', 0)")
+        connection.execute("UPDATE home SET cell = 'cell-b' WHERE key IN ('user:1', 'user:2')")
+        connection.close()
+        await store.compare_and_set(home("user:1", "cell-c", 2), 1)
+        assert await store.count_by_cell() == {"cell-a": 5, "cell-c": 1}
+        wrong = [
+            "5 users were counted in cell-a, where 3 live",
+            "-1 users were counted in cell-b, where 2 live",
+        ]
+        assert await store.mend() == wrong
+        assert await store.count_by_cell() == {"cell-a": 3, "cell-b": 2, "cell-c": 1}
+        assert await store.mend() == []
+        await store.close()
+
+    @asynchronous
+    async def test_mended_by_two_at_once_are_mended_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "s"
+        one = await SqliteStore.open(path, create=True)
+        two = await SqliteStore.open(path)
+        connection = open_file(path, create=False)
+        names = [(f"user:{number}",) for number in range(20_000)]
+        with writing(connection):
+            connection.executemany("INSERT INTO home VALUES (?, 'cell-b', 'eu', 1, 0, '', 0)", names)
+        connection.close()
+        await asyncio.gather(one.mend(), two.mend(), one.load([home("user:new", "cell-b")]))
+        assert await one.count_by_cell() == {"cell-b": 20_001}
+        await one.close()
+        await two.close()
 
 
 @given(

@@ -128,6 +128,39 @@ async def test_a_feed_trimmed_by_age_says_how_far_its_history_reaches(tmp_path: 
 
 
 @asynchronous
+async def test_moves_by_a_clock_that_is_far_ahead_hide_no_others_when_they_are_trimmed(
+    tmp_path: Path,
+) -> None:
+    bounds = FeedBounds(keep_s=60, keep_rows=2, clock=lambda: NOW_S, skew_s=5.0)
+    store = await SqliteStore.open(tmp_path / "h", create=True, feed_bounds=bounds)
+    await store.compare_and_set(home("user:1", epoch=1, at_s=NOW_S), NO_EPOCH)
+    await store.compare_and_set(home("user:1", epoch=2, at_s=NOW_S - 1), 1)
+    await store.compare_and_set(home("user:2", epoch=2, at_s=NOW_S + 1e8), NO_EPOCH)
+    kept = await store.history(0.0)
+    assert [move.key for move in kept.moves] == ["user:1", "user:2"], "neither is old"
+    for epoch in (3, 4):
+        await store.compare_and_set(home("user:1", epoch=epoch, at_s=NOW_S), epoch - 1)
+    history = await store.history(0.0)
+    assert [move.epoch for move in history.moves] == [3, 4]
+    assert history.covers_since_s == NOW_S + 5, "when the one with the wrong time had happened for sure"
+    await store.close()
+
+
+@asynchronous
+async def test_a_history_that_begins_in_the_future_is_mended_once(tmp_path: Path) -> None:
+    path = tmp_path / "h"
+    bounds = FeedBounds(clock=lambda: NOW_S, skew_s=5.0)
+    store = await SqliteStore.open(path, create=True, feed_bounds=bounds)
+    assert await store.mend() == []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE feed_head SET covers_since_s = ?", (NOW_S + 1e8,))
+    assert await store.mend() == ["the feed's history began at a time that is yet to come"]
+    assert (await store.history(0.0)).covers_since_s == NOW_S + 5
+    assert await store.mend() == []
+    await store.close()
+
+
+@asynchronous
 async def test_a_follower_that_a_trim_overtook_sees_the_hole(tmp_path: Path) -> None:
     path = tmp_path / "home.sqlite"
     store = await SqliteStore.open(path, create=True)

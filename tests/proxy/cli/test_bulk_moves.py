@@ -169,6 +169,24 @@ def test_a_cell_whose_flag_has_changed_since_a_crash_is_emptied_by_the_same_comm
     assert homecell("moves", "list").stdout == "no move is open\n"
 
 
+def test_what_a_crash_left_open_is_ended_though_its_target_takes_nobody_new_by_now(
+    homecell: Homecell, site: Site
+) -> None:
+    crash_while_emptying(site, "evacuate-eu-1-0", "user:e1", "user:e2")
+    homecell("cells", "flag", "eu-2", "down", "--reason", "full")
+    foreseen = homecell("cells", "evacuate", "eu-1", "--to", "eu-2", "--dry-run")
+    assert (foreseen.exit_code, "eu-2 is flagged down: full" in foreseen.stderr) == (2, True)
+    result = homecell("cells", "evacuate", "eu-1", "--to", "eu-2", "--no-copy")
+    assert result.exit_code == 1
+    assert "eu-2 is flagged down: full; moves that were begun come to their end" in result.stderr
+    assert "2 users moved: 2 to eu-2" in result.stdout
+    assert "which is not serving" in result.stdout
+    assert homes(site) == UNTOUCHED | dict.fromkeys(("user:e1", "user:e2"), ("eu-2", 3))
+    assert homecell("moves", "list").stdout == "no move is open\n"
+    again = homecell("cells", "evacuate", "eu-1", "--to", "eu-2", "--no-copy")
+    assert (again.exit_code, again.stdout) == (2, ""), "nothing is open any more"
+
+
 def test_users_whose_writes_wait_do_not_wait_for_the_count_of_all(
     homecell: Homecell, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,3 +90,22 @@ def test_a_lookup_service_is_no_database_to_make(homecell: Homecell, site: Site,
     assert refused.exit_code == 2
     assert "run it where the database is" in refused.stderr
     assert homecell("store", "status").exit_code == 3
+
+
+def test_migrate_puts_right_what_an_older_program_or_a_wrong_clock_left_wrong(
+    homecell: Homecell, site: Site
+) -> None:
+    with closing(sqlite3.connect(site.folder / "home.sqlite")) as connection, connection:
+        connection.execute("UPDATE home SET cell = 'eu-1' WHERE key = 'user:4'")
+        connection.execute("UPDATE feed_head SET covers_since_s = 9e9")
+    assert "old-1  1" in homecell("store", "status", "--count").stdout
+    place = f"{site.folder}/home.sqlite is up to date (schema version {SCHEMA_VERSION})"
+    mended = homecell("store", "migrate").stdout.splitlines()
+    assert mended == [
+        place,
+        "mended: 2 users were counted in eu-1, where 3 live",
+        "mended: 1 users were counted in old-1, where 0 live",
+        "mended: the feed's history began at a time that is yet to come",
+    ]
+    assert "old-1" not in homecell("store", "status", "--count").stdout
+    assert homecell("store", "migrate").stdout.splitlines() == [place]
