@@ -75,11 +75,20 @@ class Announcement:
 
 
 def announced(confirm: Read, announcement: Announcement, fence: Fence) -> Read:
-    """`confirm` for a worker that has leases: what it confirms while it holds one, moves wait for anyway."""
+    """`confirm` for a worker that has leases: what it confirms while it holds one, moves wait for anyway.
+
+    Of an answer that came when the lease was over they would not know: it is asked for again.
+    """
+
+    def holds() -> bool:
+        return fence.holds(announcement.stopwatch(), announcement.clock())
 
     async def read(keys: Sequence[str]) -> Mapping[str, Assignment]:
-        if not fence.holds(announcement.stopwatch(), announcement.clock()):
-            await announcement.announce()
+        if holds():
+            answer = await confirm(keys)
+            if holds():
+                return answer
+        await announcement.announce()
         return await confirm(keys)
 
     return read

@@ -153,6 +153,23 @@ async def test_a_worker_announces_before_it_confirms_unless_it_holds_a_lease(lea
 
 
 @asynchronous
+async def test_what_was_confirmed_while_the_lease_ended_is_announced_and_confirmed_again() -> None:
+    holder = Holder()
+    fence = Fence(30.0)
+    fence.grant(holder.watch_s, holder.unix_s, 3.0)
+    told: list[int] = []
+
+    async def confirm(_keys: Sequence[str]) -> Mapping[str, Assignment]:
+        told.append(len(holder.book.kept))
+        holder.watch_s += 3.0
+        return {"user:1": home("user:1", "cell-a", len(told))}
+
+    answer = await announced(confirm, holder.says, fence)(["user:1"])
+    assert told == [0, 1]
+    assert answer["user:1"].epoch == 2
+
+
+@asynchronous
 async def test_a_worker_that_can_not_announce_confirms_nothing() -> None:
     holder = Holder()
     holder.book.available = False
