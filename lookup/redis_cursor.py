@@ -13,6 +13,8 @@ from lookup.redis_feed_scripts import FeedPosition
 _log: Final = logging.getLogger(__name__)
 
 _FRESH_BEAT_S: Final = 1.0
+_ROUNDING_S: Final = 0.01
+"""A heartbeat that is younger was not written by the clock that Redis has now: it was set back."""
 
 Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
 """Of a stream: its id and fields."""
@@ -36,7 +38,7 @@ class Cursor:
         """Go on from there: a heartbeat, if the feed's last one is fresh enough to stand for it."""
         if position.generation != self.generation:
             self._move_to(position)
-        if position.beat_age_s >= _FRESH_BEAT_S or not position.is_complete:
+        if not -_ROUNDING_S < position.beat_age_s < _FRESH_BEAT_S or not position.is_complete:
             return []
         self.beaten_at_s = now_s
         return [Change(self.generation, self.sequence)]

@@ -16,11 +16,12 @@ HELD_FOR_S: Final = 1.0
 
 _TAKE: Final = """
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-"""KEYS: duty. ARGV: who asks, milliseconds. 1: it is theirs for that long."""
+"""KEYS: duty. ARGV: who asks, milliseconds. 1: it is theirs for that long. Nobody takes it for longer: it would
+be Redis's clock that was set back, and a holder who lives takes it again anyway."""
 
 
 class RedisDuty:

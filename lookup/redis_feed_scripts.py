@@ -161,7 +161,7 @@ if lives and head[5] == '0' and head[1] == ARGV[1] then
     return 1
 end
 local begun = redis.call('HGET', KEYS[1], 'begun_at_s')
-local has_time = lives and head[1] ~= ARGV[4] and now_s - tonumber(begun) < tonumber(ARGV[3])
+local has_time = lives and head[1] ~= ARGV[4] and math.abs(now_s - tonumber(begun)) < tonumber(ARGV[3])
 if lives and head[5] == '1' or has_time then return 0 end
 if head[1] then
     for _, kind in ipairs({'events', 'beats', 'operations'}) do

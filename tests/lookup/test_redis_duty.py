@@ -60,3 +60,16 @@ async def test_without_redis_nobody_can_tell(redis_server: RedisServer) -> None:
     with pytest.raises(StoreUnavailableError):
         await nowhere.take()
     await nowhere.close()
+
+
+@asynchronous
+async def test_a_duty_that_lasts_for_longer_than_anybody_took_it_for_is_nobodys(
+    redis_server: RedisServer,
+) -> None:
+    """As after Redis's clock was set back by an hour: the holder's time would end an hour later."""
+    async with candidates(redis_server, "homecell", "homecell") as (gone, second):
+        assert await gone.take()
+        with redis_server.client() as client:
+            client.pexpire(FeedNames("homecell").duty, 3_600_000)
+        assert await second.take()
+        assert not await gone.take()

@@ -17,6 +17,7 @@ from lookup.outbox import FeedLostError
 from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisSettings, Topology
 from lookup.redis_feed import RedisFeed
+from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fake_outbox import change
@@ -252,3 +253,18 @@ async def test_a_generation_that_its_relay_did_not_complete_never_beats(redis_se
     assert not await one.begin(0.0)
     for closing in (one, two, feed):
         await closing.close()
+
+
+@asynchronous
+async def test_a_heartbeat_later_than_now_is_no_fresh_one(redis_server: RedisServer) -> None:
+    """Redis's clock was set back by an hour, and no relay has beaten since."""
+    publisher, feed = RedisPublisher(settings_of(redis_server)), RedisFeed(settings_of(redis_server))
+    assert await publisher.begin(0.0)
+    await publisher.complete()
+    await publisher.beat()
+    with redis_server.client() as client:
+        client.hset(FeedNames().head, "beat_at_s", f"{time.time() + 3600.0:.3f}")
+    with pytest.raises(StoreUnavailableError, match="no relay has beaten"):
+        await anext(feed.follow())
+    await feed.close()
+    await publisher.close()

@@ -103,3 +103,16 @@ def pass_time(server: RedisServer, seconds: float) -> None:
     with server.client() as client:
         begun_at_s = float(client.hget(name, "begun_at_s") or 0.0)
         client.hset(name, "begun_at_s", f"{begun_at_s - seconds:.3f}")
+
+
+@asynchronous
+async def test_a_generation_begun_later_than_now_is_taken_over_as_an_old_one(
+    redis_server: RedisServer,
+) -> None:
+    """Redis's clock was set back by an hour, and the relay that began it has died."""
+    one, two = (RedisPublisher(settings_of(redis_server)) for _ in range(2))
+    assert await one.begin(0.0)
+    pass_time(redis_server, -3600.0)
+    assert await two.begin(0.0)
+    await one.close()
+    await two.close()
