@@ -140,6 +140,19 @@ async def test_the_history_tells_moves_and_how_far_it_reaches_after_a_trim(redis
 
 
 @asynchronous
+async def test_a_move_by_a_clock_that_is_far_ahead_hides_no_later_ones_when_it_is_trimmed(
+    redis_server: RedisServer,
+) -> None:
+    async with staged(settings_of(redis_server), FeedKeeping(keep_events=3)) as stage, following(stage.feed):
+        wrong_s = time.time() + 1e8
+        await stage.publisher.publish([change("wrong", home("user:x", epoch=2, at_s=wrong_s))])
+        for event in moves(5):
+            await stage.publisher.publish([event])
+        covers_since_s = (await stage.feed.history(0.0)).covers_since_s
+        assert time.time() < covers_since_s <= time.time() + 3600
+
+
+@asynchronous
 async def test_what_was_loaded_shortens_the_history(redis_server: RedisServer) -> None:
     async with staged(settings_of(redis_server)) as stage, following(stage.feed):
         await stage.publisher.cover_since(NOW_S + 5)
