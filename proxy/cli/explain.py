@@ -58,7 +58,8 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     \b
     Exit codes:
       0  the request would be forwarded to the user's home cell
-      1  it would not: the last step says why
+      1  it would not: the last step says why; also where a signed claim sends it
+         to another cell than the store's
       2  wrong usage or config
       3  the store cannot be reached
     """

@@ -31,6 +31,7 @@ class Step:
 class Explanation:
     """The steps in order, and what the client gets: `status` is None when the cell's own reply is passed on.
 
+    served  the request is forwarded to the user's home
     reason  slug of the problem, "" when the request is forwarded
     """
 

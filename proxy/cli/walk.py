@@ -22,7 +22,7 @@ from lookup.resolver import build_resolver
 from lookup.tasks import end_tasks
 from proxy import errors, wiring
 from proxy.cells.flags import FlagBoard
-from proxy.cli.explanation import Explanation, Question
+from proxy.cli.explanation import Explanation, Question, Step
 from proxy.cli.tables import address, moment, span
 from proxy.config import Settings
 from proxy.errors import Refusal
@@ -57,6 +57,7 @@ class Walk:
         self._now_s = now_s
         self._spelling = wiring.key_spelling(settings)
         self._safe = question.method.encode() in SAFE_METHODS
+        self._is_contradicted = False
 
     async def explain(self) -> Explanation:
         """Room after room until one ends the way. Raises StoreUnavailableError."""
@@ -77,8 +78,10 @@ class Walk:
             places = " or ".join(address(endpoint) for endpoint in cell.endpoints)
             in_turn = "its only endpoint" if len(cell.endpoints) == 1 else "connections go to each in turn"
             self.told.passes("endpoint", places, f"{in_turn}; not tried, nothing is sent")
-            self.told.served = True
-            self.told.client_gets = f"the reply of {cell.name}"
+            self.told.served = not self._is_contradicted
+            self.told.client_gets = f"the reply of {cell.name}, if it answers"
+            if self._is_contradicted:
+                self._tell_contradiction(cell)
         return self.told
 
     def _route(self) -> Route | None:
@@ -164,10 +167,21 @@ class Walk:
                 self.told.passes("lookup", says, f"tier {tier}; {listed}")
                 self._tell_right_edge(resolution.jurisdiction, "that cell is not this edge's")
             return None
-        disagrees = resolution.tier == Tier.CLAIM and (record is None or record.cell != resolution.cell)
-        doubt = ', and the store disagrees: it decides when that cell says "not mine"' if disagrees else ""
+        claimed = resolution.tier == Tier.CLAIM
+        self._is_contradicted = claimed and (record is None or record.cell != resolution.cell)
+        contradiction = ', and the store disagrees: it decides when that cell says "not mine"'
+        doubt = contradiction if self._is_contradicted else ""
         self.told.passes("lookup", says, f"tier {tier}{doubt}")
         return cell
+
+    def _tell_contradiction(self, cell: Cell) -> None:
+        """The request is sent to a cell that is not the home: believed was who signed the claim."""
+        rule = 'a signed claim is believed until its cell says "not mine"; correct who signs it'
+        self.told.steps.append(Step("home", False, f"{cell.name} is not the store's home of this user", rule))
+        self.told.client_gets = (
+            f'the reply of {cell.name}, which is not the home; if that says "not mine", '
+            f"what `homecell explain {self.told.key}` says"
+        )
 
     def _tell_claim(self, resolution: Resolution, hint: Hint) -> None:
         says = f"{hint.cell}, {_epoch(hint.epoch)}"

@@ -42,13 +42,13 @@ class Exchange:
 
     pending         bytes of the request's body, coded for the cell, that no connection took yet
     epoch           what the cell is told; NO_EPOCH while it isn't known
-    bounced         a cell said already that it is not the user's home
     cookie_due      the reply shall carry a routing cookie
     hinted          the client got an interim reply of the cell
     reply_by_s      when the reply is due, on the wheel's clock, however often the cell is asked; 0.0 before
                     a fresh connection was needed
     began_at_s      when its head was complete, in Unix seconds; started_s the same by perf_counter
     attempts        how often the request was given to a connection
+    left            the cell that said that it is not the user's home, after so many attempts (`left_after`)
     status          of the reply that the client got or is getting, 0 before
     withheld        whose law the path is under is not known, or is not this edge's: the log keeps no path
     """
@@ -57,7 +57,6 @@ class Exchange:
         "attempts",
         "began_at_s",
         "body",
-        "bounced",
         "cookie_due",
         "down",
         "edge",
@@ -66,6 +65,8 @@ class Exchange:
         "hinted",
         "identity",
         "keep_alive",
+        "left",
+        "left_after",
         "link",
         "opening",
         "pending",
@@ -102,7 +103,8 @@ class Exchange:
         self.reply_bytes = 0
         self.reply_chunked = False
         self.retried_at: CellLink | None = None
-        self.bounced = False
+        self.left: CellLink | None = None
+        self.left_after = 0
         self.hinted = False
         self.keep_alive = head.keep_alive
         self.epoch = NO_EPOCH

@@ -219,6 +219,7 @@ class Journey(OwnAnswers):
                 samples.take(link.name, resolution.key)
         else:
             edge.meters.none.reply(self.status, elapsed_s)
+        asked = self.left if self.left is not None and self.left_after == self.attempts else link
         peer = self.down.peer
         client = peer.address
         if peer.trusted and head.forwarding:
@@ -230,7 +231,7 @@ class Journey(OwnAnswers):
                 head.method,
                 b"" if self.withheld else head.target,
                 self.status,
-                link.name if link is not None else "",
+                asked.name if asked is not None else "",
                 resolution.tier if resolution is not None else _NO_TIER,
                 resolution.epoch if resolution is not None else NO_EPOCH,
                 reason,

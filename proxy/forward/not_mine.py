@@ -43,7 +43,7 @@ class Bounce(RequestFlow):
             self.on_broken_reply("its X-Home-Cell-Not-Mine field is malformed")
             return
         self._let_go(done)
-        if self.bounced:
+        if self.left is not None:
             link.meter.not_mine(NotMineResult.TWICE)
             self.degrade(errors.NOT_MINE_TWICE, "")
         elif identity is None:
@@ -77,7 +77,8 @@ class Bounce(RequestFlow):
         link.meter.leave()
         self.link = None
         self.resolution = None
-        self.bounced = True
+        self.left = link
+        self.left_after = self.attempts
         self.withheld = True  # until it is known whose law the path is under
         self.state = LOOKUP
         self.opening = self.edge.loop.create_task(self._ask_truth(identity, link, said, is_whole))

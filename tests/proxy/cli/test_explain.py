@@ -33,7 +33,7 @@ def test_a_served_user_passes_every_room(homecell: Homecell) -> None:
     result = homecell("explain", "user:1")
     assert result.exit_code == 0
     assert "ok  residency  user of eu, edge in eu, cell in eu" in result.stdout
-    assert result.stdout.endswith("The client gets the reply of eu-1\n")
+    assert result.stdout.endswith("The client gets the reply of eu-1, if it answers\n")
     answer = told(homecell, "user:1")
     assert rooms(answer) == ["route", "identify", "lookup", "residency", "flag", "endpoint"]
     assert (answer["served"], answer["status"], answer["cell"], answer["reason"]) == (True, None, "eu-1", "")
@@ -126,7 +126,15 @@ def test_a_token_says_who_and_its_claim_is_confirmed_by_a_fresh_edge(homecell: H
 
 
 def test_a_claim_that_the_store_contradicts_is_shown_with_the_record(homecell: Homecell) -> None:
-    answer = told(homecell, "--token", token(homecell, "--user", "1", "--cell", "us-1", "--epoch", "1"))
+    false = token(homecell, "--user", "1", "--cell", "us-1", "--epoch", "1")
+    assert homecell("explain", "--token", false).exit_code == 1, "it does not go to the user's home"
+    answer = told(homecell, "--token", false)
+    assert rooms(answer)[-1] == "!home"
+    assert (answer["served"], answer["status"], answer["cell"]) == (False, None, "us-1")
+    assert answer["client_gets"] == (
+        'the reply of us-1, which is not the home; if that says "not mine", '
+        "what `homecell explain user:1` says"
+    )
     assert step(answer, "claim")["says"] == "us-1, epoch 1"
     assert "the store says eu-1, epoch 1" in step(answer, "lookup")["says"]
     assert step(answer, "lookup")["rule"] == (

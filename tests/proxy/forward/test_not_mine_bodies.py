@@ -126,7 +126,7 @@ async def test_a_body_that_was_not_kept_must_be_sent_again_by_the_client(stage: 
     assert results(stage) == {"told": 1}
     await stage.insist_untouched()
     line = stage.log()[-1]
-    assert (line["reason"], line["cell"], line["attempts"]) == ("home-changed", "eu-2", 1)
+    assert (line["reason"], line["cell"], line["attempts"]) == ("home-changed", "eu-1", 1)
     client.send(post(b"/", b"again"))
     await (await stage.cells["eu-2"].connection()).take_head()
 

@@ -149,8 +149,10 @@ async def test_the_rules_hold_for_the_cell_that_the_truth_names(
     await stage.insist_untouched()
     assert not cell.received
     assert results(stage) == {"refused": 1}
+    line = stage.log()[-1]
+    assert (line["cell"], line["attempts"]) == ("eu-1", 1), "an auditor must see where the request was"
     if slug == "wrong-edge":
-        assert stage.log()[-1]["path"] == ""
+        assert line["path"] == ""
     assert stage.edge.fence.quiet, "a cell that refused a request does not go on with it"
 
 
@@ -165,6 +167,7 @@ async def test_a_home_that_is_flagged_down_gets_nothing(stage: Stage) -> None:
     assert b"\r\nX-Home-Cell-Degraded: cell-down\r\n" in reply
     await client.expect(b"come back later")
     await stage.insist_untouched()
+    assert (stage.log()[-1]["cell"], stage.log()[-1]["attempts"]) == ("eu-1", 1)
 
 
 @staged
