@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.demo.board import Board, Watch
 from bench.demo.guide import Guide, command_line
 from bench.demo.layout import DEFAULT_PORT, HIGHEST_PORT, HOMECELL, Layout
+from bench.demo.machine import Crowd
 from bench.demo.outages import ServerOutages
 from bench.demo.processes import DemoError
 from bench.demo.rehearsal import Finding, Rehearsal
@@ -124,12 +125,14 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
     guide = Guide(stage.layout, stage.cells, stage.tokens)
     guide.write_tokens()
     tally = Tally([cell.name for cell in stage.cells])
-    rehearsal = Rehearsal(stage, guide, tally, lambda finding: _print_finding(finding, console))
+    crowd = Crowd()
+    rehearsal = Rehearsal(stage, guide, tally, lambda finding: _print_finding(finding, console), crowd)
     own = None if stage.servers is None else stage.servers.own
     outages = None if own is None else ServerOutages(stage, own, rehearsal, tally)
     flags, not_mine = Watch(stage.flags), Watch(stage.wrong_in_cells)
     await _until_one_ends(
-        Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
+        Trickle(stage.layout, stage.cells, stage.tokens, tally, lambda: crowd.is_busy).run(),
+        crowd.follow(),
         flags.follow(),
         not_mine.follow(),
         rehearsal.perform(lasting_s, outages),

@@ -37,7 +37,9 @@ class Line:
 def line(name: str, cell: CellTally, flag: str, not_mine: str, now_s: float) -> Line:
     """`not_mine`: how many requests the cell refused because they were not of its users. Where users move a
     few are normal: the edge asks the truth and sends them on."""
-    errors = sum(cell.verdicts[verdict] for verdict in (Verdict.ERROR, Verdict.LOST, Verdict.WRONG))
+    errors = sum(
+        cell.verdicts[verdict] for verdict in (Verdict.ERROR, Verdict.LATE, Verdict.LOST, Verdict.WRONG)
+    )
     texts = (
         name,
         f"{cell.rate(now_s):.1f}",

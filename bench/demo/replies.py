@@ -42,8 +42,9 @@ def summary(status: int, fields: Mapping[str, str], body: bytes, routing_cookie:
     cell = answering_cell(content_type, body)
     if cell:
         words.append(f"from {cell}")
-    if content_type == _PROBLEM_TYPE:
-        words.append(_slug(body))
+    problem = problem_named(content_type, body)
+    if problem:
+        words.append(problem)
     notes = []
     if fields.get("Set-Cookie", "").startswith(f"{routing_cookie}="):
         notes.append(f"sets {routing_cookie}")
@@ -54,7 +55,10 @@ def summary(status: int, fields: Mapping[str, str], body: bytes, routing_cookie:
     return ", ".join([" ".join(words), *notes])
 
 
-def _slug(body: bytes) -> str:
+def problem_named(content_type: str, body: bytes) -> str:
+    """The slug of a problem document, e.g. `lookup-unavailable`; "" when the reply is none."""
+    if content_type != _PROBLEM_TYPE:
+        return ""
     try:
         problem = json.loads(body)
         return str(problem["type"]).rpartition("/")[2]

@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from proxy.errors import CELL_DOWN
+from proxy.errors import CELL_DOWN, LOOKUP_UNAVAILABLE
 
 RECENT_S: Final = 5.0
 
 
 class Verdict(StrEnum):
-    """What one reply was. DEGRADED: the edge answered for the cell and said so. LOST: no reply came."""
+    """What one reply was. DEGRADED: the edge answered for the cell and said so. LOST: no reply came.
+    LATE: the home was not found in time, while the machine had more to do than it can."""
 
     RIGHT = "right"
     DEGRADED = "degraded"
     ERROR = "error"
+    LATE = "late"
     WRONG = "wrong"
     LOST = "lost"
 
@@ -31,6 +33,12 @@ def judge(status: int, degraded: bool, answered_by: str, home: str) -> Verdict:
     if degraded:
         return Verdict.DEGRADED
     return Verdict.RIGHT if answered_by and status == 200 else Verdict.ERROR
+
+
+def excused(verdict: Verdict, problem: str, is_busy: bool) -> Verdict:
+    """An error is LATE if by its problem the lookup was late and the machine is too busy to be in time."""
+    is_late = verdict is Verdict.ERROR and problem == LOOKUP_UNAVAILABLE.slug
+    return Verdict.LATE if is_late and is_busy else verdict
 
 
 @dataclass(slots=True)

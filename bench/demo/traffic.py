@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,8 @@ import aiohttp
 
 from bench.demo.layout import EdgeLayout, Layout
 from bench.demo.population import FREE_TO_TRY, USERS, home_of
-from bench.demo.replies import DEGRADED_FIELD, answering_cell
-from bench.demo.tally import Tally, Verdict, judge
+from bench.demo.replies import DEGRADED_FIELD, answering_cell, problem_named
+from bench.demo.tally import Tally, Verdict, excused, judge
 from bench.demo.tokens import ALGORITHMS, Tokens
 from proxy.model import Cell
 
@@ -38,15 +38,22 @@ class Visit:
 
 
 class Trickle:
-    """`run` sends until it is cancelled."""
+    """`run` sends until it is cancelled. `is_busy` says whether the machine has more to do than it can."""
 
     def __init__(
-        self, layout: Layout, cells: Sequence[Cell], tokens: Tokens, tally: Tally, seed: int = 0
+        self,
+        layout: Layout,
+        cells: Sequence[Cell],
+        tokens: Tokens,
+        tally: Tally,
+        is_busy: Callable[[], bool] = lambda: False,
+        seed: int = 0,
     ) -> None:
         self._layout = layout
         self._cells = cells
         self._tokens = tokens
         self._tally = tally
+        self._is_busy = is_busy
         self._random = random.Random(seed)
         self._pool = self._random.sample(range(FREE_TO_TRY, USERS), _POOL)
 
@@ -75,10 +82,11 @@ class Trickle:
             verdict, reason = Verdict.LOST, type(error).__name__
         else:
             degraded = reply.headers.get(DEGRADED_FIELD, "")
-            verdict = judge(
-                reply.status, bool(degraded), answering_cell(reply.content_type, body), visit.home.name
-            )
-            reason = f"{reply.status} {degraded}".rstrip()
+            by = answering_cell(reply.content_type, body)
+            problem = problem_named(reply.content_type, body)
+            verdict = judge(reply.status, bool(degraded), by, visit.home.name)
+            verdict = excused(verdict, problem, self._is_busy())
+            reason = f"{reply.status} {degraded or problem}".rstrip()
         self._tally.note(visit.home.name, verdict, reason, time.monotonic() - began_s)
 
     def _choose(self) -> Visit:

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import pytest
+from aiohttp import web
 
-from bench.demo.guide import Guide, Step
+from bench.demo.guide import Ask, Guide, Step
 from bench.demo.layout import EdgeLayout, Layout
-from bench.demo.rehearsal import Rehearsal
+from bench.demo.machine import Crowd
+from bench.demo.rehearsal import Finding, Rehearsal
 from bench.demo.stage import Stage, Worker
 from bench.demo.tally import Tally, Verdict
 from bench.demo.tokens import Tokens
@@ -62,6 +65,17 @@ class Scene(Stage):
         return {}
 
 
+CALM: Final = Crowd(2, lambda: 0)
+
+
+class Busy(Crowd):
+    """As long as it lasts."""
+
+    @property
+    def is_busy(self) -> bool:
+        return True
+
+
 class Nothing(Guide):
     """A guide with nothing to try."""
 
@@ -94,8 +108,12 @@ def rehearsed(
     lost_by_kill: int,
     lost_later: int,
     idle: Sequence[Worker] = (),
+    late: int = 0,
 ) -> Rehearsal:
-    """A rehearsal with a worker that holds so many clients, and traffic that lost so many requests when."""
+    """A rehearsal with a worker that holds so many clients, and traffic that lost so many requests when.
+
+    late  so many of 1,000 replies more were late on a busy machine
+    """
 
     async def run() -> Rehearsal:
         with worker_with(clients) as (worker, port):
@@ -114,7 +132,8 @@ def rehearsed(
                 note(Verdict.LOST, lost_by_kill)
                 note(Verdict.RIGHT, 1)
 
-            note(Verdict.RIGHT, 10)
+            note(Verdict.RIGHT, 10 if late == 0 else 1000 - late)
+            note(Verdict.LATE, late)
             note(Verdict.LOST, lost_before)
             async with aiohttp.ClientSession() as session:
                 scene = Scene(layout, settings, tokens, session)
@@ -126,6 +145,7 @@ def rehearsed(
                     Nothing(layout, settings.cells, tokens),
                     tally,
                     lambda _finding: None,
+                    CALM,
                     busy_within_s=0.2,
                 )
                 await rehearsal.perform(lasting_s=0.0)
@@ -164,3 +184,75 @@ def test_of_two_workers_the_one_with_clients_is_killed(tmp_path: Path) -> None:
         assert other.poll() is None
         other.kill()
     assert rehearsal.all_right, rehearsal.verdict()
+
+
+@pytest.mark.parametrize(("late", "all_right"), [(10, True), (11, False)])
+def test_of_a_hundred_requests_one_may_be_late_on_a_busy_machine(
+    tmp_path: Path, late: int, all_right: bool
+) -> None:
+    rehearsal = rehearsed(tmp_path, 3, lost_before=0, lost_by_kill=0, lost_later=0, late=late)
+    assert rehearsal.all_right is all_right, rehearsal.verdict()
+
+
+def asked(folder: Path, crowd: Crowd, late: int, slug: str = "lookup-unavailable") -> Finding:
+    """What is found of an edge that answers 503 so often, and then as it should."""
+    replies = 0
+
+    async def reply(_request: web.Request) -> web.Response:
+        nonlocal replies
+        replies += 1
+        if replies > late:
+            return web.json_response({"cell": "eu-1"})
+        problem = f'{{"type": "https://id.example/{slug}"}}'
+        fields = {"Retry-After": "1"}
+        return web.Response(status=503, text=problem, content_type="application/problem+json", headers=fields)
+
+    async def run() -> list[Finding]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            app = web.Application()
+            app.router.add_get("/me", reply)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            await web.SockSite(runner, listener).start()
+            layout = Layout(folder, listener.getsockname()[1])
+            write_demo_keys(layout.keys)
+            layout.write_configs()
+            settings = load(layout.config(layout.eu))
+            tokens = Tokens(layout.keys, settings)
+            found: list[Finding] = []
+            async with aiohttp.ClientSession() as session:
+                stage = Stage(layout, settings, tokens, session, [], None)
+                guide = OneKnown(layout, settings.cells, tokens)
+                await Rehearsal(stage, guide, Tally([]), found.append, crowd).ask_known_users("now")
+            await runner.cleanup()
+            return found
+
+    (finding,) = asyncio.run(run())
+    return finding
+
+
+class OneKnown(Nothing):
+    """A guide that knows one user."""
+
+    def known_users(self) -> Iterator[Ask]:
+        yield Ask("a user is served", self._layout.eu, "/me", "200 from eu-1")
+
+
+def test_on_a_busy_machine_a_late_lookup_is_asked_for_once_more_and_the_finding_says_so(
+    tmp_path: Path,
+) -> None:
+    finding = asked(tmp_path, Busy(2, lambda: 9), late=2)
+    assert finding.right
+    assert "asked again" in finding.what
+
+
+def test_on_a_calm_machine_a_late_lookup_is_an_error(tmp_path: Path) -> None:
+    assert not asked(tmp_path, CALM, late=2).right
+
+
+def test_a_lookup_that_stays_late_is_an_error_on_any_machine(tmp_path: Path) -> None:
+    assert not asked(tmp_path, Busy(2, lambda: 9), late=1000).right
+
+
+def test_another_refusal_is_an_error_on_any_machine(tmp_path: Path) -> None:
+    assert not asked(tmp_path, Busy(2, lambda: 9), late=2, slug="cell-down").right

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.demo.tally import RECENT_S, CellTally, Verdict, judge
+from bench.demo.tally import RECENT_S, CellTally, Verdict, excused, judge
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,22 @@ def test_a_reply_is_right_only_from_the_home_cell(
     status: int, degraded: bool, answered_by: str, verdict: Verdict
 ) -> None:
     assert judge(status, degraded, answered_by, home="eu-1") is verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "problem", "is_busy", "judged"),
+    [
+        (Verdict.ERROR, "lookup-unavailable", True, Verdict.LATE),
+        (Verdict.ERROR, "lookup-unavailable", False, Verdict.ERROR),
+        (Verdict.ERROR, "unknown-home", True, Verdict.ERROR),
+        (Verdict.WRONG, "lookup-unavailable", True, Verdict.WRONG),
+        (Verdict.RIGHT, "", True, Verdict.RIGHT),
+    ],
+)
+def test_only_a_late_lookup_on_a_busy_machine_is_no_error(
+    verdict: Verdict, problem: str, is_busy: bool, judged: Verdict
+) -> None:
+    assert excused(verdict, problem, is_busy) is judged
 
 
 def test_rate_and_latency_are_of_the_latest_seconds_only() -> None:
