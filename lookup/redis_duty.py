@@ -20,8 +20,8 @@ if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-"""KEYS: duty. ARGV: who asks, milliseconds. 1: it is theirs for that long. Nobody takes it for longer: it would
-be Redis's clock that was set back, and a holder who lives takes it again anyway."""
+"""KEYS: duty. ARGV: who asks, milliseconds. 1: it is theirs for that long. Nobody takes it for longer: then
+Redis's clock was set back, and a holder who lives takes it again anyway."""
 
 
 class RedisDuty:
