@@ -101,17 +101,20 @@ def short(path: Path) -> str:
 
 
 def load_settings(path: Path | None) -> Settings:
-    """The settings of the config that the command means; ends the command when it has mistakes."""
-    return load_config(path).settings
+    """The settings of the config that the command means; ends the command when it has mistakes.
+
+    Not of the files that only an edge needs that serves: see `load_config`.
+    """
+    return load_config(path, serving=False).settings
 
 
-def load_config(path: Path | None) -> Loaded:
-    """As load_settings, with the rest of what was read."""
+def load_config(path: Path | None, *, serving: bool) -> Loaded:
+    """As load_settings, with the rest of what was read; `serving` insists on key files and access log too."""
     from proxy.config import ConfigError, load_with_warnings
     from proxy.config.location import default_path
 
     try:
-        return load_with_warnings(path or default_path())
+        return load_with_warnings(path or default_path(), serving)
     except ConfigError as error:
         raise ConfigMistakesError(error) from error
 

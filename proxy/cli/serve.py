@@ -29,7 +29,7 @@ def command(config_file: Path | None) -> None:
       1  it could not start (a port is taken, say), or its workers keep failing
       2  a mistake in the config
     """
-    loaded = load_config(config_file)
+    loaded = load_config(config_file, serving=True)
     show_warnings(loaded.warnings)
     from proxy import workers
 

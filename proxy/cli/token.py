@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookup.assignment import NO_EPOCH
-from proxy.cli.answers import HELP_SETTINGS, UsageMistakeError, config_option, load_settings
+from proxy.cli.answers import HELP_SETTINGS, UsageMistakeError, config_option, load_config
 from proxy.cli.completion import cell_names
 from proxy.cli.durations import Duration
 
@@ -64,7 +64,7 @@ def command(
       homecell token --user 42 --key demo-rs256 --expires-in 15m
       curl -H "Authorization: Bearer $(homecell token --user 42)" http://127.0.0.1:8080/
     """
-    settings = load_settings(config_file)
+    settings = load_config(config_file, serving=True).settings
     _check_usage(settings, user, cell, epoch)
     choices = signing_choices(settings)
     if not choices:

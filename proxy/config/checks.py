@@ -15,7 +15,7 @@ from proxy.config.inventory import Inventory
 from proxy.config.log_checks import check_access_log
 from proxy.config.models import ConfigFile
 from proxy.config.residency_checks import check_residency
-from proxy.config.secret_checks import check_keys
+from proxy.config.secret_checks import check_key_files, check_keys
 from proxy.config.shape import Shape
 from proxy.config.store_checks import check_store
 from proxy.model import Endpoint
@@ -40,16 +40,21 @@ class Found:
     warnings: list[Finding] = field(default_factory=list)
 
 
-def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None) -> Found:
-    """Every check of one value against another; the inventory is None when its file could not be read."""
+def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None, serving: bool) -> Found:
+    """Every check of one value against another; the inventory is None when its file could not be read.
+
+    serving  also what only an edge needs that serves: files with keys, the access log
+    """
     found = Found()
     found.mistakes += _check_durations(config)
     found.mistakes += _check_listeners(config, inventory)
     found.warnings += [*_open_admin(config), *_short_drain(config)]
-    found.mistakes += check_access_log(config)
     check_store(config, found.mistakes, found.warnings)
     _check_routes(config, found)
     check_keys(config, found.mistakes, found.warnings)
+    if serving:
+        found.mistakes += check_access_log(config)
+        check_key_files(config, found.mistakes, found.warnings)
     if inventory is not None:
         found.mistakes += _check_cells(inventory)
         found.mistakes += _check_share_cap(config, inventory)

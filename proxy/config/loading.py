@@ -37,15 +37,19 @@ def load(path: Path) -> Settings:
     return load_with_warnings(path).settings
 
 
-def load_with_warnings(path: Path) -> Loaded:
-    """As load, with the warnings. Raises ConfigError, which has the warnings too."""
+def load_with_warnings(path: Path, serving: bool = True) -> Loaded:
+    """As load, with the warnings. Raises ConfigError, which has the warnings too.
+
+    Unless `serving`, what only an edge needs that serves may be amiss: a bad key file must not keep an
+    operator from taking a cell out.
+    """
     path = path.absolute()
     texts: dict[Path, str] = {}
     mistakes: list[Finding] = []
     config, inventory = _shapes(path, texts, mistakes)
     warnings: list[Finding] = []
     if config is not None:
-        found = check_values(config, inventory)
+        found = check_values(config, inventory, serving)
         mistakes += found.mistakes
         warnings = _ordered(found.warnings, path)
     return Loaded(_settings(path, config, inventory, mistakes, warnings), tuple(warnings), texts)

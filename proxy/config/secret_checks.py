@@ -21,18 +21,43 @@ _NEW_SECRET: Final = "make one: openssl rand -hex 32 > FILE"
 
 
 def check_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:
-    """Adds what is wrong with the keys of tokens and of the routing cookie."""
-    _check_token_keys(config, mistakes, warnings)
+    """Adds what is wrong with what the config says of keys, and with the secret that the store needs."""
+    _check_kinds(config, mistakes)
     mistakes += _duplicate_ids(config, ("identity", "keys"))
     mistakes += _duplicate_ids(config, ("routing_cookie", "keys"))
-    for path in config.keys(("routing_cookie", "keys")):
-        _check_secret(config, (*path, "secret_file"), mistakes, warnings)
     if config.get(("lookup", "key_hash")) is not None:
         _check_secret(config, ("lookup", "key_hash", "secret_file"), mistakes, warnings)
     _check_service_tokens(config, warnings)
-    _check_jwks(config, mistakes, warnings)
     _check_names(config, mistakes)
     warnings += _shared_claims(config)
+
+
+def check_key_files(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:
+    """Adds what is wrong with the files that hold the keys of tokens and of the routing cookie."""
+    _check_token_keys(config, mistakes, warnings)
+    for path in config.keys(("routing_cookie", "keys")):
+        _check_secret(config, (*path, "secret_file"), mistakes, warnings)
+    _check_jwks(config, mistakes, warnings)
+
+
+def _check_kinds(config: Shape[ConfigFile], mistakes: list[Finding]) -> None:
+    for path in config.keys(("identity", "keys")):
+        algorithm = config.text((*path, "algorithm"))
+        if algorithm is None:
+            continue
+        right, wrong = _right_and_wrong(algorithm)
+        if config.get((*path, wrong)) is not None:
+            mistakes.append(config.finding((*path, wrong), f"does not go with {algorithm}", f"use `{right}`"))
+        is_told = config.path((*path, right)) is not None or config.is_wrong((*path, right))
+        if not is_told and config.get((*path, wrong)) is None:
+            mistakes.append(config.finding((*path, right), "is missing", f"add it: {algorithm} needs it"))
+
+
+def _right_and_wrong(algorithm: str) -> tuple[str, str]:
+    """The key that names the file of such a key, and the one that does not."""
+    if algorithm == "HS256":
+        return "secret_file", "public_key_file"
+    return "public_key_file", "secret_file"
 
 
 def _check_token_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:
@@ -40,16 +65,11 @@ def _check_token_keys(config: Shape[ConfigFile], mistakes: list[Finding], warnin
         algorithm = config.text((*path, "algorithm"))
         if algorithm is None:
             continue
-        right, wrong = "secret_file", "public_key_file"
-        if algorithm != "HS256":
-            right, wrong = wrong, right
-        if config.get((*path, wrong)) is not None:
-            mistakes.append(config.finding((*path, wrong), f"does not go with {algorithm}", f"use `{right}`"))
+        right, _ = _right_and_wrong(algorithm)
         file = config.path((*path, right))
         if file is None:
-            if not config.is_wrong((*path, right)) and config.get((*path, wrong)) is None:
-                mistakes.append(config.finding((*path, right), "is missing", f"add it: {algorithm} needs it"))
-        elif algorithm == "HS256":
+            continue
+        if algorithm == "HS256":
             _check_secret(config, (*path, right), mistakes, warnings)
         elif (unreadable := _unreadable(config, (*path, right), file)) is not None:
             mistakes.append(unreadable)
