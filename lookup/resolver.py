@@ -15,6 +15,7 @@ from typing import Final
 from lookup.aliases import ALWAYS_HOME, FREED, NAMES
 from lookup.assignment import NO_EPOCH, Alias, Assignment
 from lookup.first_sight import FirstSight
+from lookup.flight import Flight
 from lookup.flights import Flights
 from lookup.leases import LEASE_S
 from lookup.memory import RESTORED, Entry, Memory
@@ -62,11 +63,11 @@ class Resolver:
         self._unknown_s = memory.lifetimes.unknown_s
 
     def recall(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution | None:
-        """The answer without waiting: from the claim or memory. None: `resolve` must be awaited.
+        """The answer without waiting: from the claim or memory. None: `board` now, and await `landing`.
 
         A key that names another one is answered with that one's home: the answer's key is the home key.
         `now_s` is Unix seconds; `safe` says that the request's method is safe (RFC 9110, 9.2.1). The caller
-        counts what this returns; `resolve` counts itself.
+        counts what this returns; `landing` and `resolve` count themselves.
         """
         known = self._known
         entry = known.shards[hash(key) & known.mask].get(key)
@@ -95,14 +96,25 @@ class Resolver:
 
         A stale answer (tier STALE) is given to safe methods only. Cancelling the caller harms nobody else.
         """
-        begun_s = self._loop.time()
         found = self.recall(key, hint, now_s, safe)
         if found is None:
-            flight = self._flights.board(key, now_s, NO_EPOCH if hint is None else hint.epoch)
+            return await self.landing(self.board(key, hint, now_s), hint, now_s, safe)
+        self._observer.lookup(found.tier, found.outcome, 0.0)
+        return found
+
+    def board(self, key: str, hint: Hint | None, now_s: float) -> Flight:
+        """Have the tiers asked for the key, of which `recall` has just known nothing: in the same turn of the
+        loop, or an answer that comes in between is not seen, and the key read once more."""
+        return self._flights.board(key, now_s, NO_EPOCH if hint is None else hint.epoch)
+
+    async def landing(self, flight: Flight, hint: Hint | None, now_s: float, safe: bool) -> Resolution:
+        """What `resolve` gives, for who has boarded with the same words."""
+        begun_s = self._loop.time()
+        if not flight.landed:
             waiter: asyncio.Future[None] = self._loop.create_future()
             flight.waiters.append(waiter)
             await waiter
-            found = flight.answer or self._last_resort(key, hint, now_s, safe)
+        found = flight.answer or self._last_resort(flight.key, hint, now_s, safe)
         self._observer.lookup(found.tier, found.outcome, self._loop.time() - begun_s)
         return found
 

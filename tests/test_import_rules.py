@@ -53,6 +53,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
         "lookup.assignment",
         "lookup.confirm",
         "lookup.fence",
+        "lookup.flight",
         "lookup.resolution",
         "lookup.resolver",
     ),

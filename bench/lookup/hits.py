@@ -33,7 +33,7 @@ def measure(store: SqliteStore, users: int) -> list[Figure]:
     lookup = Resolver(memory, moved, store, None, settings, SILENT)
     for number in range(users):
         memory.learn(Assignment(f"user:{number}", "eu-west-1-cell-01", "eu", 1), now_s, 0)
-    lookup.learn_history(History(0.0, ()))
+    lookup.learn_history(History(0.0, ()), now_s)
     lookup.believe_claims_until(now_s + 3600)
     few, many = _keys(1000), _keys(users)
     claims = [(key, Hint("eu-west-1-cell-01", 1, now_s - 100)) for key in few[:1000]]

@@ -32,7 +32,7 @@ MISSES_PER_S: Final = 1000
 COLD_USERS: Final = 50_000
 COLD_PER_S: Final = 5000
 STAMPEDE: Final = 10_000
-WARM_UP_S: Final = 10.0
+WARM_UP_S: Final = 20.0
 
 _WARM_UP_KEYS: Final = 5_000
 _WARM_UP_AT_ONCE: Final = 8

@@ -11,6 +11,7 @@ from typing import Final
 
 from lookup.announcement import Announcement
 from lookup.assignment import Assignment
+from lookup.flight import Flight
 from lookup.keys import AS_THEY_ARE, InvalidKeyError, KeySpelling
 from lookup.ports import Store, StoreUnavailableError
 from lookup.resolution import Outcome, Resolution
@@ -85,7 +86,7 @@ class KeyAnswers:
         now_s = self._clock()
         found = self._resolver.recall(key, None, now_s, True)
         if found is None:
-            found = await self._resolver.resolve(key, None, now_s, True)
+            found = await self._resolver.landing(self._resolver.board(key, None, now_s), None, now_s, True)
         self._meters.looked_up(Counter({(found.tier, found.outcome): 1}))
         if found.outcome is _FOUND:
             return found_form(found, text)
@@ -105,17 +106,18 @@ class KeyAnswers:
             return {"homes": homes, "unknown": unknown, "unavailable": []}
         batch = _Batch()
         now_s = self._clock()
-        recall = self._resolver.recall
-        waiting: list[str] = []
+        recall, board, landing = self._resolver.recall, self._resolver.board, self._resolver.landing
+        waiting: dict[str, Flight] = {}
         for key, texts in keys.items():
             found = recall(key, None, now_s, True)
             if found is None:
-                waiting.append(key)
+                waiting[key] = board(key, None, now_s)
             else:
                 batch.add(found, texts)
         if waiting:
-            resolve = self._resolver.resolve
-            answers = await asyncio.gather(*(resolve(key, None, now_s, True) for key in waiting))
+            answers = await asyncio.gather(
+                *(landing(flight, None, now_s, True) for flight in waiting.values())
+            )
             for key, found in zip(waiting, answers, strict=True):
                 batch.add(found, keys[key])
         self._meters.looked_up(batch.tally)

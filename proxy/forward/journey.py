@@ -8,6 +8,7 @@ from math import inf
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, State
+from lookup.flight import Flight
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from proxy import errors
 from proxy.errors import Refusal
@@ -91,7 +92,8 @@ class Journey(OwnAnswers):
             return
         resolution = self.edge.resolver.recall(identity.key, hint, now_s, self.head.safe)
         if resolution is None:
-            self._wait_for(self._look_up(identity, hint, now_s))
+            flight = self.edge.resolver.board(identity.key, hint, now_s)
+            self._wait_for(self._look_up(flight, identity, hint, now_s))
         else:
             self.edge.meters.lookup(resolution.tier, resolution.outcome, time.perf_counter() - self.started_s)
             self.permit(resolution)
@@ -104,8 +106,8 @@ class Journey(OwnAnswers):
         self.edge.wheel.set_deadline(self.down, self.edge.timeouts.request_s)
         self.opening = self.edge.loop.create_task(lookup)
 
-    async def _look_up(self, identity: Identity, hint: Hint | None, now_s: float) -> None:
-        resolution = await self.edge.resolver.resolve(identity.key, hint, now_s, self.head.safe)
+    async def _look_up(self, flight: Flight, identity: Identity, hint: Hint | None, now_s: float) -> None:
+        resolution = await self.edge.resolver.landing(flight, hint, now_s, self.head.safe)
         if self.state == LOOKUP and self.may_have_moved():  # the lease ended while it waited
             await self._confirm(identity, now_s)
         elif self.state == LOOKUP:

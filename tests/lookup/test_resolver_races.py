@@ -48,6 +48,32 @@ async def test_requests_that_come_while_the_reading_is_under_way_join_it() -> No
 
 
 @asynchronous
+async def test_who_boards_has_the_key_read_once_and_gets_an_answer_that_came_before_he_waited() -> None:
+    store, counts = FakeStore(home("user:1")), Counts()
+    lookup = resolver(store, counts=counts)
+    assert lookup.recall("user:1", None, NOW_S, True) is None
+    flight = lookup.board("user:1", None, NOW_S)
+    await until(lambda: flight.landed)
+    found = await lookup.landing(flight, None, NOW_S, True)
+    assert (found.cell, found.tier) == ("cell-a", Tier.STORE)
+    assert store.readings == [["user:1"]]
+    assert sum(counts.lookups.values()) == 1
+
+
+@asynchronous
+async def test_a_write_gets_no_stale_answer_of_a_flight_that_failed_before_it_waited() -> None:
+    store = FakeStore(home("user:1"))
+    lookup = resolver(store)
+    await lookup.resolve("user:1", None, NOW_S, True)
+    store.failure = StoreUnavailableError("away")
+    later_s = NOW_S + PATIENT.expiry_s
+    flight = lookup.board("user:1", None, later_s)
+    await until(lambda: flight.landed)
+    assert (await lookup.landing(flight, None, later_s, False)).outcome is Outcome.UNAVAILABLE
+    assert (await lookup.landing(flight, None, later_s, True)).tier is Tier.STALE
+
+
+@asynchronous
 async def test_the_misses_of_one_tick_are_read_together_in_bounded_batches() -> None:
     keys = [f"user:{number}" for number in range(300)]
     store = FakeStore(*(home(key) for key in keys))

@@ -67,11 +67,11 @@ def test_who_is_behind_lets_answers_in_between() -> None:
 
 
 def test_answers_are_counted_by_tier_and_those_without_a_home_as_errors() -> None:
-    keys = ["user:1", "user:1", "user:unknown", "user:broken"]
-    tally = asked(SlowStore(0.0), keys, [0.0, 0.05, 0.1, 0.15])
-    assert tally.answers == Counter({"store": 1, "memory": 1, "unknown": 1, "unavailable": 1})
+    keys = ["user:1", "user:1", "user:1", "user:unknown", "user:broken"]
+    tally = asked(SlowStore(0.0), keys, [0.0, 0.05, 0.1, 0.15, 0.2])
+    assert tally.answers == Counter({"store": 1, "memory": 2, "unknown": 1, "unavailable": 1})
     assert tally.errors == 2
-    assert tally.said_by().startswith("store 25.00%")
+    assert tally.said_by().startswith("memory 40.00%")
 
 
 def test_callers_in_a_closed_loop_ask_for_every_key_once() -> None:
