@@ -60,17 +60,20 @@ class RequestFlow(ReplyFlow):
             link.pool.give_back(upstream)
         elif upstream.phase != IDLE:  # accepted and closed at once
             self.attempt_failed(errors.CELL_UNREACHABLE, True)
+        elif self.may_have_moved():
+            await self._permit_anew(link, upstream)
         elif link.name in self.edge.snapshot.down:
             link.pool.give_back(upstream)
             self.degrade(errors.CELL_DOWN, "")
-        elif self.may_have_moved():
-            await self._permit_anew(link, upstream)
         else:
             self._send(link, upstream)
 
-    async def _permit_anew(self, link: CellLink, upstream: Upstream) -> None:
-        """Nothing of it was sent: back to room 4, with a connection at hand so that no other wait follows."""
+    async def _permit_anew(self, link: CellLink, upstream: Upstream | None) -> None:
+        """Nothing of it was sent: back to room 4. A connection that is at hand is kept, so that no other wait
+        follows."""
         identity = self.identity
+        if self.state != CONNECT:  # it ended before this task's turn came
+            return
         if identity is None:
             raise self.illegal(LOOKUP)
         self.state = LOOKUP
@@ -81,12 +84,14 @@ class RequestFlow(ReplyFlow):
             resolution = await edge.resolver.resolve(identity.key, identity.hint, now_s, True)
         else:
             resolution = await edge.confirmations.confirm(identity.key, now_s)
-        if upstream.phase == IDLE:
+        if upstream is None:
+            pass
+        elif upstream.phase == IDLE:
             link.pool.give_back(upstream)
+            self.attempts -= 1
         elif self.state == LOOKUP:
             self.attempt_failed(errors.CELL_UNREACHABLE, True)
         if self.state == LOOKUP:
-            self.attempts -= 1
             link.meter.leave()
             self.link = None
             self.permit(resolution)
@@ -178,8 +183,12 @@ class RequestFlow(ReplyFlow):
             self.depart(link, True)
 
     def _depart_again(self) -> None:
-        if self.state == CONNECT and self.link is not None:
-            if self.link.name in self.edge.snapshot.down:
-                self.degrade(errors.CELL_DOWN, "")
-            else:
-                self.depart(self.link, True)
+        link = self.link
+        if self.state != CONNECT or link is None:
+            return
+        if self.head.safe and self.may_have_moved():  # a write is judged once it has a connection
+            self.opening = self.edge.loop.create_task(self._permit_anew(link, None))
+        elif link.name in self.edge.snapshot.down:
+            self.degrade(errors.CELL_DOWN, "")
+        else:
+            self.depart(link, True)

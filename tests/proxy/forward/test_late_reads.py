@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from lookup.assignment import Assignment, State
+from lookup.flags import Flag
 from proxy.observe import layout
 from tests.support.ends import End, until
 from tests.support.messages import answer, answered, get, got, problem_of
@@ -48,22 +49,16 @@ async def connecting(stage: Stage) -> End:
     return client
 
 
-WAITS: Final = {"between attempts": between_attempts, "connecting": connecting}
-
-
 def hear(stage: Stage, home: Assignment) -> None:
     """The feed tells the worker."""
     stage.store.place(home)
     stage.resolver.learn_change(home, "eu-1", time.time())
 
 
-@pytest.mark.parametrize("wait", WAITS)
 @staged
-async def test_a_waiting_read_follows_its_user_to_the_new_home(stage: Stage, wait: str) -> None:
-    client = await WAITS[wait](stage)
+async def test_a_waiting_read_follows_its_user_to_the_new_home(stage: Stage) -> None:
+    client = await connecting(stage)
     hear(stage, MOVED)
-    if wait == "between attempts":
-        await stage.cell.open()
     cell = await stage.cells["eu-2"].connection()
     await cell.expect(got(home=(b"eu-2", 5)))
     cell.send(answer(b"x"))
@@ -72,6 +67,23 @@ async def test_a_waiting_read_follows_its_user_to_the_new_home(stage: Stage, wai
     assert not (await stage.cell.connection()).received
     line = stage.log()[-1]
     assert (line["cell"], line["epoch"]) == ("eu-2", 5)
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+@staged
+async def test_a_read_for_a_cell_that_is_gone_follows_its_user_who_was_moved_away(
+    stage: Stage, flagged: bool
+) -> None:
+    client = await between_attempts(stage)
+    hear(stage, MOVED)
+    if flagged:
+        stage.flag("eu-1", Flag.DOWN)
+    cell = await stage.cells["eu-2"].connection()
+    await cell.expect(got(home=(b"eu-2", 5)))
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+    await stage.cell.open()
+    await stage.insist_untouched()
 
 
 @staged
