@@ -124,6 +124,12 @@ def _reply_place(status: int) -> int:
 # Place in a cell's block by status 0..599, so that counting a reply is one look-up.
 REPLY_PLACES: Final = tuple(_reply_place(status) for status in range(600))
 REPLY_OTHER: Final = REPLIES + len(CODES) - 1
+_EDGE_STATUSES: Final = (
+    499,
+    *(value.status for value in vars(errors).values() if isinstance(value, errors.Problem)),
+)
+# Codes that are surely a cell's own, but for a route's static reply, which is counted as a fallback too.
+CELL_REPLIES: Final = tuple(REPLY_PLACES[status] for status in EXACT_STATUSES if status not in _EDGE_STATUSES)
 FAILURE_INDEX: Final = {kind: index for index, kind in enumerate(FAILURES)}
 SLUG_INDEX: Final = {slug: index for index, slug in enumerate(SLUGS)}
 SLUG_OTHER: Final = len(SLUGS) - 1

@@ -9,14 +9,18 @@ from typing import Final, NamedTuple
 
 from proxy.observe.layout import (
     ALL_USERS,
+    ATTEMPT_FAILURES,
     BYTES_PER_COUNTER,
     CAPACITY,
     CELL_GAUGES,
+    CELL_REPLIES,
     CROWDED,
+    FALLBACKS,
     FEED_SEEN_MS,
     FIXED_GAUGES,
     FLAG,
     FLAGS,
+    NOT_MINE,
     RELAY_ENDANGERED,
     RELAY_LAG_MS,
     RELAY_LOOKS,
@@ -34,6 +38,13 @@ class CellUsers(NamedTuple):
     users: int
     capacity: int
     crowded: bool
+
+
+class CellOutcomes(NamedTuple):
+    """Exchanges with a cell that failed, and replies that were surely its own, at the least."""
+
+    failures: int
+    answers: int
 
 
 class RelayState(NamedTuple):
@@ -122,6 +133,16 @@ class RowBank:
         for row in self._live:
             total = list(map(add, total, row.counters.tolist()))
         return total
+
+    def outcomes(self) -> list[CellOutcomes]:
+        """Of each cell by its index, over all workers; a static reply in place of a cell's is none of its."""
+        total = self.totals()
+        return [_outcomes(total[cell_start(index) : cell_start(index + 1)]) for index in range(self.cells)]
+
+
+def _outcomes(block: list[int]) -> CellOutcomes:
+    answers = sum(block[place] for place in CELL_REPLIES) - sum(block[FALLBACKS:NOT_MINE])
+    return CellOutcomes(block[ATTEMPT_FAILURES], answers)
 
 
 def _gauges(cells: int) -> list[int]:

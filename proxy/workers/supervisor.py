@@ -24,6 +24,7 @@ from proxy.observe.exporter import RANKS, Reading
 from proxy.observe.heavy import Heavy, HeavyHitters
 from proxy.observe.rows import RowBank
 from proxy.observe.usage import usage
+from proxy.workers.cell_watch import LOOK_EVERY_S, CellWatch
 from proxy.workers.decisions import Backoff, Timing, stand_ins
 from proxy.workers.process import Handover, WorkerProcess
 
@@ -66,6 +67,7 @@ class Supervisor:
         self._standing_in: dict[int, int] = {}
         self._leaving: set[WorkerProcess] = set()
         self._bank = RowBank(len(settings.cells))
+        self._cells = CellWatch([cell.name for cell in settings.cells])
         self._phase = Phase.STARTING
         self._restarts = 0
         self._shown = b""
@@ -82,9 +84,10 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self.reopen_logs)
         for slot in range(len(self._slots)):
             self._spawn(slot)
-        looking = loop.create_task(self._look_regularly())
+        looking = [loop.create_task(look) for look in (self._look_regularly(), self._look_at_cells())]
         await self._ended.wait()
-        looking.cancel()
+        for task in looking:
+            task.cancel()
         await admin.close()
         return self._failure
 
@@ -233,6 +236,12 @@ class Supervisor:
                 _log.warning("worker %d (pid %d) is stuck: silent for %g s", worker.slot, worker.pid, limit_s)
                 worker.kill()
         self._arrange_stand_ins()
+
+    async def _look_at_cells(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for text in self._cells.look(self._bank.outcomes()):
+                _log.warning("%s", text)
 
     def _serving(self) -> dict[int, WorkerProcess]:
         return {
