@@ -28,13 +28,14 @@ from proxy.forward.wheel import DeadlineWheel
 from proxy.kernel.freed_memory import keep_freed_memory
 from proxy.kernel.huge_pages import HugePages
 from proxy.kernel.open_files import raise_limit, room_for_clients
+from proxy.key_watch import look_at_keys
 from proxy.lookups import Lookups, make_following, make_lookups, make_memory
 from proxy.metered_lookups import MeteredLookups
 from proxy.observe.access_log import AccessLog
 from proxy.observe.meters import Meters
 from proxy.rooms.identify import Identify
 from proxy.rooms.routing_cookie import RoutingCookies
-from proxy.running_edge import RunningEdge, tell_key_mistakes
+from proxy.running_edge import RunningEdge
 from proxy.tiers import Tiers, open_tiers
 
 _FIRST_WORD_S: Final = 2.0
@@ -63,9 +64,7 @@ async def start(
     spelling = wiring.key_spelling(settings)
     cookies = wiring.routing_cookies(settings, spelling)
     identify = wiring.identify(settings, cookies, spelling, key_set)
-    identify.reload(time.time())
-    if identify.token_keys.mistakes:
-        tell_key_mistakes(identify.token_keys)
+    look_at_keys(identify, meters, time.time(), tell_all_well=False)
     random = Random()
     lookup_settings = wiring.lookup_settings(settings)
     memory, moved = make_memory(lookup_settings, random)

@@ -25,8 +25,8 @@ from proxy.forward.edge import Edge
 from proxy.forward.wheel import TICK_S
 from proxy.kernel.accept_queue import waiting
 from proxy.kernel.huge_pages import HugePages
+from proxy.key_watch import look_at_keys
 from proxy.observe.heavy import HeavyHitters, Tally
-from proxy.rooms.jwks import TokenKeys
 from proxy.tiers import Tiers
 
 _BACKLOG: Final = 4096
@@ -56,14 +56,6 @@ def end_without(task: asyncio.Task[None]) -> None:
     if failure is not None:
         _log.critical("a part of this worker failed; it ends, to be replaced", exc_info=failure)
         signal.raise_signal(signal.SIGTERM)
-
-
-def tell_key_mistakes(keys: TokenKeys) -> None:
-    """Log what is wrong with the JWK Set file now, or that nothing is."""
-    for mistake in keys.mistakes:
-        _log.warning("token keys: %s", mistake)
-    if not keys.mistakes:
-        _log.info("token keys: the keys of the JWK Set file are in force")
 
 
 class Ending(NamedTuple):
@@ -194,12 +186,7 @@ class RunningEdge:
         if self._ticks % _FADE_TICKS == 0:
             self._heavy.fade(_FADE)
         if self._ticks % _KEYS_TICKS == 0:
-            self._look_at_keys()
-
-    def _look_at_keys(self) -> None:
-        identify = self._edge.identify
-        if identify.reload(time.time()):
-            tell_key_mistakes(identify.token_keys)
+            look_at_keys(edge.identify, edge.meters, time.time())
 
     # The end.
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from proxy.control.messages import WorkerState
 from proxy.observe.heavy import Heavy
+from proxy.observe.token_keys import TokenKeyState
 
 Json = bool | int | float | str | None | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -34,7 +35,8 @@ class WorkerStatus:
 class EdgeStatus:
     """The whole edge; `store` is where its truth is, `stopping` is set once it was told to stop.
 
-    cells   the names that its cells file had when it was started
+    cells       the names that its cells file had when it was started
+    token_keys  how it stands with the keys that verify tokens; None while no worker has told
     """
 
     edge: str
@@ -42,6 +44,7 @@ class EdgeStatus:
     cells: Sequence[str]
     stopping: bool
     workers: Sequence[WorkerStatus]
+    token_keys: TokenKeyState | None
 
     def ready(self) -> bool:
         """Whether a load balancer should send traffic here."""
@@ -59,6 +62,7 @@ def ready_body(status: EdgeStatus) -> Json:
         "edge": status.edge,
         "stopping": status.stopping,
         "store": _store_state(status.feed_age_s()),
+        "token_keys": _key_state(status.token_keys),
         "workers": [
             {
                 "slot": worker.slot,
@@ -114,6 +118,21 @@ def _store_state(feed_age_s: float | None) -> Json:
     else:
         state = "silent" if feed_age_s > _FEED_SILENT_S else "heard"
     return {"state": state, "feed_age_s": _rounded(feed_age_s)}
+
+
+def _key_state(keys: TokenKeyState | None) -> Json:
+    if keys is None:
+        return {"state": "not heard yet"}
+    if keys.unusable:
+        state = "file unusable"
+    else:
+        state = "entries refused" if keys.refused else "good"
+    return {
+        "state": state,
+        "in_force": keys.in_force,
+        "refused": keys.refused,
+        "file_age_s": _rounded(keys.age_s),
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from lookup.resolution import OUTCOME_LABELS, TIER_LABELS, Tier
 from proxy.model import NOT_MINE_LABELS
 from proxy.observe.heavy import Heavy
+from proxy.observe.key_families import key_families
 from proxy.observe.layout import (
     ATTEMPT_FAILURES,
     CODES,
@@ -47,6 +48,7 @@ from proxy.observe.layout import (
     cell_start,
 )
 from proxy.observe.rows import CellUsers, RelayState
+from proxy.observe.token_keys import TokenKeyState
 from proxy.observe.truth_families import relay_families, tier_families, user_families
 from proxy.observe.usage import Usage
 
@@ -68,6 +70,7 @@ class Reading:
     heavy       who asks most, at most RANKS of each cell; only how much is exported, not who
     relays      Row.relay() of the workers that are one; None where the store needs no relay
     census      Row.census() of the worker that counts users; None where none does
+    token_keys  None while no worker has told of its keys
     """
 
     cells: Sequence[str]
@@ -80,6 +83,7 @@ class Reading:
     heavy: Sequence[Heavy] = ()
     relays: Sequence[RelayState] | None = None
     census: tuple[int, Sequence[CellUsers]] | None = None
+    token_keys: TokenKeyState | None = None
 
 
 def render(reading: Reading, accept: str) -> tuple[bytes, str]:
@@ -110,6 +114,8 @@ class _Families(Collector):
             yield from relay_families(self._reading.relays)
         if self._reading.census is not None:
             yield from user_families(self._reading.cells, self._reading.census)
+        if self._reading.token_keys is not None:
+            yield from key_families(self._reading.token_keys)
         yield from self._edge()
         yield from self._processes()
 

@@ -62,7 +62,11 @@ RELAY_PENDING: Final = RELAY_LOOKS + 1  # gauge
 RELAY_LAG_MS: Final = RELAY_LOOKS + 2  # gauge
 RELAY_ENDANGERED: Final = RELAY_LOOKS + 3  # gauge: 1 when the feed may be evicted where it is kept
 ALL_USERS: Final = RELAY_LOOKS + 4  # gauge: 0 not counted by this worker, else 1 + users of all cells
-FIXED_WIDTH: Final = RELAY_LOOKS + 5
+TOKEN_KEYS: Final = RELAY_LOOKS + 5  # gauge: 0 not known yet, else 1 + keys that verify tokens
+KEYS_REFUSED: Final = TOKEN_KEYS + 1  # gauge: entries of the JWK Set file that are left out
+KEYS_UNUSABLE: Final = TOKEN_KEYS + 2  # gauge: 1 while that file can't be read or used
+KEYS_GOOD_MS: Final = TOKEN_KEYS + 3  # Unix milliseconds at which it was last good; 0: never
+FIXED_WIDTH: Final = TOKEN_KEYS + 4
 
 # Block of one cell, relative to the block's start.
 IN_FLIGHT: Final = 0  # gauge
@@ -90,6 +94,7 @@ FIXED_GAUGES: Final = (
     RELAY_LAG_MS,
     RELAY_ENDANGERED,
     ALL_USERS,
+    *range(TOKEN_KEYS, FIXED_WIDTH),
 )
 CELL_GAUGES: Final = (IN_FLIGHT, FLAG, USERS, CAPACITY, CROWDED)
 

@@ -29,6 +29,9 @@ from proxy.observe.layout import (
     FLAG,
     HEDGES,
     IN_FLIGHT,
+    KEYS_GOOD_MS,
+    KEYS_REFUSED,
+    KEYS_UNUSABLE,
     LOG_DROPPED,
     LOOKUP_BOUNDS_S,
     LOOKUP_BUCKET_COUNT,
@@ -51,6 +54,7 @@ from proxy.observe.layout import (
     SLUG_INDEX,
     SLUG_OTHER,
     TIER_FAILURES,
+    TOKEN_KEYS,
     USERS,
     cell_start,
     cells_in,
@@ -216,6 +220,14 @@ class Meters:
     def all_users(self, count: int) -> None:
         """This worker counts users; so many live in all cells."""
         self._counts[ALL_USERS] = 1 + count
+
+    def token_keys(self, in_force: int, refused: int, unusable: bool, good_at_s: float) -> None:
+        """So many keys verify tokens; what is wrong with their file; when it last was good (Unix seconds)."""
+        counts = self._counts
+        counts[TOKEN_KEYS] = 1 + in_force
+        counts[KEYS_REFUSED] = refused
+        counts[KEYS_UNUSABLE] = int(unusable)
+        counts[KEYS_GOOD_MS] = int(good_at_s * 1000.0)
 
     def refused(self, slug: str) -> None:
         """A request was refused with the problem of this slug."""

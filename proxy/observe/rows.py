@@ -20,16 +20,21 @@ from proxy.observe.layout import (
     FIXED_GAUGES,
     FLAG,
     FLAGS,
+    KEYS_GOOD_MS,
+    KEYS_REFUSED,
+    KEYS_UNUSABLE,
     NOT_MINE,
     RELAY_ENDANGERED,
     RELAY_LAG_MS,
     RELAY_LOOKS,
     RELAY_PENDING,
+    TOKEN_KEYS,
     USERS,
     cell_start,
     cells_in,
     row_length,
 )
+from proxy.observe.token_keys import WorkerKeys
 
 
 class CellUsers(NamedTuple):
@@ -94,6 +99,18 @@ class Row:
             for at in starts
         ]
         return counters[ALL_USERS] - 1, cells
+
+    def token_keys(self) -> WorkerKeys | None:
+        """How this worker stands with the keys that verify tokens; None before it has looked."""
+        counters = self.counters
+        if not counters[TOKEN_KEYS]:
+            return None
+        return WorkerKeys(
+            counters[TOKEN_KEYS] - 1,
+            counters[KEYS_REFUSED],
+            bool(counters[KEYS_UNUSABLE]),
+            counters[KEYS_GOOD_MS] / 1000.0,
+        )
 
     def close(self) -> None:
         """Unmap; `counters` can't be read any more."""

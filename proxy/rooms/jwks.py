@@ -130,19 +130,31 @@ class TokenKeys:
     `ring` is what is in force, `mistakes` what the operator should mend now (empty when all is well),
     `good` the content of the file when it was last good, b"" before it was. Without a file, `reload` has
     nothing to do. `earlier` is what was good for somebody before: it holds until the file is good.
+
+    refused    entries of the file that are left out, of those that it had when it was last good
+    unusable   at the last look the file could not be read, or used at all
+    good_at_s  when it last was good, Unix seconds; 0.0 before, and without a file
     """
 
     def __init__(self, fixed: tuple[VerificationKey, ...], file: Path | None, earlier: bytes = b"") -> None:
         self.ring = KeyRing(fixed)
         self.mistakes: tuple[str, ...] = ()
         self.good = b""
+        self.refused = 0
+        self.unusable = False
+        self.good_at_s = 0.0
         self._fixed = fixed
         self._fixed_ids = frozenset(key.id for key in fixed)
         self._file = file
         self._stamp: tuple[int, ...] = ()
-        self._content = b""
+        self._content: bytes | None = None
         if earlier:
             self.ring = KeyRing((*fixed, *read_key_set(earlier, self._fixed_ids).keys))
+
+    @property
+    def in_force(self) -> int:
+        """How many keys `ring` has."""
+        return len(self.ring.marks)
 
     def reload(self, now_s: float) -> bool:
         """Reads the file again if it changed. True when `ring` or `mistakes` are new.
@@ -155,14 +167,16 @@ class TokenKeys:
         try:
             stat = self._file.stat()
             stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-            if stamp == self._stamp:
-                return False
-            self._read(self._file)
-            self._stamp = stamp if abs(now_s - stat.st_ctime) > _RACY_S else ()
+            if stamp != self._stamp:
+                self._read(self._file)
+                self._stamp = stamp if abs(now_s - stat.st_ctime) > _RACY_S else ()
         except OSError as error:
-            self._stamp, self._content = (), b""
+            self._stamp, self._content = (), None
+            self.unusable = True
             reason = os.strerror(error.errno or 0)
             self.mistakes = (f"{self._file}: cannot be read ({reason}); the keys stay as they were",)
+        if not self.unusable:
+            self.good_at_s = now_s
         return self.ring is not ring or self.mistakes != mistakes
 
     def _read(self, file: Path) -> None:
@@ -177,7 +191,9 @@ class TokenKeys:
             found = read_key_set(content, self._fixed_ids)
         except KeyMistakeError as error:
             self.mistakes = (f"{file}: {error}; the keys stay as they were",)
+            self.unusable = True
             return
         self.ring = KeyRing((*self._fixed, *found.keys))
         self.good = content
+        self.unusable, self.refused = False, len(found.mistakes)
         self.mistakes = tuple(f"{file}: {mistake}" for mistake in found.mistakes)

@@ -23,6 +23,7 @@ from proxy.kernel.accept_queue import admit_no_more
 from proxy.observe.exporter import RANKS, Reading
 from proxy.observe.heavy import Heavy, HeavyHitters
 from proxy.observe.rows import RowBank
+from proxy.observe.token_keys import TokenKeyState, state_of
 from proxy.observe.usage import usage
 from proxy.workers.cell_watch import LOOK_EVERY_S, CellWatch
 from proxy.workers.decisions import Backoff, Timing, stand_ins
@@ -69,6 +70,7 @@ class Supervisor:
         self._bank = RowBank(len(settings.cells))
         self._cells = CellWatch([cell.name for cell in settings.cells])
         self._phase = Phase.STARTING
+        self._keys_good_at_s = 0.0
         self._restarts = 0
         self._shown = b""
         self._failure = 0
@@ -124,23 +126,31 @@ class Supervisor:
             [cell.name for cell in self._settings.cells],
             self._phase is Phase.STOPPING,
             [worker.status(now_s) for worker in workers],
+            self._token_keys(now_s),
         )
+
+    def _token_keys(self, now_s: float) -> TokenKeyState | None:
+        told = [keys for worker in self._all() if (keys := worker.row.token_keys()) is not None]
+        self._keys_good_at_s = max([self._keys_good_at_s, *(keys.good_at_s for keys in told)])
+        return state_of(told, self._keys_good_at_s, now_s)
 
     def reading(self) -> Reading:
         cells = self._settings.cells
         workers = [slot.worker for slot in self._slots if slot.worker is not None]
+        status = self.status()
         relays = [relay for worker in workers if (relay := worker.row.relay()) is not None]
         return Reading(
             cells=[cell.name for cell in cells],
             totals=self._bank.totals(),
             flags=[frozenset(worker.row.flag(cell.index) for worker in workers) for cell in cells],
-            feed_age_s=self.status().feed_age_s(),
+            feed_age_s=status.feed_age_s(),
             workers_ready=len(self._serving()),
             restarts=self._restarts,
             uses=[use for worker in workers if (use := usage(worker.slot, worker.pid)) is not None],
             heavy=self.heaviest(RANKS),
             relays=relays if self._settings.store.cassandra is not None else None,
             census=next((census for worker in workers if (census := worker.row.census())), None),
+            token_keys=status.token_keys,
         )
 
     def heaviest(self, most: int) -> list[Heavy]:
@@ -172,6 +182,8 @@ class Supervisor:
 
     def ended(self, worker: WorkerProcess) -> None:
         """A worker's process has ended."""
+        keys = worker.row.token_keys()
+        self._keys_good_at_s = max(self._keys_good_at_s, keys.good_at_s if keys is not None else 0.0)
         self._bank.retire(worker.row)
         if worker in self._leaving:
             self._leaving.remove(worker)

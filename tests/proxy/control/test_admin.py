@@ -27,7 +27,12 @@ class OneWorker:
 
     def status(self) -> EdgeStatus:
         return EdgeStatus(
-            "edge-1", "home.sqlite", ["eu-1"], False, [WorkerStatus(0, 42, self._state, {"eu-1": 2}, 5, 0.5)]
+            "edge-1",
+            "home.sqlite",
+            ["eu-1"],
+            False,
+            [WorkerStatus(0, 42, self._state, {"eu-1": 2}, 5, 0.5)],
+            None,
         )
 
     def reading(self) -> Reading:

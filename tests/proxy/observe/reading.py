@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.observe.exporter import Reading, render
 from proxy.observe.rows import CellUsers, RelayState
+from proxy.observe.token_keys import TokenKeyState
 
 CELLS: Final = ("eu-1", "us-1")
 
@@ -42,8 +43,11 @@ def scrape(
     flags: tuple[frozenset[str], ...] = (frozenset(), frozenset()),
     relays: Sequence[RelayState] | None = None,
     census: tuple[int, Sequence[CellUsers]] | None = None,
+    token_keys: TokenKeyState | None = None,
 ) -> Scrape:
     """What a scrape shows of CELLS whose workers counted that much together."""
-    reading = Reading(CELLS, totals, flags, None, 0, 0, (), relays=relays, census=census)
+    reading = Reading(
+        CELLS, totals, flags, None, 0, 0, (), relays=relays, census=census, token_keys=token_keys
+    )
     body, _ = render(reading, accept="")
     return Scrape(body.decode())

@@ -17,6 +17,7 @@ from proxy.observe.exporter import Reading, render
 from proxy.observe.heavy import Heavy
 from proxy.observe.meters import Meters
 from proxy.observe.rows import CellUsers, RelayState, Row, RowBank
+from proxy.observe.token_keys import TokenKeyState
 from proxy.observe.usage import Usage
 from tests.proxy.observe.reading import CELLS, scrape
 
@@ -47,11 +48,12 @@ def test_each_kind_of_count_has_a_place_of_its_own(row: Row) -> None:
     meters.feed_seen(1.0)
     meters.relay(True, 1, 1.0, True)
     meters.all_users(1)
+    meters.token_keys(1, 1, True, 1.0)
     meters.publish()
     places = len([value for value in row.counters if value])
     by_cell = 12  # in flight, code, bucket, sum, fallback, failure, retry, not mine, flag; of users three
     of_tiers = 5 * 3 + 5 + 5 + 5 * len(FAILURES) + 2 * 5
-    assert places == 3 * by_cell + of_tiers + len(layout.SLUGS) + 3 + 4 + 1
+    assert places == 3 * by_cell + of_tiers + len(layout.SLUGS) + 3 + 4 + 1 + 4
 
 
 def test_a_tier_that_is_skipped_is_told_with_what_had_failed_of_it(row: Row) -> None:
@@ -122,9 +124,9 @@ def test_every_metric_is_documented() -> None:
     census = (2, [CellUsers(1, 1, False)] * 2)
     flags = [frozenset[str]()] * 2
     uses = [Usage(0, 1.0, 1)]
-    body, _ = render(
-        Reading(CELLS, totals, flags, 1.0, 1, 0, uses, heavy, [RelayState(1, 1.0, False)], census), accept=""
-    )
+    keys = TokenKeyState(1, 0, False, 1.0)
+    reading = Reading(CELLS, totals, flags, 1.0, 1, 0, uses, heavy, [RelayState(1, 1.0, False)], census, keys)
+    body, _ = render(reading, accept="")
     names = {line.split()[2] for line in body.decode().splitlines() if line.startswith("# TYPE ")}
     told = set(re.findall(r"`(homecell_\w+)`", DOCUMENT.read_text()))
     assert {name for name in names if not name.endswith("_created")} == told

@@ -27,10 +27,23 @@ def test_a_half_written_key_set_stops_no_replacement_and_the_keys_of_before_hold
             stage.token = _token_of_the_key_set(tmp_path)
             assert (await stage.ask()).status == 200
             key_set = tmp_path / "keys" / KEY_SET
-            key_set.write_bytes(key_set.read_bytes()[:100])
+            good = key_set.read_bytes()
+            await until(lambda: _keys_are(stage, "good", 4, 0), "the keys are told")
+            key_set.write_bytes(good[:100])
+            half_written_s = time.monotonic()
             await _replace_both(stage)
+            await until(lambda: _keys_are(stage, "file unusable", 4, 0), "the bad file is told")
+            metrics = await stage.metrics()
+            assert metrics.value("homecell_token_keys") == 4
+            assert metrics.value("homecell_token_keys_unusable") == 1
+            age_s = metrics.value("homecell_token_keys_age_seconds")
+            assert age_s is not None
+            assert age_s > time.monotonic() - half_written_s - 1.0, "also of workers that never saw it good"
             assert {(await stage.ask()).status for _ in range(REQUESTS)} == {200}
             assert any("token keys" in line and "not a JWK Set" in line for line in stage.said)
+            key_set.write_bytes(good)
+            await until(lambda: _keys_are(stage, "good", 4, 0), "the mended file is told")
+            await until(lambda: _file_is_fresh(stage), "its age is little again")
 
     asyncio.run(scenario())
 
@@ -45,6 +58,7 @@ def test_a_key_set_that_goes_bad_is_told_of_once_by_each_worker_and_so_is_its_me
             document["keys"][0] |= {"kty": "none"}
             key_set.write_text(json.dumps(document))
             await until(lambda: _said(stage, "keys[0]", 2), "both workers told of the bad entry")
+            await until(lambda: _keys_are(stage, "entries refused", 3, 1), "one key fewer is told")
             key_set.write_bytes(good)
             await until(lambda: _said(stage, "are in force", 2), "both workers told that all is well")
             assert sum("keys[0]" in line for line in stage.said) == 2
@@ -78,6 +92,16 @@ def test_a_config_that_is_being_edited_stops_no_replacement(tmp_path: Path) -> N
             assert {(await stage.ask()).status for _ in range(REQUESTS)} == {200}
 
     asyncio.run(scenario())
+
+
+async def _keys_are(stage: Stage, state: str, in_force: int, refused: int) -> bool:
+    told = json.loads((await stage.admin("/-/ready")).body)["token_keys"]
+    return (told["state"], told.get("in_force"), told.get("refused")) == (state, in_force, refused)
+
+
+async def _file_is_fresh(stage: Stage) -> bool:
+    age_s = (await stage.metrics()).value("homecell_token_keys_age_seconds")
+    return age_s is not None and age_s < 5.0
 
 
 async def _replace_both(stage: Stage) -> None:
