@@ -12,12 +12,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lookup.assignment import Assignment
+from lookup.keys import user_key
+from lookup.stores.sqlite import SqliteStore
 from proxy.rooms.mint import DEMO_KEYS, KEY_SET, load_signing_key, mint_token
 from tests.proxy.workers.stage import CELL, USER, Stage, running, started, until
 
 pytestmark = pytest.mark.slow
 
 REQUESTS = 40
+
+NEW = "eu-west-1-cell-02"
 
 
 def test_a_half_written_key_set_stops_no_replacement_and_the_keys_of_before_hold(tmp_path: Path) -> None:
@@ -82,6 +87,48 @@ def test_a_replacement_has_the_cells_of_its_supervisor_when_the_file_names_other
     asyncio.run(scenario())
 
 
+def test_a_replacement_has_the_routes_of_its_supervisor_when_the_file_has_others(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, first_delay_s=60) as stage:
+            await started(stage)
+            config = yaml.safe_load((tmp_path / "edge.yaml").read_text())
+            config["routes"] = [{"prefix": "/elsewhere", "identity": "required", "fallback": "fail"}]
+            (tmp_path / "edge.yaml").write_text(yaml.safe_dump(config))
+            await _replace_both(stage)
+            assert {(await stage.ask()).status for _ in range(REQUESTS)} == {200}
+
+    asyncio.run(scenario())
+
+
+def test_a_replacement_knows_no_cell_that_was_appended_since_and_counts_as_its_siblings(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, first_delay_s=60) as stage:
+            await started(stage)
+            cells = yaml.safe_load((tmp_path / "cells.yaml").read_text())["cells"]
+            (tmp_path / "cells.yaml").write_text(
+                yaml.safe_dump({"cells": [*cells, cells[0] | {"name": NEW}]})
+            )
+            old = await stage.pid(0)
+            os.kill(old, signal.SIGKILL)  # one of two: both must give the same answers
+            await stage.replaced(0, old)
+            assert {(await stage.ask()).status for _ in range(REQUESTS)} == {200}
+            stage.token = await _token_of_a_user_at(tmp_path, NEW)
+            refused = [await stage.ask() for _ in range(REQUESTS)]
+            assert {answer.status for answer in refused} == {503}
+            assert all(b"home-not-listed" in answer.body for answer in refused)
+            await until(lambda: _counted(stage, CELL, REQUESTS), "all others are counted under their cell")
+            metrics = await stage.metrics()
+            assert {labels["cell"] for labels in metrics.labelled("homecell_requests_total")} == {
+                CELL,
+                "none",
+            }
+            assert json.loads((await stage.admin("/-/flags")).body)["cells"] == [CELL]
+
+    asyncio.run(scenario())
+
+
 def test_a_config_that_is_being_edited_stops_no_replacement(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path, first_delay_s=60) as stage:
@@ -119,12 +166,24 @@ async def _counted(stage: Stage, cell: str, requests: int) -> bool:
     return (await stage.metrics()).total("homecell_requests_total", cell=cell) == requests
 
 
+async def _token_of_a_user_at(folder: Path, cell: str) -> str:
+    """Of one who is at home there by what the store says; signed like the stage's own."""
+    store = await SqliteStore.open(folder / "home.sqlite", create=False)
+    await store.load([Assignment(user_key("8"), cell, "eu", epoch=1, updated_at_s=time.time())])
+    await store.close()
+    return _token(folder, "HS256", "8")
+
+
 def _token_of_the_key_set(folder: Path) -> str:
     """Signed by a key that is in the JWK Set only."""
-    key_id, file = DEMO_KEYS["ES256"]
+    return _token(folder, "ES256", USER)
+
+
+def _token(folder: Path, algorithm: str, user: str) -> str:
+    key_id, file = DEMO_KEYS[algorithm]
     return mint_token(
-        load_signing_key(key_id, "ES256", folder / "keys" / file),
-        subject=USER,
+        load_signing_key(key_id, algorithm, folder / "keys" / file),
+        subject=user,
         issuer="https://id.homecell.example",
         audience="homecell-demo",
         now_s=time.time(),
