@@ -28,7 +28,7 @@ _REPLACED_WITHIN_S: Final = 5.0
 _REPLACED_AT_LAST_S: Final = 30.0  # as the seconds of a busy machine don't count above
 _LATE_SHARE: Final = 0.01  # of all requests, where the machine is busy
 _BUSY_WITHIN_S: Final = 10.0
-_AFTER_KILL_S: Final = 1.0  # for what was in flight to be noticed as lost
+_AFTER_KILL_S: Final = 1.0
 _POLL_S: Final = 0.02
 _STOPPED_POLL_S: Final = 0.001
 _LOGGED_WITHIN_S: Final = 1.0
@@ -62,6 +62,7 @@ class Rehearsal:
 
     crowd          says whether the machine is too busy to be in time; somebody else makes it look
     busy_within_s  how long to wait until a worker that could be killed serves clients
+    after_kill_s   how long what was in flight may take to be noticed as lost
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class Rehearsal:
         report: Callable[[Finding], None],
         crowd: Crowd,
         busy_within_s: float = _BUSY_WITHIN_S,
+        after_kill_s: float = _AFTER_KILL_S,
     ) -> None:
         self._crowd = crowd
         self._busy_within_s = busy_within_s
+        self._after_kill_s = after_kill_s
         self._stage = stage
         self._guide = guide
         self._tally = tally
@@ -184,7 +187,7 @@ class Rehearsal:
         if self._crowd.is_busy:
             took += f"; {self._crowd}"
         self.note(f"kill -9 {victim.pid}: the worker is replaced ({took})", "replaced", replaced)
-        await asyncio.sleep(_AFTER_KILL_S)
+        await asyncio.sleep(self._after_kill_s)
         lost = self._tally.count(Verdict.LOST) - lost_before
         self._lost_by_kill = min(lost, at_stake)
         answered = self._tally.total() - replies_before - lost

@@ -231,5 +231,5 @@ class AliasMachine(RuleBasedStateMachine):
             assert answer.outcome is Outcome.UNKNOWN
 
 
-TestAliasMachine = AliasMachine.TestCase
+TestAliasMachine = pytest.mark.slow(AliasMachine.TestCase)
 TestAliasMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -180,7 +181,7 @@ class ResolverMachine(RuleBasedStateMachine):
             assert (answer.outcome, answer.cell) == (Outcome.FOUND, record.cell)
 
 
-TestResolverMachine = ResolverMachine.TestCase
+TestResolverMachine = pytest.mark.slow(ResolverMachine.TestCase)
 TestResolverMachine.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 

@@ -23,7 +23,7 @@ async def test_a_task_that_lost_a_cancellation_is_told_again() -> None:
     heard: list[int] = []
     tasks = [asyncio.create_task(deaf(times, heard)) for times in (0, 1, 2)]
     await asyncio.sleep(0)
-    await end_tasks(tasks)
+    await end_tasks(tasks, again_s=0.02)
     assert all(task.cancelled() for task in tasks)
     assert len(heard) == 3
 

@@ -147,6 +147,7 @@ def rehearsed(
                     lambda _finding: None,
                     CALM,
                     busy_within_s=0.2,
+                    after_kill_s=0.0,  # the scene notes its losses as it kills
                 )
                 await rehearsal.perform(lasting_s=0.0)
             return rehearsal

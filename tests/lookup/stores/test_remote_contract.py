@@ -55,6 +55,10 @@ def open_store(tmp_path: Path) -> OpenStore:
 class TestRemoteStore(StoreContract):
     """A lookup service as store, over real sockets."""
 
+    @pytest.mark.slow
+    def test_reads_very_many_keys_at_once(self, open_store: OpenStore) -> None:
+        super().test_reads_very_many_keys_at_once(open_store)
+
 
 @asynchronous
 async def test_a_service_that_is_away_is_unavailable_not_unusable(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from bench.servers.ports import free_port
 from tests.proxy.config.site import Site
 from tests.proxy.workers.stage import DEADLINE_S
 
+pytestmark = pytest.mark.slow
+
 HOMECELL = Path(sys.executable).with_name("homecell")
 
 
