@@ -23,8 +23,8 @@ from lookup.snapshot_file import SnapshotFiles
 from lookup.warm_start import WarmStart
 from proxy.cells.addresses import Addresses
 from proxy.cells.flags import FlagBoard
+from proxy.config.identity_models import TokenKey as TokenKeySettings
 from proxy.config.models import Settings
-from proxy.config.models import TokenKey as TokenKeySettings
 from proxy.forward.edge import Timeouts
 from proxy.forward.link import CellLink
 from proxy.forward.outbox import Outbox

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from lookup.assignment import Assignment, State
 from lookup.stores.sqlite import SqliteStore
 from proxy.cli import main
+from tests.proxy.cli.europeans import settle_europeans
 from tests.proxy.config.site import Site, make_keys
 
 HOMES = (
@@ -42,6 +43,12 @@ async def _seed(path: Path) -> None:
     store = await SqliteStore.open(path, create=True)
     await store.load(HOMES)
     await store.close()
+
+
+@pytest.fixture
+def europeans(site: Site) -> None:
+    """Three cells of the site are under one law, and sixty more users live in the first one."""
+    settle_europeans(site)
 
 
 @pytest.fixture

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import socket
 
 import pytest
 
-from proxy.kernel.send_queue import unacknowledged_bytes
 from proxy.model import Endpoint
 from proxy.observe import layout
+from tests.proxy.forward.begun import exchange
 from tests.support.cells import HOST
-from tests.support.ends import End, until
+from tests.support.ends import until
 from tests.support.messages import (
-    Problem,
     answer,
     answered,
     ask,
     asked,
-    chunk,
     get,
     got,
-    lines,
     problem_of,
 )
 from tests.support.stage import BODY_S, REQUEST_S, Stage, staged
 
 LOOK_S = BODY_S / 4
 CHUNKED = b"Transfer-Encoding: chunked"
-
-
-async def exchange(stage: Stage, request: bytes = b"") -> tuple[End, End]:
-    """A request has reached the cell; it is the cell's turn."""
-    client = await stage.client()
-    client.send(request or get())
-    cell = await stage.cell.connection()
-    await cell.take_head()
-    return client, cell
 
 
 def listen_deaf() -> tuple[socket.socket, list[socket.socket]]:
@@ -118,135 +104,6 @@ async def test_the_time_for_the_reply_begins_when_the_request_is_complete(stage:
     assert not client.received
     stage.pass_time(1)
     assert (await problem_of(client)).slug == "cell-timeout"
-
-
-@staged
-async def test_a_body_that_stalls_is_408(stage: Stage) -> None:
-    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", CHUNKED) + chunk(b"some"))
-    await cell.expect(chunk(b"some"))
-    stage.pass_time(BODY_S - 1)
-    client.send(chunk(b"more"))
-    await cell.expect(chunk(b"more"))
-    stage.pass_time(BODY_S - 1)
-    assert not client.received
-    stage.pass_time(1)
-    problem = Problem(await client.rest())
-    assert (problem.status, problem.slug, problem.closes) == (408, "request-timeout", True)
-    assert "body" in problem.detail
-    assert await cell.until_cut() == b""
-
-
-@staged
-async def test_a_body_that_never_begins_is_408(stage: Stage) -> None:
-    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: 5"))
-    stage.pass_time(BODY_S)
-    assert Problem(await client.rest()).status == 408
-    await cell.until_cut()
-
-
-@staged
-async def test_a_reply_that_stalls_is_broken_off(stage: Stage) -> None:
-    client, cell = await exchange(stage)
-    cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: 9"), b"one")
-    await client.take_to(b"one")
-    stage.pass_time(BODY_S - 1)
-    cell.send(b"two")
-    await client.expect(b"two")
-    stage.pass_time(BODY_S - 1)
-    assert not client.gone
-    stage.pass_time(1)
-    assert await client.until_reset() == b""
-    await cell.until_cut()
-    assert (await stage.logged())["reason"] == "cell-timeout"
-
-
-def untaken(transport: asyncio.Transport) -> int:
-    """Bytes that have not reached the cell's kernel."""
-    return transport.get_write_buffer_size() + unacknowledged_bytes(transport.get_extra_info("socket"))
-
-
-@staged
-async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> None:
-    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: %d" % (64 << 20)))
-    cell.stop_reading()
-    while not any(connection.holds for connection in stage.edge.connections):
-        client.send(bytes(1 << 20))
-        await asyncio.sleep(0.001)
-    await asyncio.sleep(0.05)  # what is under way reaches the cell's kernel, which is the same
-    for _ in range(4):
-        stage.pass_time(LOOK_S)
-        assert stage.edge.in_flight == 1
-    stage.pass_time(LOOK_S)
-    assert Problem(await client.rest()).slug == "cell-timeout"
-
-
-@staged
-async def test_a_cell_that_reads_the_body_slowly_is_not_too_slow(stage: Stage) -> None:
-    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Content-Length: %d" % (64 << 20)))
-    sock = cell.transport.get_extra_info("socket")
-    cell.stop_reading()
-    (connection,) = stage.edge.connections
-    journey = connection._journey
-    assert journey is not None
-    assert journey.upstream is not None
-    while not connection.holds:
-        client.send(bytes(1 << 20))
-        await asyncio.sleep(0.001)
-    await asyncio.sleep(0.05)
-    transport = journey.upstream._transport
-    assert transport is not None
-    for _ in range(8):
-        before = untaken(transport)
-        while untaken(transport) == before:
-            assert os.read(sock.fileno(), 65536)
-        stage.pass_time(LOOK_S)
-        assert stage.edge.in_flight == 1
-        assert journey.upstream.write_paused  # as the transport sees it, the cell took nothing
-    client.break_off()
-
-
-@staged
-async def test_the_time_that_a_client_reads_nothing_is_not_the_cells(stage: Stage) -> None:
-    client, cell = await exchange(stage)
-    client.stop_reading()
-    (connection,) = stage.edge.connections
-    block = bytes(100_000)
-    cell.send(lines(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked"))
-    sent = 0
-    while not connection.write_paused:
-        cell.send(chunk(block))
-        sent += len(block)
-        await asyncio.sleep(0.001)
-    stage.pass_time(BODY_S - 2)
-    client.go_on_reading()
-    await until(lambda: len(client.received) > sent, "the client has read what there was")
-    await until(lambda: not connection.write_paused, "the proxy goes on")
-    stage.pass_time(BODY_S - 2)
-    cell.send(b"0\r\n\r\n")
-    await client.take_to(b"0\r\n\r\n")
-    assert (await stage.logged())["reason"] == ""
-
-
-@staged
-async def test_the_time_that_a_cell_reads_nothing_is_not_the_clients(stage: Stage) -> None:
-    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Transfer-Encoding: chunked"))
-    cell.stop_reading()
-    (connection,) = stage.edge.connections
-    block = bytes(100_000)
-    sent = 0
-    while not connection.holds:
-        client.send(chunk(block))
-        sent += len(block)
-        await asyncio.sleep(0.001)
-    stage.pass_time(BODY_S - 2)
-    cell.go_on_reading()
-    await until(lambda: len(cell.received) > sent, "the cell has read what there was")
-    await until(lambda: not connection.holds, "the proxy goes on")
-    stage.pass_time(BODY_S - 2)
-    client.send(b"0\r\n\r\n")
-    await cell.take_to(b"0\r\n\r\n")
-    cell.send(answer(b"x"))
-    await client.expect(answered(b"x"))
 
 
 @staged
