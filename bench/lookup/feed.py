@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +25,7 @@ from lookup.fence import Fence
 from lookup.memory import Memory
 from lookup.moved import MovedSet
 from lookup.observer import SILENT
+from lookup.ports import Change, ChangeFeed, History
 from lookup.present_feed import PresentFeed
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed_scripts import FeedNames
@@ -164,14 +165,25 @@ async def _opened(place: Place, stack: AsyncExitStack) -> Database:
 # The workers
 
 
-class _Noting(Resolver):
-    """Notes when it has learnt of each move."""
+class _Noted:
+    """A feed that notes when each move has been learnt of: when its follower comes for the next change. (A
+    resolver that notes it would have to be derived from one that is compiled, which can't be done.)"""
 
-    heard: Heard
+    def __init__(self, feed: ChangeFeed) -> None:
+        self.heard: Heard = {}
+        self._feed = feed
 
-    def learn_change(self, record: Assignment, left_cell: str, now_s: float) -> None:
-        super().learn_change(record, left_cell, now_s)
-        self.heard[record.key] = time.monotonic()
+    async def follow(self) -> AsyncGenerator[Change, None]:
+        """ports.ChangeFeed.follow, noted."""
+        async with aclosing(self._feed.follow()) as changes:
+            async for change in changes:
+                yield change
+                if change.assignment is not None:
+                    self.heard[change.assignment.key] = time.monotonic()
+
+    async def history(self, since_s: float) -> History:
+        """ports.ChangeFeed.history."""
+        return await self._feed.history(since_s)
 
 
 @contextmanager
@@ -201,11 +213,10 @@ async def _follow(parent: Connection, place: Place) -> None:
         settings, chance = LookupSettings(), Random()
         memory = Memory(1000, 1000, settings.lifetimes(), chance)
         moved = MovedSet(settings.moved_keys, settings.clock_skew_s)
-        lookup = _Noting(memory, moved, store, None, settings, SILENT)
-        lookup.heard = {}
+        lookup, noted = Resolver(memory, moved, store, None, settings, SILENT), _Noted(store)
         stack.push_async_callback(lookup.close)
         follower = ChangeFollower(
-            store,
+            noted,
             store,
             lookup,
             FlagListener(),
@@ -220,8 +231,8 @@ async def _follow(parent: Connection, place: Place) -> None:
         parent.send("ready")
         await asyncio.to_thread(parent.poll, None)
         wanted: int = parent.recv()
-        await _until(lambda: len(lookup.heard) >= wanted, _ARRIVED_S)
-        parent.send(lookup.heard)
+        await _until(lambda: len(noted.heard) >= wanted, _ARRIVED_S)
+        parent.send(noted.heard)
 
 
 async def _until(holds: Callable[[], bool], timeout_s: float) -> None:
