@@ -40,6 +40,7 @@ COOKIE: Final = 1 << 8
 FORWARDING: Final = 1 << 9
 REQUEST_ID: Final = 1 << 10
 TRACEPARENT: Final = 1 << 11
+TRACESTATE: Final = 1 << 12
 
 OWN_PREFIX: Final = b"x-home-cell"
 LEARNED_PLANS: Final = 1024

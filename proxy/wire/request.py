@@ -114,11 +114,15 @@ def _read_others(
             problem = _read_rare(request, kind, value, place, gone)
             if problem is not None:
                 return problem
+    if plan.tracestates and not request.traceparent:  # of a trace that ends here (W3C Trace Context)
+        gone += plan.tracestates
     return obey_connection(request, options, parts, gone) if options else None
 
 
 def _read_rare(request: RequestHead, kind: int, value: bytes, place: int, gone: list[int]) -> Refusal | None:
     """The same for one field that few requests have."""
+    if kind == f.TRACESTATE:
+        return None
     if kind == f.TRACEPARENT and _TRACEPARENT.fullmatch(value) is not None:
         request.traceparent = value
         return None

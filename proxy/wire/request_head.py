@@ -23,6 +23,7 @@ KINDS: Final = {
     b"x-forwarded-host": f.FORWARDING,
     b"x-request-id": f.REQUEST_ID,
     b"traceparent": f.TRACEPARENT,
+    b"tracestate": f.TRACESTATE,
     b"keep-alive": f.DROP,
     b"proxy-connection": f.DROP,
     b"proxy-authorization": f.DROP,

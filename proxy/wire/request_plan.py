@@ -31,15 +31,17 @@ class RequestPlan:
 
     host, authorization, request_id     place of the value; 0, where nothing is, if there is no such field
     others      kind and place of each other value that means something, in order
+    tracestates places of the values that belong to a traceparent and go where that goes
     refusal     what the names alone have earned: some may be there only once, some not together
     """
 
-    __slots__ = ("authorization", "host", "others", "refusal", "request_id")
+    __slots__ = ("authorization", "host", "others", "refusal", "request_id", "tracestates")
 
     def __init__(self, names: tuple[bytes, ...]) -> None:
         places: dict[int, int] = {}
         repeated = 0
         self.others: list[tuple[int, int]] = []
+        self.tracestates: list[int] = []
         for number, beginning in enumerate(names):
             kind = kind_of(lower_name(beginning), KINDS)
             if kind in places:
@@ -49,6 +51,8 @@ class RequestPlan:
                 kind = f.DROP
             if kind != f.PLAIN and not kind & _AT_THEIR_PLACE:
                 self.others.append((kind, place))
+            if kind == f.TRACESTATE:
+                self.tracestates.append(place)
         self.host = places.get(f.HOST, 0)
         self.authorization = places.get(f.AUTHORIZATION, 0)
         self.request_id = places.get(f.REQUEST_ID, 0)

@@ -89,6 +89,17 @@ def test_an_invalid_traceparent_is_dropped(value: bytes) -> None:
     assert (request.traceparent, request.fields) == (b"", [HOST])
 
 
+def test_a_tracestate_passes_with_its_traceparent_wherever_it_stands() -> None:
+    parent, state = b"traceparent: 00-" + TRACE + b"-" + SPAN + b"-01", b"tracestate: vendor=1"
+    assert accepted(get(parent, state)).fields == [HOST, parent, state]
+    assert accepted(get(state, parent)).fields == [HOST, state, parent]
+
+
+def test_a_tracestate_goes_with_the_trace_that_ends_at_the_edge() -> None:
+    assert accepted(get(b"tracestate: vendor=1")).fields == [HOST]
+    assert accepted(get(b"tracestate: a=1", b"traceparent: 00-bad", b"Tracestate: b=2")).fields == [HOST]
+
+
 def test_of_several_traceparents_one_passes() -> None:
     line = b"traceparent: 00-" + TRACE + b"-" + SPAN + b"-01"
     assert accepted(get(line, line)).fields == [HOST, line]
