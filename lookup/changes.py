@@ -18,6 +18,7 @@ from typing import Final
 from lookup.fence import Fence
 from lookup.flags import FlagRecord
 from lookup.moves import Position
+from lookup.outage import Outage
 from lookup.ports import Change, ChangeFeed, Store, StoreUnavailableError
 from lookup.resolver import Resolver
 from lookup.tasks import end_tasks
@@ -89,6 +90,7 @@ class ChangeFollower:
         self._sequence = -1
         self._flag_versions: dict[str, int] = {}
         self._failures = 0
+        self._outage = Outage(stopwatch)
 
     @property
     def is_caught_up(self) -> bool:
@@ -110,9 +112,11 @@ class ChangeFollower:
                 try:
                     await self._follow()
                 except StoreUnavailableError as failure:
-                    _log.warning("the change feed broke: %s", failure)
+                    if self._outage.failed():
+                        _log.warning("the change feed broke, and is tried again and again: %s", failure)
                 except Exception:  # whatever it is: who stops following would never hear of a flag again
-                    _log.exception("the change feed could not be followed")
+                    if self._outage.failed():
+                        _log.exception("the change feed could not be followed")
                 await self._pause(self._next_pause_s())
         finally:
             await end_tasks([doubting])
@@ -164,7 +168,10 @@ class ChangeFollower:
         else:
             self._resolver.forget_moves_before(now_s - self._claim_lifetime_s)
         self._sequence = change.sequence
-        self._failures = 0
+        if self._failures:
+            self._failures = 0
+            if self._outage.mended():
+                _log.warning("the change feed is followed again")
         self.fresh_as_of_s = now_s
         self._taken_at_s = taken_at_s
         self._believe_until(now_s + FRESH_FOR_S)

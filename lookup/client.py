@@ -29,7 +29,8 @@ from lookup.service.forms import (
     record_form,
     record_of,
 )
-from lookup.service.link import ServiceLink, parsed, said, slug
+from lookup.service.link import ServiceLink, parsed, slug
+from lookup.web_errors import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class LookupClient:
                     if line.startswith(b"data: "):
                         yield change_of(json.loads(line[6:]))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as error:  # of aiohttp
-            raise StoreUnavailableError(f"{self._link.url}: the feed broke ({said(error)})") from error
+            raise StoreUnavailableError(f"{self._link.url}: the feed broke ({in_words(error)})") from error
         raise StoreUnavailableError(f"{self._link.url}: the feed ended")
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ import aiohttp
 
 from lookup.hook_child import command_line
 from lookup.moves import Move
+from lookup.web_errors import in_words
 
 _TOLD_BYTES: Final = 300
 """Of a failed hook's last words."""
@@ -151,7 +152,7 @@ async def _call(url: str, move: Move) -> None:
             said = b"" if reply.status < 300 else await reply.content.read(_TOLD_BYTES)
             status = reply.status
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise HookFailedError(f"{url}: {error}") from error
+        raise HookFailedError(f"{url}: {in_words(error)}") from error
     if status >= 300:
         raise HookFailedError(f"{url} answered with status {status}{_quoted(said)}")
 

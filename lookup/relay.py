@@ -17,6 +17,7 @@ from typing import Final
 
 from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
+from lookup.outage import Outage
 from lookup.outbox import FeedLostError, GenerationPublisher, Intent, Outbox
 from lookup.ports import StoreUnavailableError
 
@@ -85,6 +86,7 @@ class Relay:
         self._pause = pause
         self._on_duty = on_duty
         self._failures = 0
+        self._outage = Outage(clock)
         self._danger_due_s = -inf
         self._looks: deque[_Look] = deque(maxlen=_MOST_LOOKS)
 
@@ -97,12 +99,15 @@ class Relay:
                 else:
                     self._looks.clear()
                 self._failures = 0
+                if self._outage.mended():
+                    _log.warning("the relay does its work again")
             except StoreUnavailableError as failure:
-                if not self._failures:
+                if self._outage.failed():
                     _log.warning("the relay could not do its work: %s", failure)
                 self._failures = min(self._failures + 1, 30)
             except Exception:  # whatever it is: without a relay no edge believes its feed
-                _log.exception("the relay could not do its work")
+                if self._outage.failed():
+                    _log.exception("the relay could not do its work")
                 self._failures = min(self._failures + 1, 30)
             longest_s = min(_LONGEST_PAUSE_S, TURN_S * 2.0**self._failures)
             await self._pause(longest_s * (1 if not self._failures else 0.5 + self._random.random() / 2))

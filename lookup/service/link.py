@@ -12,6 +12,7 @@ import aiohttp
 
 from lookup.ports import StoreUnavailableError, StoreUnusableError
 from lookup.service.forms import Json
+from lookup.web_errors import in_words
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class ServiceLink:
             async with self._open().request(method, f"{self.url}{path}", data=body) as response:
                 return response.status, parsed(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise StoreUnavailableError(f"{self.url}: no answer ({said(error)})") from error
+            raise StoreUnavailableError(f"{self.url}: no answer ({in_words(error)})") from error
 
     def stream(self, path: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """A reply that goes on for as long as something comes every few seconds."""
@@ -71,7 +72,7 @@ class ServiceLink:
                     yield parsed(line)
                     await asyncio.sleep(0)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise StoreUnavailableError(f"{self.url}: no answer ({said(error)})") from error
+            raise StoreUnavailableError(f"{self.url}: no answer ({in_words(error)})") from error
 
     def accept(self, status: int, answer: object) -> None:
         """Nothing for a success. Raises ValueError, StoreUnusableError or StoreUnavailableError."""
@@ -132,8 +133,3 @@ def slug(answer: object) -> str:
     """Which problem it is, "" when it is none."""
     kind = answer.get("type") if isinstance(answer, dict) else None
     return kind.rpartition("/")[2] if isinstance(kind, str) else ""
-
-
-def said(error: Exception) -> str:
-    """What an error says of itself; its name when that is nothing."""
-    return str(error) or type(error).__name__

@@ -10,6 +10,7 @@ from typing import Final
 from lookup.move_log import MoveLog
 from lookup.mover import HOLD_S
 from lookup.moves import Move, Step
+from lookup.outage import Outage
 from lookup.ports import StoreUnavailableError
 from lookup.service.move_drivers import MAX_MOVES, MoveDrivers
 
@@ -51,14 +52,18 @@ class MoveWatch:
         self._clock = clock
         self._pause = pause
         self._taken_at_s: dict[str, float] = {}
+        self._outage = Outage(clock)
 
     async def run(self) -> None:
         """Look, and again a little later, whatever comes of it."""
         while True:
             try:
                 await self.look()
+                if self._outage.mended():
+                    _log.warning("open moves are looked for again")
             except StoreUnavailableError as failure:
-                _log.warning("open moves can't be looked for: %s", failure)
+                if self._outage.failed():
+                    _log.warning("open moves can't be looked for: %s", failure)
             except Exception:  # who stops looking would never find one again
                 _log.exception("open moves can't be looked for")
             await self._pause(LOOK_EVERY_S)

@@ -23,8 +23,15 @@ from lookup.move_pace import Pace
 from lookup.move_preview import preview
 from lookup.move_targets import Targets
 from lookup.mover import MoveListener, Mover
+from lookup.placement import CellRoom
 from lookup.placer import PlacementPlan, closed_cells
 from proxy.cli.answers import UsageMistakeError
+from proxy.cli.blast_radius import (
+    new_users_still_come,
+    possible_targets,
+    too_many_on_average,
+    too_many_then,
+)
 from proxy.cli.bulk_end import Ended, Foresight, report
 from proxy.cli.bulk_options import BulkChoices
 from proxy.cli.bulk_progress import Progress, progress_for
@@ -89,6 +96,7 @@ class _Run:
         self._choices = choices
         self._bulk = bulk
         self._quiet = as_json
+        self._possible: list[CellRoom] = []
 
     async def of(self, store: Database) -> Ended | Foresight:
         errand = self._errand
@@ -101,10 +109,16 @@ class _Run:
                 mend = f"choose another cell, or put it back: homecell cells flag {name} serving"
                 raise UsageMistakeError(flagged, mend)
             self._say(f"{flagged}; moves that were begun come to their end, and no more begin to go there")
-        targets = Targets(self._plan(), self._bulk.targets or None, errand.leaving, {}, closed)
+        plan = self._plan()
+        targets = Targets(plan, self._bulk.targets or None, errand.leaving, {}, closed)
+        if errand.whole:
+            _warn(new_users_still_come(placement_plan(self._settings), errand.leaving, closed))
+        self._possible = possible_targets(plan, self._bulk.targets, errand.leaving, closed)
         if self._bulk.dry_run:
-            targets.know_users(await store.count_by_cell())
+            users = await store.count_by_cell()
+            targets.know_users(users)
             found = await preview(store, store, targets, order, self._wishes(store))
+            _warn(too_many_then(found.to, users, plan.limits))
             return Foresight(order.operation, found)
         await self._tell_what_begins(store, order)
         return await self._move(store, targets, order)
@@ -178,7 +192,9 @@ class _Run:
         asks for that one when what was open before is looked after."""
         users_of = await store.count_by_cell()
         targets.know_users(users_of)
-        progress.expect(min(self._errand.count(users_of), self._errand.most or sys.maxsize))
+        expected = min(self._errand.count(users_of), self._errand.most or sys.maxsize)
+        _warn(too_many_on_average(self._possible, expected, users_of, placement_plan(self._settings).limits))
+        progress.expect(expected)
         async for wish in self._wishes(store):
             yield wish
 
@@ -205,6 +221,11 @@ class _Run:
     def _say(self, text: str) -> None:
         if not self._quiet:
             click.echo(text, err=True)
+
+
+def _warn(texts: Iterator[str]) -> None:
+    for text in texts:
+        click.secho(f"warning: {text}", fg="yellow", err=True)
 
 
 @contextmanager

@@ -25,9 +25,11 @@ def evacuate_cell(
     """Move all users out of a cell, while they are served.
 
     They go to the cells of --to, or to all serving cells under their own law: by
-    weight, where there is room. Flag the cell first, so that no new users come to
-    it. Everything else is as `homecell moves bulk --help` tells: the commands, going
-    on after a crash, Ctrl-C.
+    weight, where there is room. First set `weight: 0` for the cell in the cells
+    file and restart what places users, so that no new ones come to it. Don't flag
+    it down for that: users who still wait for their move would get 503. Everything
+    else is as `homecell moves bulk --help` tells: the commands, going on after a
+    crash, Ctrl-C.
 
     \b
     Examples:

@@ -343,3 +343,22 @@ async def test_a_flag_set_through_another_store_object_arrives_through_the_real_
         assert worker.follower.gaps == 0
     await operator.close()
     await store.close()
+
+
+def test_a_feed_that_stays_away_is_told_of_once_and_so_is_its_return(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @asynchronous
+    async def outage() -> None:
+        feed = FakeFeed()
+        async with following(FakeStore(), feed) as worker:
+            feed.send(beat(7), *[StoreUnavailableError("nobody answers")] * 30)
+            await until(lambda: len(worker.pauses_s) == 30)
+            feed.send(beat(7), beat(7))
+            await until(lambda: len(caplog.messages) > 1)
+
+    outage()
+    assert caplog.messages == [
+        "the change feed broke, and is tried again and again: nobody answers",
+        "the change feed is followed again",
+    ]

@@ -1,0 +1,24 @@
+"""Says in plain words why an HTTP request got no answer."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+import aiohttp
+
+
+def in_words(error: Exception) -> str:
+    """What an error says of itself; its name when that is nothing.
+
+    aiohttp's own words on a connection that failed name TLS settings, also where there is no TLS.
+    """
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
+    return str(error) or type(error).__name__
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError) or error.errno is None or error.errno <= 0:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
