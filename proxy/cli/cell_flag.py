@@ -133,7 +133,7 @@ def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None
             f"{record.cell} is flagged {record.flag}{until}, by {record.author} (version {record.version})"
         )
         if state is not None:
-            click.echo(acknowledgement_text(state))
+            click.echo(acknowledgement_text(state, settings.edge.name))
     if state is None:
         admin = address(settings.edge.admin)
         message = f"the flag is stored, but {settings.edge.name} could not be asked at {admin}: {trouble}"
@@ -146,8 +146,9 @@ def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None
     end(0 if state.complete else NO)
 
 
-def acknowledgement_text(state: Acknowledged) -> str:
-    """`applied on 2 of 2 workers, slowest 31 ms`."""
+def acknowledgement_text(state: Acknowledged, edge: str) -> str:
+    """How far it got in the edge that was asked; of the others nobody is asked."""
     workers = "1 worker" if state.workers == 1 else f"{state.workers} workers"
     slowest = f", slowest {span(state.slowest_s)}" if state.applied else ""
-    return f"applied on {state.applied} of {workers}{slowest}"
+    told = f"applied on {state.applied} of {workers} of {edge}{slowest}"
+    return f"{told}; other edges on that store follow within a second"

@@ -64,5 +64,10 @@ def test_waiting_has_an_end() -> None:
 
 
 def test_the_text_says_how_many_and_how_slow() -> None:
-    assert acknowledgement_text(Acknowledged(2, 2, 0.031)) == "applied on 2 of 2 workers, slowest 31 ms"
-    assert acknowledgement_text(Acknowledged(0, 1, 0.0)) == "applied on 0 of 1 worker"
+    others = "; other edges on that store follow within a second"
+    all_of_them = f"applied on 2 of 2 workers of edge-1, slowest 31 ms{others}"
+    assert acknowledgement_text(Acknowledged(2, 2, 0.031), "edge-1") == all_of_them
+    assert (
+        acknowledgement_text(Acknowledged(0, 1, 0.0), "edge-1")
+        == f"applied on 0 of 1 worker of edge-1{others}"
+    )

@@ -137,7 +137,7 @@ def test_the_command_waits_until_every_worker_applies_the_flag(homecell: Homecel
     assert (result.exit_code, result.stderr) == (0, "")
     first, second = result.stdout.splitlines()
     assert first == "eu-1 is flagged down, by anna (version 1)"
-    assert second.startswith("applied on 2 of 2 workers, slowest ")
+    assert second.startswith("applied on 2 of 2 workers of edge-1, slowest ")
 
 
 def test_a_worker_that_does_not_follow_is_told_and_the_answer_is_no(homecell: Homecell, site: Site) -> None:
