@@ -138,7 +138,9 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
         rehearsal.perform(lasting_s, outages),
         stage.until_an_edge_ends(),
     )
-    Board(console, tally, flags.current, not_mine.current).print_once()
+    board = Board(console, tally, flags.current, not_mine.current)
+    board.print_legend()
+    board.print_once()
     console.print(rehearsal.verdict(), style="bold")
     return rehearsal.all_right
 

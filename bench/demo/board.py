@@ -13,14 +13,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bench.demo.tally import CellTally, Tally, Verdict
+from bench.demo.tally import RECENT_S, CellTally, Tally, Verdict
 
 T = TypeVar("T")
 
 _LIVE_EVERY_S: Final = 0.5
 _PLAIN_EVERY_S: Final = 5.0
 _WATCH_EVERY_S: Final = 1.0
-_COLUMNS: Final = ("cell", "req/s", "p50 ms", "p99 ms", "errors", "degraded", "not mine", "flag", "seen")
+_NOW: Final = ("cell", "req/s", "p50 ms", "p99 ms")
+_SINCE_START: Final = ("errors", "degraded", "not mine")
+_COLUMNS: Final = (*_NOW, *_SINCE_START, "flag", "seen")
+LEGEND: Final = f"of the last {RECENT_S:g} s, but {', '.join(_SINCE_START)}: since the start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +60,22 @@ def line(name: str, cell: CellTally, flag: str, not_mine: str, now_s: float) -> 
 class Watch(Generic[T]):
     """`follow` keeps `current`, something of each cell, as fresh as `fetch` allows, until it is cancelled."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[Mapping[str, T]]]) -> None:
+    def __init__(
+        self, fetch: Callable[[], Awaitable[Mapping[str, T]]], every_s: float = _WATCH_EVERY_S
+    ) -> None:
         self._fetch = fetch
+        self._every_s = every_s
         self.current: dict[str, T] = {}
 
     async def follow(self) -> None:
         while True:
             try:
-                self.current.update(await self._fetch())
+                told = await self._fetch()
             except (aiohttp.ClientError, TimeoutError):
-                self.current.clear()
-            await asyncio.sleep(_WATCH_EVERY_S)
+                told = {}
+            self.current.clear()
+            self.current.update(told)
+            await asyncio.sleep(self._every_s)
 
 
 class Board:
@@ -88,9 +96,14 @@ class Board:
                 while True:
                     await asyncio.sleep(_LIVE_EVERY_S)
                     live.update(self._table(), refresh=True)
+        self.print_legend()
         while True:
             await asyncio.sleep(_PLAIN_EVERY_S)
             self.print_once()
+
+    def print_legend(self) -> None:
+        """What the figures of `print_once` are of."""
+        self._console.out(f"figures {LEGEND}")
 
     def print_once(self) -> None:
         for row in self._lines():
@@ -105,7 +118,7 @@ class Board:
         ]
 
     def _table(self) -> Table:
-        table = Table(*_COLUMNS, title="live traffic by home cell (latency of the last 5 s)")
+        table = Table(*_COLUMNS, title=f"live traffic by home cell ({LEGEND})")
         for column in table.columns[1:-2]:
             column.justify = "right"
         for row in self._lines():

@@ -222,7 +222,9 @@ class Rehearsal:
         tally = self._tally
         self.note(f"replies from a wrong cell, of {tally.total():,}", "0", str(tally.count(Verdict.WRONG)))
         wrong = await self._stage.wrong_in_cells()
-        self.note("requests of other cells' users, as the cells count", "0", str(sum(wrong.values())))
+        silent = [f"no word from {cell.name}" for cell in self._stage.cells if cell.name not in wrong]
+        told = ", ".join(silent) or str(sum(wrong.values()))
+        self.note("requests of other cells' users, as the cells count", "0", told)
         self.note("errors", "none", self._errors() or "none")
         self._judge_late()
         flagged = self._stage.cells[0].name

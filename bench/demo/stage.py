@@ -33,6 +33,7 @@ from proxy.tiers import open_tiers
 READY_S: Final = 20.0
 _POLL_S: Final = 0.05
 _SEED_ATTEMPTS: Final = 4
+_TALLY_TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0)
 
 _FLAG_SAMPLE: Final = re.compile(
     r'^homecell_cell_flag\{cell="([^"]+)",flag="([^"]+)"\} 1(?:\.0)?$', re.MULTILINE
@@ -98,12 +99,17 @@ class Stage:
             return str((await reply.json())["store"]["state"])
 
     async def wrong_in_cells(self) -> dict[str, int]:
-        """How many requests of somebody else's users each cell was sent, by the cells' own count."""
-        wrong: dict[str, int] = {}
-        for cell in self.cells:
-            async with self.session.get(hooks_url(cell) + TALLY_PATH) as reply:
-                wrong[cell.name] = int((await reply.json())["wrong"])
-        return wrong
+        """How many requests of somebody else's users each cell was sent, by its own count: of those that
+        answer."""
+        told = await asyncio.gather(*map(self._wrong_in, self.cells))
+        return {cell.name: wrong for cell, wrong in zip(self.cells, told, strict=True) if wrong is not None}
+
+    async def _wrong_in(self, cell: Cell) -> int | None:
+        try:
+            async with self.session.get(hooks_url(cell) + TALLY_PATH, timeout=_TALLY_TIMEOUT) as reply:
+                return int((await reply.json())["wrong"])
+        except (aiohttp.ClientError, TimeoutError):
+            return None
 
     async def flags(self) -> dict[str, str]:
         """The flag of each cell as the EU edge applies it."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bench.demo.board import line
+import asyncio
+from collections.abc import Mapping
+
+from bench.demo.board import LEGEND, Watch, line
 from bench.demo.tally import CellTally, Verdict
 
 
@@ -27,3 +30,26 @@ def test_a_reply_from_another_cell_is_an_error_that_alarms() -> None:
     cell.note(Verdict.WRONG, "eu-2", 0.0, 0.001)
     shown = line("eu-1", cell, "serving", "0", 1.0)
     assert (shown.texts[4], shown.alarm) == ("1", True)
+
+
+def test_the_legend_says_what_is_of_now_and_what_of_all_the_time() -> None:
+    assert LEGEND == "of the last 5 s, but errors, degraded, not mine: since the start"
+
+
+def test_what_one_cell_does_not_tell_hides_nothing_of_the_others() -> None:
+    told: list[Mapping[str, int]] = [{"eu-1": 1, "eu-2": 2}, {"eu-2": 3}]
+
+    async def run() -> Mapping[str, int]:
+        async def fetch() -> Mapping[str, int]:
+            if told:
+                return told.pop(0)
+            following.cancel()
+            await asyncio.Event().wait()
+            return {}
+
+        watch = Watch(fetch, every_s=0.0)
+        following = asyncio.create_task(watch.follow())
+        await asyncio.wait([following])
+        return watch.current
+
+    assert asyncio.run(run()) == {"eu-2": 3}

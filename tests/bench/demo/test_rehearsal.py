@@ -49,6 +49,7 @@ class Scene(Stage):
         self.idle: list[Worker] = []
         self.when_killed: Callable[[], None] = lambda: None
         self.later: Callable[[], None] = lambda: None
+        self.silent: set[str] = set()
 
     async def workers(self, _edge: EdgeLayout) -> list[Worker]:
         assert self.worker is not None
@@ -62,7 +63,7 @@ class Scene(Stage):
     async def wrong_in_cells(self) -> dict[str, int]:
         """Asked for at the end, when what the kill lost has been counted."""
         self.later()
-        return {}
+        return {cell.name: 0 for cell in self.cells if cell.name not in self.silent}
 
 
 CALM: Final = Crowd(2, lambda: 0)
