@@ -15,6 +15,15 @@ class FeedLostError(StoreUnavailableError):
     """There is no feed, or one of a server that may have missed events: a new generation must begin."""
 
 
+class FeedNotBegunError(FeedLostError):
+    """Nobody who keeps a feed has run on this truth yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this store's change feed has not begun yet: the first edge or lookup service that runs begins it"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """That somebody was about to write this, and did not say how it ended.

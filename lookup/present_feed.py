@@ -9,13 +9,14 @@ dropped. Whoever finds another generation there has told nobody, dials anew, and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Final, Protocol
 
 from lookup.feed_event import FeedEvent
 from lookup.moves import Position
-from lookup.outbox import FeedLostError
+from lookup.outbox import FeedLostError, FeedNotBegunError
 from lookup.ports import StoreUnavailableError
 from lookup.redis_publisher import RedisPublisher
 
@@ -36,6 +37,14 @@ class PresentGeneration(Protocol):
 
 class OtherFeedError(StoreUnavailableError):
     """This Redis keeps a feed that does not count any more."""
+
+
+async def lost_or_not_begun(failure: FeedLostError, present: PresentGeneration) -> FeedLostError:
+    """The failure; FeedNotBegunError where the truth says that there never was a feed."""
+    with suppress(StoreUnavailableError):
+        if not await present.read():
+            return FeedNotBegunError()
+    return failure
 
 
 class PresentFeed:
@@ -64,6 +73,8 @@ class PresentFeed:
             return await self._counting(await self._publisher.publish(events))
         except OtherFeedError:
             return await self._counting(await self._publisher.publish(events))
+        except FeedLostError as failure:
+            raise await lost_or_not_begun(failure, self._present()) from failure
 
     async def cover_since(self, time_s: float) -> str:
         """Publisher.cover_since."""

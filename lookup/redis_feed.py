@@ -47,7 +47,9 @@ class RedisFeed:
                 if not changes:
                     changes = cursor.begin(await read_position(client, self._names), monotonic())
                 if monotonic() > cursor.beaten_at_s + _SILENCE_S:
-                    raise StoreUnavailableError(f"no relay has beaten for {_SILENCE_S:g} s; is one running?")
+                    raise StoreUnavailableError(
+                        f"nobody has kept the feed alive for {_SILENCE_S:g} s: does an edge or service run?"
+                    )
         finally:
             await self._discard(client)
 

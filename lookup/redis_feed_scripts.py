@@ -218,10 +218,13 @@ async def read_position(client: RedisClient, names: FeedNames) -> FeedPosition:
     if answer == _HAS_HOLES:
         raise FeedLostError(
             "events of the change feed are gone from Redis: evicted, deleted or trimmed by somebody else; "
-            "a relay begins it anew"
+            "an edge or lookup service that runs begins it anew"
         )
     if not isinstance(answer, list):
-        raise FeedLostError("Redis holds no change feed that was begun on this server; is a relay running?")
+        raise FeedLostError(
+            "Redis was restarted, emptied or replaced, and holds no change feed: "
+            "an edge or lookup service that runs begins it anew"
+        )
     generation, sequence, last_id, beat_id, age_s, is_complete, covers_since_s = (
         field.decode() for field in answer
     )

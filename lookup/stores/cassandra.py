@@ -19,7 +19,7 @@ from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
 from lookup.flags import Flag, FlagRecord
 from lookup.key_mark import NO_CELL
-from lookup.outbox import Intent, Publisher
+from lookup.outbox import FeedNotBegunError, Intent, Publisher
 from lookup.ports import EpochConflictError, StoreUnavailableError
 from lookup.stores.cassandra_aliases import Aliases, insist_on_home
 from lookup.stores.cassandra_flags import FlagRow, Flags
@@ -47,6 +47,7 @@ class CassandraStore:
     ) -> None:
         self._session = session
         self._publisher = publisher
+        self._told_of_beginning = False
         self._hashed_keys = settings.hashed_keys
         self._clock_skew_s = settings.clock_skew_s
         self._homes = Homes(session, settings)
@@ -295,8 +296,12 @@ class CassandraStore:
         try:
             await self._publisher.publish([intent.event])
             await self._outbox.finish(intent, intent.event)
+        except FeedNotBegunError as failure:
+            if not self._told_of_beginning:
+                _log.warning("the change is stored; %s", failure)
+            self._told_of_beginning = True
         except StoreUnavailableError as failure:
-            _log.warning("a change is left to the relay: %s", failure)
+            _log.warning("the change is stored, an edge or lookup service tells it later: %s", failure)
 
     def _check_keys(self, keys: Sequence[str]) -> None:
         if self._hashed_keys:

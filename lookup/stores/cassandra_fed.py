@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Self
 
+from lookup.outbox import FeedLostError
 from lookup.ports import Change, History
-from lookup.present_feed import PresentFeed
+from lookup.present_feed import PresentFeed, lost_or_not_begun
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed import RedisFeed
 from lookup.redis_feed_scripts import FeedNames
@@ -34,9 +35,12 @@ class FedCassandra(CassandraTruth):
 
     async def follow(self) -> AsyncGenerator[Change, None]:
         """ports.ChangeFeed.follow."""
-        async with aclosing(self._feed.follow()) as changes:
-            async for change in changes:
-                yield change
+        try:
+            async with aclosing(self._feed.follow()) as changes:
+                async for change in changes:
+                    yield change
+        except FeedLostError as failure:
+            raise await lost_or_not_begun(failure, self.generation) from failure
 
     async def history(self, since_s: float) -> History:
         """ports.ChangeFeed.history."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -53,13 +53,19 @@ def port_errors() -> Iterator[None]:
             f"Cassandra refuses: {error}. If its tables are missing or old: homecell store init, migrate"
         ) from error
     except NoHostAvailable as error:
-        reasons = {f"{host}: {reason}" for host, reason in dict(error.errors).items()}
-        raise StoreUnavailableError(f"no Cassandra node answers: {'; '.join(sorted(reasons))}") from error
+        raise StoreUnavailableError(f"no Cassandra node answers: {_why_each(error)}") from error
     except ReadFailure as error:
         known = TooManyTombstonesError if _met_tombstones(error) else StoreUnavailableError
         raise known(f"Cassandra: {type(error).__name__}: {error}") from error
     except (*FAILURES, OSError) as error:
         raise StoreUnavailableError(f"Cassandra: {type(error).__name__}: {error}") from error
+
+
+def _why_each(error: NoHostAvailable) -> str:
+    """The driver tells reasons by node, or only the nodes, or, while it has given all of them up, nothing."""
+    told: Mapping[object, object] | Iterable[object] = error.errors
+    reasons = {f"{host}: {told[host]}" for host in told} if isinstance(told, Mapping) else set(map(str, told))
+    return "; ".join(sorted(reasons)) or "none is known to be up"
 
 
 def _met_tombstones(error: ReadFailure) -> bool:

@@ -154,6 +154,8 @@ def _show(told: StoreReport) -> None:
         rows.append(("feed", f"alive, generation {told.feed.generation}, event {told.feed.event}"))
         waits = f"for {span(told.feed.lag_s)}" if told.feed.lag_s else "nothing"
         rows.append(("waiting", waits))
+    elif told.fresh:
+        rows.append(("feed", "not begun: no edge or lookup service has run yet; the first one begins it"))
     elif told.usable:
         rows.append(("feed", "silent"))
     if told.redis is not None:

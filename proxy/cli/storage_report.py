@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from lookup.outbox import FeedNotBegunError
 from lookup.ports import StoreUnavailableError, StoreUnusableError
 from proxy.tiers import Tiers, cassandra_settings, open_tiers
 
@@ -50,6 +51,7 @@ class StoreReport:
 
     reached  the server answers, or the file can be read; it may still be of no use
     usable   lookups are answered
+    fresh    no edge or lookup service has run on it: the first one begins its feed
     keys     how many live in each cell, if that was asked for
     """
 
@@ -57,6 +59,7 @@ class StoreReport:
     place: str
     reached: bool
     usable: bool
+    fresh: bool
     schema: Schema | None
     feed: Feed | None
     redis: bool | None
@@ -95,6 +98,7 @@ async def report_on(settings: Settings, count: bool) -> StoreReport:
         settings.store.place,
         usable or schema is not None,
         usable,
+        parts.fresh,
         schema,
         feed,
         redis,
@@ -108,6 +112,7 @@ class _Parts:
 
     def __init__(self) -> None:
         self.troubles: list[str] = []
+        self.fresh = False
 
     async def answer(
         self, name: str, ask: Callable[[], Awaitable[T]], patience_s: float = _PATIENCE_S
@@ -117,6 +122,8 @@ class _Parts:
                 return await ask()
         except TimeoutError:
             self.troubles.append(f"{name}: no answer within {patience_s:g} s")
+        except FeedNotBegunError:
+            self.fresh = True
         except StoreUnavailableError as error:
             self.troubles.append(str(error))
         return None

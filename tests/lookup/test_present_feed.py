@@ -14,7 +14,7 @@ import pytest
 
 from bench.servers.redis import RedisServer
 from bench.servers.redis_sentinel import SentinelGroup
-from lookup.outbox import FeedLostError
+from lookup.outbox import FeedLostError, FeedNotBegunError
 from lookup.ports import StoreUnavailableError
 from lookup.present_feed import OtherFeedError, PresentFeed
 from lookup.redis_clients import RedisSettings, Topology
@@ -172,3 +172,21 @@ async def test_a_generation_that_could_not_be_noted_at_once_is_noted_before_anyt
         truth.failure = None
         generation = await one.feed.publish(moves(1))
         assert truth.present == generation == one.publisher.begun
+
+
+@asynchronous
+async def test_a_feed_that_never_was_is_told_apart_from_one_that_is_lost(redis_server: RedisServer) -> None:
+    """The first needs nothing but the first edge; what the truth can't say is taken for the second."""
+    truth = Truth()
+    async with side(settings_of(redis_server), truth) as a:
+        with pytest.raises(FeedNotBegunError, match="first edge or lookup service that runs begins it"):
+            await a.feed.publish(moves(1))
+        truth.failure = StoreUnavailableError("away")
+        with pytest.raises(FeedLostError) as told:
+            await a.feed.publish(moves(1))
+        assert not isinstance(told.value, FeedNotBegunError)
+        truth.failure = None
+        truth.present = "begun-long-ago"
+        with pytest.raises(FeedLostError) as told:
+            await a.feed.publish(moves(1))
+        assert not isinstance(told.value, FeedNotBegunError)

@@ -39,6 +39,19 @@ def test_a_failure_of_nodes_is_told_as_unavailable(failure: Exception) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"127.0.0.1": ConnectionShutdown("reset")}, "127.0.0.1: reset"),
+        (["127.0.0.1", "127.0.0.2"], "127.0.0.1; 127.0.0.2"),
+        ({}, "none is known to be up"),
+    ],
+)
+def test_when_no_node_answers_it_is_told_which_were_asked(told: object, says: str) -> None:
+    with pytest.raises(StoreUnavailableError, match=f"no Cassandra node answers: {says}$"), port_errors():
+        raise NoHostAvailable("none", told)
+
+
+@pytest.mark.parametrize(
     ("codes", "is_so"), [({"127.0.0.1": 1}, True), ({"127.0.0.1": 0}, False), (None, False)]
 )
 def test_a_reading_that_met_too_many_tombstones_is_told_apart(

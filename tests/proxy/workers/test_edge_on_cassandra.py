@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,21 @@ from typing import Final
 import pytest
 
 from bench.servers.cassandra import CassandraRing
+from bench.servers.ports import free_port
 from bench.servers.redis import RedisServer, start_redis
-from tests.proxy.workers.stage import CELL, USER, Stage, homecell, running, runs, started, until
+from proxy.rooms.mint import write_demo_keys
+from tests.proxy.workers.stage import (
+    CELL,
+    HOMECELL,
+    USER,
+    Stage,
+    homecell,
+    running,
+    runs,
+    started,
+    until,
+    write_config,
+)
 from tests.support.on_cassandra import empty_keyspace, sections
 from tests.support.servers import needed
 
@@ -127,6 +141,30 @@ def test_a_home_comes_from_the_store_then_from_redis_and_flags_reach_every_worke
             assert (await homecell(stage, "explain", f"user:{USER}"))[0] == 0
 
     asyncio.run(scenario())
+
+
+def test_on_a_store_on_which_nothing_ran_yet_commands_work_and_say_once_who_begins_its_feed(
+    tmp_path: Path, servers: dict[str, object]
+) -> None:
+    config = write_config(tmp_path, free_port(), free_port(), free_port(), 10.0, servers)
+    write_demo_keys(tmp_path / "keys")
+    for words, says in (
+        (("store", "status"), "not begun: no edge or lookup service has run yet; the first one begins it"),
+        (
+            ("users", "place", "user:7", "--cell", CELL),
+            "the first edge or lookup service that runs begins it",
+        ),
+    ):
+        done = subprocess.run(
+            [HOMECELL, *words, "--config", config],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.count(says)) == (0, 1), done.stdout
+        assert "relay" not in done.stdout
+        assert "trouble" not in done.stdout
 
 
 def test_without_redis_every_request_is_served_and_a_new_one_is_taken_up(
