@@ -15,6 +15,8 @@ from typing import Final
 FEW_USERS: Final = 1000
 """A cell with fewer is no large blast radius, whatever its share; the first user of all has a share of 1."""
 
+NOT_SERVING: Final = "is not serving"
+
 
 @dataclass(frozen=True, slots=True)
 class CellRoom:
@@ -112,7 +114,7 @@ def _objection(cell: CellRoom, occupancy: Occupancy, total: int, limits: ShareLi
     """Why the cell can't take one more user, "" when it can."""
     users = occupancy.users.get(cell.name, 0)
     if cell.name in occupancy.closed:
-        return "is not serving"
+        return NOT_SERVING
     if cell.weight <= 0:
         return "has weight 0"
     if cell.capacity is not None and users >= cell.capacity:

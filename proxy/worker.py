@@ -26,6 +26,7 @@ from lookup.collector import short_passes
 from lookup.ports import StoreUnavailableError
 from proxy import app
 from proxy.config import ConfigError, Settings, load_again
+from proxy.config.location import with_config
 from proxy.control import handover, words
 from proxy.control.channel import Channel
 from proxy.control.messages import Do, Order, Report, WorkerState, decode_order, encode
@@ -224,7 +225,7 @@ def main(arguments: Sequence[str], start: Start = app.start) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(Worker(settings, options.slot, channel, key_set), start, listener, row.counters))
     except (ConfigError, LogTargetError, StoreUnavailableError, OSError) as error:
-        _log.error("%s", error)
+        _log.error("%s", with_config(str(error), options.config))
         return 1
     except Exception:
         _log.exception("cannot go on")

@@ -35,16 +35,18 @@ class SummaryGroup(click.Group):
 
 
 class CommandError(click.ClickException):
-    """Ends a command: `message` says what is wrong, `mend` what to do."""
+    """Ends a command: `message` says what is wrong, `mend` what to do. Commands in them can be pasted."""
 
     def __init__(self, message: str, mend: str) -> None:
+        self._config = _named_config()
         super().__init__(message)
         self.mend = mend
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {self.message}", file=file, err=True)
-        if self.mend:
-            click.echo(f"       {self.mend}", file=file, err=True)
+        message, mend = (_naming(self._config, text) for text in (self.message, self.mend))
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", file=file, err=True)
+        if mend:
+            click.echo(f"       {mend}", file=file, err=True)
 
 
 class UsageMistakeError(CommandError):
@@ -92,6 +94,22 @@ def show_warnings(warnings: tuple[Finding, ...]) -> None:
         show_finding(finding, label=click.style("warning: ", fg="yellow"))
 
 
+def pasteable(text: str) -> str:
+    """The text; where the command was given --config, each command in it is given the same."""
+    return _naming(_named_config(), text)
+
+
+def _named_config() -> Path | None:
+    context = click.get_current_context(silent=True)
+    return context.params.get("config_file") if context is not None else None
+
+
+def _naming(config: Path | None, text: str) -> str:
+    from proxy.config.location import with_config
+
+    return text if config is None else with_config(text, config)
+
+
 def short(path: Path) -> str:
     """The path as one would type it here."""
     try:
@@ -113,10 +131,19 @@ def load_config(path: Path | None, *, serving: bool) -> Loaded:
     from proxy.config import ConfigError, load_with_warnings
     from proxy.config.location import default_path
 
+    insist_on_default(path, "--config FILE")
     try:
         return load_with_warnings(path or default_path(), serving)
     except ConfigError as error:
         raise ConfigMistakesError(error) from error
+
+
+def insist_on_default(path: Path | None, option: str) -> None:
+    """End the command if it was given no config by that option, and there is none where one is looked for."""
+    from proxy.config.location import default_path, mend_of_missing
+
+    if path is None and not default_path().exists():
+        raise UsageMistakeError(f"the config {default_path()} does not exist", mend_of_missing(option))
 
 
 def config_option(command: CommandT) -> CommandT:

@@ -15,6 +15,7 @@ from proxy.cli.answers import (
     MISTAKE,
     ConfigMistakesError,
     end,
+    insist_on_default,
     json_option,
     say_json,
     short,
@@ -51,6 +52,7 @@ def command(file: Path | None, as_json: bool, reference: bool) -> None:
     from proxy.config import ConfigError, load_with_warnings
     from proxy.config.location import default_path
 
+    insist_on_default(file, "FILE")
     try:
         loaded = load_with_warnings(file or default_path())
     except ConfigError as error:

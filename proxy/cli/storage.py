@@ -18,6 +18,7 @@ from proxy.cli.answers import (
     end,
     json_option,
     load_settings,
+    pasteable,
     say_json,
 )
 from proxy.cli.store_backup import back_up, verify
@@ -165,7 +166,7 @@ def _show(told: StoreReport) -> None:
         click.echo()
         show_table(("CELL", "USERS"), [(cell, str(users)) for cell, users in sorted(told.keys.items())])
     for trouble in told.troubles:
-        click.secho(f"trouble: {trouble}", fg="red", err=True)
+        click.secho(f"trouble: {pasteable(trouble)}", fg="red", err=True)
 
 
 async def _schema(settings: Settings) -> Schema:

@@ -44,7 +44,7 @@ class UserKey(click.ParamType[str, str]):
 @config_option
 @click.argument("user", type=UserKey())
 @click.option("--to", "target", required=True, shell_complete=cell_names, help="The new home cell.")
-@click.option("--operation-id", "operation", default="", help="To ask for the same move again.")
+@click.option("--operation", default="", help="To ask for the same move again.")
 @move_options
 @json_option
 def move_user(
@@ -67,7 +67,7 @@ def move_user(
     \b
     Examples:
       homecell users move user:42 --to eu-west-1-cell-02 --copy-command ./copy-user.sh
-      homecell users move user:42 --to eu-west-1-cell-02 --no-copy --operation-id ticket-7
+      homecell users move user:42 --to eu-west-1-cell-02 --no-copy --operation ticket-7
 
     \b
     Exit codes:
@@ -83,12 +83,14 @@ def move_user(
     cell = find_cell(settings, target)
     user = as_stored(settings, user)
     order = _order(operation or secrets.token_hex(_OPERATION_BYTES), user, target, choices)
-    _insist_on_welcome(settings, order, cell, force=choices.force)
+    known = _known_or_welcome(settings, order, cell, force=choices.force)
     move = drive(settings, choices.waits, as_json, lambda mover: _begin_and_drive(mover, order))
     if as_json:
         say_json(document(move))
     else:
-        click.echo(verdict(move))
+        done = known is not None and known.is_over
+        again = f"; operation {order.operation} was over already, nothing was done now" if done else ""
+        click.echo(f"{verdict(move)}{again}")
     end(exit_code(move))
 
 
@@ -120,8 +122,9 @@ def insist_on_permitted(settings: Settings, jurisdiction: str, cell: Cell) -> No
         raise UsageMistakeError(found.what, found.mend)
 
 
-def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, force: bool) -> None:
-    """A move that is known is not judged again: what was asked for stays asked for."""
+def _known_or_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, force: bool) -> Move | None:
+    """The move if it is known: it is not judged again, what was asked for stays asked for. Ends the command
+    if the cell may not have the user."""
     from proxy.cli.listing import insist_on_listed
     from proxy.cli.store import with_database
 
@@ -132,7 +135,7 @@ def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, forc
 
     known, record, flag = with_database(settings, read)
     if known is not None:
-        return
+        return known
     if record is None:
         mend = f"give it one: homecell users place {order.key} --cell {cell.name}"
         raise UsageMistakeError(f"{order.key} has no home to move from", mend)
@@ -146,6 +149,7 @@ def _insist_on_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, forc
         raise UsageMistakeError(f"{cell.name} is flagged {flag.flag}: {flag.reason}", mend)
     if not force:
         insist_on_listed(settings, cell.name)
+    return None
 
 
 async def _begin_and_drive(mover: Mover, order: MoveOrder) -> Move:

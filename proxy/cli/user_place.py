@@ -46,9 +46,16 @@ if TYPE_CHECKING:
     help="Whose law its bytes are under.  [default: the cell's, without --cell this edge's]",
 )
 @click.option("--tenant", default="", help="Whose user it is, for cells that are kept for tenants.")
+@click.option("--force", is_flag=True, help="Also in a named cell that the running edge does not list yet.")
 @json_option
 def place_user(
-    config_file: Path | None, user: str, cell_name: str, jurisdiction: str, tenant: str, as_json: bool
+    config_file: Path | None,
+    user: str,
+    cell_name: str,
+    jurisdiction: str,
+    tenant: str,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Give a new user its home. A user that has one keeps it.
 
@@ -76,11 +83,18 @@ def place_user(
     settings = load_settings(config_file)
     key = as_stored(settings, user)
     if cell_name:
-        record = _place_there(settings, key, cell_name, jurisdiction, tenant)
+        record = _place_there(settings, key, cell_name, jurisdiction, tenant, force=force)
     else:
         record = _place_anywhere(settings, key, jurisdiction, tenant)
     if as_json:
         say_json({**asdict(record), "state": record.state.name.lower()})
+    elif cell_name not in ("", record.cell):
+        mend = f"to move it: homecell users move {record.key} --to {cell_name}"
+        raise CommandError(
+            f"{user} was NOT placed in {cell_name}: it is at home in {record.cell} already "
+            f"(epoch {record.epoch})",
+            mend,
+        )
     else:
         named = user if record.key == key else f"{user} names {record.key}, which"
         click.echo(f"{named} is at home in {record.cell} (epoch {record.epoch})")
@@ -89,8 +103,11 @@ def place_user(
     end(OK if cell_name in ("", record.cell) else NO)
 
 
-def _place_there(settings: Settings, user: str, cell_name: str, jurisdiction: str, tenant: str) -> Assignment:
+def _place_there(
+    settings: Settings, user: str, cell_name: str, jurisdiction: str, tenant: str, *, force: bool
+) -> Assignment:
     from lookup.writer import place
+    from proxy.cli.listing import insist_on_listed
     from proxy.cli.store import with_store
 
     cell = find_cell(settings, cell_name)
@@ -98,6 +115,8 @@ def _place_there(settings: Settings, user: str, cell_name: str, jurisdiction: st
     insist_on_permitted(settings, law, cell)
     if tenant:
         raise UsageMistakeError("--tenant helps to choose a cell, and --cell has chosen", "leave one away")
+    if not force:
+        insist_on_listed(settings, cell.name)
     return with_store(settings, lambda store: place(store, user, cell_name, law, time.time()))
 
 
@@ -122,6 +141,14 @@ def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: st
     if isinstance(found, NoRoom):
         for name in sorted(unlisted):
             warn_of_unlisted(settings, name, f"nobody is placed there unasked; {RESTART}")
-        mend = "add a cell, raise a capacity or the cap, or name the cell with --cell"
-        raise CommandError(f"no cell has room for {user}: {found}", mend)
+        raise CommandError(f"no cell takes {user} now: {found}", _ways_out(found))
     return found
+
+
+def _ways_out(found: NoRoom) -> str:
+    from lookup.placement import NOT_SERVING
+
+    closed = [name for name, reason in found.reasons.items() if reason == NOT_SERVING]
+    put_back = [f"put one back: homecell cells flag {closed[0]} serving"] if closed else []
+    make_room = [] if len(closed) == len(found.reasons) > 0 else ["raise a weight, a capacity or the cap"]
+    return ", or ".join([*put_back, *make_room, "add a cell, or name one with --cell"])

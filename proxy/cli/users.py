@@ -16,6 +16,7 @@ from proxy.cli.answers import (
     end,
     json_option,
     load_settings,
+    pasteable,
     say_json,
 )
 from proxy.cli.moving import document, resume_or_abort
@@ -92,7 +93,7 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
         operation = move.order.operation
         click.echo(f"it is being moved to {move.order.target}: {move.step} (operation {operation})")
         if not move.holder:
-            click.echo(f"nobody carries the move on: {resume_or_abort(operation)}")
+            click.echo(pasteable(f"nobody carries the move on: {resume_or_abort(operation)}"))
 
 
 async def _read(store: Database, user: str) -> tuple[Assignment | None, list[Move]]:

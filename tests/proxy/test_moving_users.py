@@ -160,7 +160,7 @@ async def test_a_move_whose_driver_was_killed_is_listed_and_resumed(site: Site) 
             f"open('{began}', 'w').write('x')",
             f"[time.sleep(0.01) for _ in range(1500) if not os.path.exists('{gate}')]",
         )
-        driving = asyncio.create_task(move(stage, "1", copy, "--operation-id", "op-7"))
+        driving = asyncio.create_task(move(stage, "1", copy, "--operation", "op-7"))
         while not began.exists():  # noqa: ASYNC110 -- another process makes it
             await asyncio.sleep(0.01)
         status, listed = await stage.homecell("moves", "list")

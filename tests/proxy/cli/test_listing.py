@@ -64,8 +64,11 @@ def test_a_bulk_move_that_may_choose_passes_it_over(homecell: Homecell) -> None:
 
 
 @pytest.mark.usefixtures("edge")
-def test_placing_a_user_there_is_warned_of_and_no_free_choice(homecell: Homecell) -> None:
-    named = homecell("users", "place", "user:9", "--cell", "eu-2")
+def test_placing_a_user_there_needs_insisting_and_is_no_free_choice(homecell: Homecell) -> None:
+    refused = homecell("users", "place", "user:9", "--cell", "eu-2")
+    assert (refused.exit_code, "or give --force" in refused.stderr) == (2, True)
+    assert homecell("users", "show", "user:9").exit_code == 1
+    named = homecell("users", "place", "user:9", "--cell", "eu-2", "--force")
     assert (named.exit_code, "its users get 503 home-not-listed" in named.stderr) == (0, True)
     homecell("cells", "flag", "eu-1", "down", "--reason", "disk full")
     chosen = homecell("users", "place", "user:10")
@@ -74,7 +77,7 @@ def test_placing_a_user_there_is_warned_of_and_no_free_choice(homecell: Homecell
 
 @pytest.mark.usefixtures("edge")
 def test_explain_says_that_the_running_edge_does_not_list_the_cell(homecell: Homecell) -> None:
-    homecell("users", "place", "user:9", "--cell", "eu-2")
+    homecell("users", "place", "user:9", "--cell", "eu-2", "--force")
     result = homecell("explain", "user:9")
     assert (result.exit_code, "does not list `eu-2` yet" in result.stdout) == (1, True)
     told = json.loads(homecell("explain", "user:9", "--json").stdout)

@@ -104,10 +104,27 @@ def test_the_version_is_told(homecell: Homecell) -> None:
 @pytest.mark.parametrize(
     "arguments", [["cells", "list"], ["explain", "user:1"], ["token", "--user", "1"], ["proxy"]]
 )
-def test_a_command_with_a_bad_config_tells_all_mistakes(
-    homecell: Homecell, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-) -> None:
-    monkeypatch.setenv("HOMECELL_CONFIG", "none.yaml")
-    result = homecell(*arguments)
+def test_a_command_with_a_bad_config_tells_all_mistakes(homecell: Homecell, arguments: list[str]) -> None:
+    result = homecell(*arguments, "--config", "none.yaml")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "none.yaml: does not exist\n    name a config file\n1 mistake\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"), [(["cells", "list"], "--config FILE"), (["check-config"], "FILE")]
+)
+def test_a_default_config_that_is_not_there_is_told_with_where_its_name_came_from(
+    homecell: Homecell, monkeypatch: pytest.MonkeyPatch, arguments: list[str], option: str
+) -> None:
+    monkeypatch.setenv("HOMECELL_CONFIG", "/nope.yaml")
+    assert homecell(*arguments).stderr == (
+        "Error: the config /nope.yaml does not exist\n"
+        f"       HOMECELL_CONFIG names it: correct that, or give {option}\n"
+    )
+    monkeypatch.delenv("HOMECELL_CONFIG")
+    result = homecell(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: the config configs/demo.yaml does not exist\n"
+        f"       nothing names another config: give {option}, or set HOMECELL_CONFIG\n"
+    )

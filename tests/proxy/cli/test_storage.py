@@ -46,6 +46,12 @@ def test_a_store_that_is_not_there_is_told_with_the_command_that_makes_it(
     told = homecell("store", "status")
     assert told.exit_code == 1
     assert "home.sqlite holds no store yet: homecell store init" in told.stderr
+    named = homecell("store", "status", "--config", "edge.yaml")
+    assert "home.sqlite holds no store yet: homecell store init --config edge.yaml\n" in named.stderr
+    for command in (["users", "show", "user:1"], ["cells", "list"], ["explain", "user:1"]):
+        shown = homecell(*command, "--config", "edge.yaml")
+        assert "homecell store init --config edge.yaml makes one" in shown.stderr
+        assert "homecell store init makes one" in homecell(*command).stderr
     refused = homecell("store", "migrate")
     assert refused.exit_code == 2
     assert "homecell store init" in refused.stderr

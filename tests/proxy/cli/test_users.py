@@ -22,7 +22,7 @@ def second_cell(site: Site) -> None:
 
 
 def test_a_move_tells_its_steps_and_is_in_the_history(homecell: Homecell) -> None:
-    order = ("user:1", "--to", "eu-2", "--operation-id", "op-1")
+    order = ("user:1", "--to", "eu-2", "--operation", "op-1")
     result = homecell("users", "move", *order, "--copy-command", "true")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -45,7 +45,10 @@ def test_a_move_tells_its_steps_and_is_in_the_history(homecell: Homecell) -> Non
     assert "user:1 is at home in eu-2" in homecell("users", "show", "user:1").stdout
     homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
     again = homecell("users", "move", *order, "--no-copy")
-    assert (again.exit_code, again.stdout) == (0, "user:1 is at home in eu-2 (epoch 3)\n")
+    assert (again.exit_code, again.stdout) == (
+        0,
+        "user:1 is at home in eu-2 (epoch 3); operation op-1 was over already, nothing was done now\n",
+    )
     assert homecell("moves", "list").stdout == "no move is open\n"
     (move,) = json.loads(homecell("moves", "list", "--all", "--json").stdout)
     assert (move["operation"], move["step"], move["copy_hook"]) == ("op-1", "done", "true")
@@ -67,6 +70,10 @@ def test_a_new_user_is_placed_once(homecell: Homecell) -> None:
     elsewhere = homecell("users", "place", "user:9", "--cell", "eu-2", "--json")
     assert elsewhere.exit_code == 1
     assert json.loads(elsewhere.stdout)["cell"] == "eu-1"
+    told = homecell("users", "place", "user:9", "--cell", "eu-2", "--config", "edge.yaml")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert "user:9 was NOT placed in eu-2: it is at home in eu-1 already (epoch 1)" in told.stderr
+    assert "to move it: homecell users move --config edge.yaml user:9 --to eu-2" in told.stderr
 
 
 def test_a_new_user_gets_a_cell_that_has_room(homecell: Homecell, site: Site) -> None:
@@ -81,7 +88,13 @@ def test_a_new_user_gets_a_cell_that_has_room(homecell: Homecell, site: Site) ->
     homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
     refused = homecell("users", "place", "user:12")
     assert refused.exit_code == 1
-    assert "no cell has room for user:12: eu-1 is not serving; eu-2 is not serving" in refused.stderr
+    assert "no cell takes user:12 now: eu-1 is not serving; eu-2 is not serving" in refused.stderr
+    assert "put one back: homecell cells flag eu-1 serving, or add a cell" in refused.stderr
+    assert "capacity" not in refused.stderr
+    homecell("cells", "flag", "eu-2", "serving")
+    site.spoil(("  - name: us-1\n", "    capacity: 0\n  - name: us-1\n"))
+    full = homecell("users", "place", "user:12").stderr
+    assert "put one back: homecell cells flag eu-1 serving, or raise a weight, a capacity or the cap" in full
     assert homecell("users", "place", "user:9").stdout == "user:9 is at home in eu-2 (epoch 1)\n"
     unknown = homecell("users", "place", "user:12", "--jurisdiction", "mars")
     assert (unknown.exit_code, "there is no jurisdiction `mars`" in unknown.stderr) == (2, True)
