@@ -19,6 +19,10 @@ class StoreUnusableError(StoreUnavailableError):
     """The store can't be used as it is (missing, damaged, of a newer version). The message names the mend."""
 
 
+class StoreForbiddenError(StoreUnusableError):
+    """The store answers, and does not permit this to who asks."""
+
+
 class EpochConflictError(Exception):
     """A compare-and-set found another epoch than expected; `current` is what the truth holds, if anything."""
 

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 
-from lookup.ports import StoreUnavailableError, StoreUnusableError
+from lookup.ports import StoreForbiddenError, StoreUnavailableError, StoreUnusableError
 from lookup.service.forms import Json
 from lookup.web_errors import in_words
 
@@ -83,7 +83,7 @@ class ServiceLink:
         if status in (400, 409):
             raise ValueError(told)
         if status in (401, 403):
-            raise StoreUnusableError(f"{told}; give this client a token of the service that permits it")
+            raise StoreForbiddenError(f"{told}; give this client a token of the service that permits it")
         if status in (404, 405, 413):
             raise StoreUnusableError(f"{told}; is this the URL of a lookup service of the same version?")
         if status == 501:

@@ -34,6 +34,11 @@ _ASKED: Final[Json] = {
     "type": "string",
     "description": "What was asked for, as it was spelled; left out when it is `key`.",
 }
+_IN_FORCE: Final[Json] = {
+    "type": "string",
+    "enum": ["serving", "down"],
+    "description": "What the flag comes to now, told by GET /v1/flags: one that has expired is `serving`.",
+}
 _SCHEMAS: Final[Mapping[str, Json]] = {
     "Found": object_of(
         {
@@ -67,7 +72,8 @@ _SCHEMAS: Final[Mapping[str, Json]] = {
             "author": TEXT,
             "set_at_s": SECONDS,
             "expires_at_s": {"type": ["number", "null"], "description": "Unix seconds; null: it stays."},
-        }
+        },
+        {"in_force": _IN_FORCE},
     ),
     "Change": object_of(
         {

@@ -121,8 +121,15 @@ class TruthAnswers:
             raise ProblemError("home-moving", f"{new.key} is being moved to {current.moved_to}; {mend}")
 
     async def flags(self) -> Mapping[str, Json]:
-        """Every flag there is."""
-        return {"flags": [flag_form(record) for record in (await self._store.flags()).values()]}
+        """Every flag there is, with what it comes to now: one that has expired is as none."""
+        records = await self._store.flags()
+        closed = closed_cells(records, self._clock())
+        return {
+            "flags": [
+                {**flag_form(record), "in_force": (Flag.DOWN if cell in closed else Flag.SERVING).value}
+                for cell, record in records.items()
+            ]
+        }
 
     async def set_flag(self, cell: str, form: object) -> Mapping[str, Json]:
         """The cell's new flag."""

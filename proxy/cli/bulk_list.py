@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -37,8 +37,9 @@ class UserList:
                 yield wish
 
 
-def open_list(name: str) -> UserList:
-    """The list in the file, or on standard input when it is `-`. Ends the command when a line is no wish."""
+def open_list(name: str, cells: Collection[str]) -> UserList:
+    """The list in the file, or on standard input when it is `-`. Ends the command when a line is no wish, or
+    names none of these cells."""
     file = _standard_input() if name == "-" else _open(Path(name))
     digest = sha256()
     users = 0
@@ -46,7 +47,10 @@ def open_list(name: str) -> UserList:
     for number, line in enumerate(file, 1):
         digest.update(line)
         try:
-            users += parse_line(line) is not None
+            wish = parse_line(line)
+            if wish is not None and wish.target and wish.target not in cells:
+                raise BadLineError(f"there is no cell `{wish.target}`")
+            users += wish is not None
         except BadLineError as error:
             mistakes.append(f"{name}:{number}: {error}")
             if len(mistakes) == _SHOWN:

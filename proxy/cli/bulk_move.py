@@ -41,7 +41,8 @@ def move_many(
     """Move the users of a list to other cells, many at once, while they are served.
 
     FILE, or - for standard input, has a line for each user: its key and, if it
-    shall go to a certain cell, that cell. After a # come remarks. Users without a
+    shall go to a certain cell, that cell. After a # come remarks. Of a user that is
+    listed again the first line holds. Users without a
     cell go to one of --to, or to any serving cell under their own law: by weight,
     where there is room. Nobody goes where its jurisdiction may not live, nor into a
     cell that is not serving.
@@ -66,21 +67,22 @@ def move_many(
       3  the store cannot be reached; the same command with --operation goes on
     """
     if bool(file) is bool(source):
-        raise UsageMistakeError("it must be clear who is to be moved", "give FILE, or --from CELL")
+        mend = "give FILE or --from CELL" + (", not both" if file else "")
+        raise UsageMistakeError("it must be clear who is to be moved", mend)
     from proxy.cli.bulk_run import carry_out
 
     settings = load_settings(config_file)
-    errand = of_cell(settings, source, most, whole=False) if source else _of_list(file, bulk, most)
+    errand = of_cell(settings, source, most, whole=False) if source else _of_list(settings, file, bulk, most)
     carry_out(settings, errand, choices, bulk, as_json)
 
 
-def _of_list(file: str, bulk: BulkChoices, most: int | None) -> Errand:
+def _of_list(settings: Settings, file: str, bulk: BulkChoices, most: int | None) -> Errand:
     from proxy.cli.bulk_list import open_list
     from proxy.cli.bulk_run import Errand
 
     if bulk.failures_file is not None and Path(file).resolve() == bulk.failures_file.resolve():
         raise UsageMistakeError("--failures would overwrite the list itself", "choose another file")
-    found: UserList = open_list(file)
+    found: UserList = open_list(file, frozenset(cell.name for cell in settings.cells))
     return Errand(
         wishes=lambda _: found.wishes(),
         count=lambda _: found.users,

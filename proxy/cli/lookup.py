@@ -17,7 +17,6 @@ import click
 from proxy.cli.answers import (
     HELP_SETTINGS,
     CommandError,
-    UnreachableError,
     UsageMistakeError,
     config_option,
     load_config,
@@ -54,8 +53,9 @@ def command(config_file: Path | None) -> None:
     \b
     Exit codes:
       0  stopped as it was told
+      1  it could not start: the port is taken, say
       2  a mistake in the config or in the file of tokens
-      3  the store can't be reached, or the port is taken
+      3  the store can't be reached
     """
     loaded = load_config(config_file, serving=False)
     show_warnings(loaded.warnings)
@@ -93,7 +93,7 @@ def command(config_file: Path | None) -> None:
     except OSError as error:
         listen = service.listen
         wrong = cannot_listen("lookup_service.listen", listen.host, listen.port, error)
-        raise UnreachableError(wrong, "") from error
+        raise CommandError(wrong, "") from error
 
 
 def _announcement(settings: Settings, tiers: Tiers) -> Announcement | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -59,7 +60,8 @@ def command() -> None:
 def list_moves(config_file: Path | None, show_all: bool, as_json: bool) -> None:
     """Show the moves that are not over: how far each is, and who carries it out.
 
-    A move without a driver stands still: its driver crashed or was stopped.
+    A move without a driver stands still: its driver was stopped. One that was
+    killed is shown for some seconds more, then as silent: resume its move then.
 
     \b
     Examples:
@@ -73,7 +75,7 @@ def list_moves(config_file: Path | None, show_all: bool, as_json: bool) -> None:
     if as_json:
         say_json([document(move) for move in moves])
     elif moves:
-        show_table(MOVE_HEADS, [row(move) for move in moves])
+        show_table(MOVE_HEADS, [row(move, time.time()) for move in moves])
     else:
         click.echo("no moves" if show_all else "no move is open")
 
@@ -89,7 +91,7 @@ def resume_move(
     """Carry a move on from the step at which it stands.
 
     A hook that was running when the driver crashed is run again. Nothing happens
-    while another driver is at it.
+    while another driver is at it; one that was killed counts as such for 15 s.
 
     \b
     Examples:

@@ -99,7 +99,7 @@ def drive(settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover],
     except MoveInProgressError as conflict:
         raise UsageMistakeError(str(conflict), resume_or_abort(conflict.move.order.operation)) from conflict
     except MoveTakenError as taken:
-        raise CommandError(str(taken), "see how far it is: homecell moves list") from taken
+        raise CommandError(str(taken), _if_it_died()) from taken
     except UnreachableError as failure:
         if teller.operation:
             failure.mend = f"the move stays open: {resume_or_abort(teller.operation)}"
@@ -117,6 +117,18 @@ def holder() -> str:
 def resume_or_abort(operation: str) -> str:
     """The two ways on with an open move."""
     return f"homecell moves resume {operation}, or homecell moves abort {operation}"
+
+
+def _if_it_died() -> str:
+    from lookup.mover import HOLD_S
+
+    again = f"if that process is dead, try again: {HOLD_S:g} s after its last sign of life the move is free"
+    return f"see how far it is: homecell moves list; {again}"
+
+
+def is_driven(move: Move, now_s: float) -> bool:
+    """Whether somebody has the move in hand; who was killed, for some seconds more."""
+    return bool(move.holder) and move.held_until_s > now_s
 
 
 def exit_code(move: Move) -> int:
@@ -143,11 +155,13 @@ def document(move: Move) -> dict[str, object]:
         "changed_at_s": move.changed_at_s,
         "detail": move.detail,
         "holder": move.holder,
+        "held_until_s": move.held_until_s,
     }
 
 
-def row(move: Move) -> tuple[str, ...]:
-    """The move as a line of a table under MOVE_HEADS."""
+def row(move: Move, now_s: float) -> tuple[str, ...]:
+    """The move as a line of a table under MOVE_HEADS, at that time (Unix seconds)."""
+    silent = "" if move.is_over or is_driven(move, now_s) else " (silent: dead?)"
     return (
         move.order.operation,
         move.order.key,
@@ -155,7 +169,7 @@ def row(move: Move) -> tuple[str, ...]:
         move.order.target,
         move.step.value,
         moment(move.changed_at_s),
-        move.holder or "-",
+        f"{move.holder}{silent}" if move.holder else "-",
         move.order.author or "-",
         move.detail or move.order.reason or "-",
     )

@@ -134,7 +134,7 @@ def show_status(config_file: Path | None, count: bool, as_json: bool) -> None:
       0  all is well
       1  it can be reached, and something is not as it should be
       2  a mistake in the config
-      3  the store cannot be reached
+      3  the store cannot be reached, or there is none yet
     """
     from proxy.cli.storage_report import report_on
     from proxy.cli.store import reaching
@@ -150,7 +150,8 @@ def show_status(config_file: Path | None, count: bool, as_json: bool) -> None:
 def _show(told: StoreReport) -> None:
     rows = [("store", f"{told.kind}, {told.place}: {'answers' if told.usable else 'does not answer'}")]
     if told.schema is not None:
-        rows.append(("schema", f"version {told.schema.found}; this program's is {told.schema.known}"))
+        found = f"version {told.schema.found}" if told.schema.found else "none yet"
+        rows.append(("schema", f"{found}; this program's is version {told.schema.known}"))
     if told.feed is not None:
         rows.append(("feed", f"alive, generation {told.feed.generation}, event {told.feed.event}"))
         waits = f"for {span(told.feed.lag_s)}" if told.feed.lag_s else "nothing"

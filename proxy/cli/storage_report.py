@@ -49,7 +49,7 @@ class Feed:
 class StoreReport:
     """Each part, or None and in `troubles` why not; `redis` None: the config has no cache.
 
-    reached  the server answers, or the file can be read; it may still be of no use
+    reached  the server answers, or the file can be read, and holds a store; it may still be of no use
     usable   lookups are answered
     fresh    no edge or lookup service has run on it: the first one begins its feed
     keys     how many live in each cell, if that was asked for
@@ -78,7 +78,8 @@ async def report_on(settings: Settings, count: bool) -> StoreReport:
     schema = await parts.answer("store", lambda: read_schema(settings))
     tiers = open_tiers(settings)
     try:
-        usable = await parts.answer("store", tiers.store.flags) is not None
+        is_there = schema is None or schema.found > 0
+        usable = is_there and await parts.answer("store", tiers.store.flags) is not None
         feed = await parts.answer("feed", lambda: _feed(tiers)) if usable else None
         if feed is not None and tiers.relay is not None:
             parts.troubles += [await parts.answer("feed", tiers.relay.danger) or ""]
@@ -96,7 +97,7 @@ async def report_on(settings: Settings, count: bool) -> StoreReport:
     return StoreReport(
         settings.store.kind,
         settings.store.place,
-        usable or schema is not None,
+        usable or (schema is not None and schema.found > 0),
         usable,
         parts.fresh,
         schema,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lookup.key_mark import insist_on_spelling
 from lookup.keys import InvalidKeyError
-from lookup.ports import StoreUnavailableError, StoreUnusableError
-from proxy.cli.answers import UnreachableError, UsageMistakeError
+from lookup.ports import StoreForbiddenError, StoreUnavailableError, StoreUnusableError
+from proxy.cli.answers import CommandError, UnreachableError, UsageMistakeError
 
 if TYPE_CHECKING:
     from lookup.database import Database
@@ -83,9 +83,11 @@ def reaching(work: Coroutine[Any, Any, T]) -> T:
         raise unreachable(error) from error
 
 
-def unreachable(error: StoreUnavailableError) -> UnreachableError:
+def unreachable(error: StoreUnavailableError) -> CommandError:
     """The error as it ends a command, with its mend."""
     what, _, mend = str(error).partition("; ")
     if not mend and not isinstance(error, StoreUnusableError):
         mend = "try again; homecell store status tells what can be reached"
+    if isinstance(error, StoreForbiddenError):  # it answered: the token of the config is the wrong one
+        return UsageMistakeError(what, mend)
     return UnreachableError(what, mend)

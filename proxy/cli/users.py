@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from proxy.cli.answers import (
     pasteable,
     say_json,
 )
-from proxy.cli.moving import document, resume_or_abort
+from proxy.cli.moving import document, is_driven, resume_or_abort
 from proxy.cli.tables import moment, show_table
 from proxy.cli.user_alias import alias_user
 from proxy.cli.user_heavy import show_heavy
@@ -92,7 +93,7 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
     if move is not None:
         operation = move.order.operation
         click.echo(f"it is being moved to {move.order.target}: {move.step} (operation {operation})")
-        if not move.holder:
+        if not is_driven(move, time.time()):
             click.echo(pasteable(f"nobody carries the move on: {resume_or_abort(operation)}"))
 
 

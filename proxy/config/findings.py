@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -61,10 +62,15 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
+def _differs_by_number(word: str, other: str) -> bool:
+    """Such as `cell-09` and `cell-02`: which one was meant nobody can tell. A beginning is told by its rest."""
+    return not other.startswith(word) and re.sub(r"[0-9]+", "0", word) == re.sub(r"[0-9]+", "0", other)
+
+
 def choose(word: str, known: Iterable[str]) -> str:
     """The mend for an unknown word: the nearest known one, else all of them."""
     candidates = sorted(known)
     near = nearest(word, candidates)
-    if near is not None:
+    if near is not None and not _differs_by_number(word, near):
         return f"did you mean `{near}`?"
     return f"known: {', '.join(candidates)}" if candidates else "there are none yet"

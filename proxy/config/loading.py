@@ -84,6 +84,10 @@ def _shapes(
 ) -> tuple[Shape[ConfigFile] | None, Shape[Inventory] | None]:
     """Of both files. What `texts` lacks is read, once, and added."""
     config = _shape(ConfigFile, path, texts, mistakes)
+    if config is not None and config.root.members.keys() == {"cells"}:
+        what, mend = "is a cells file, not a config", "name the config whose `cells_file` it is"
+        mistakes[:] = [Finding(path, 0, "", what, mend)]
+        return None, None
     cells_file = config.path(("cells_file",)) if config else None
     if config is None or cells_file is None:
         return config, None

@@ -49,9 +49,11 @@ def read_key_set(raw: bytes, taken_ids: frozenset[str]) -> KeySet:
     it withdraws every key).
     """
     document = read_object(raw)
-    entries = document.get("keys") if document is not None else None
+    if document is None:
+        raise KeyMistakeError("not a JWK Set: no JSON object in which each member is named once")
+    entries = document.get("keys")
     if not isinstance(entries, list):
-        raise KeyMistakeError('not a JWK Set: a JSON object with a list "keys", no member named twice')
+        raise KeyMistakeError('not a JWK Set: the JSON object has no list "keys"')
     keys: list[VerificationKey] = []
     mistakes: list[str] = []
     seen_ids = set(taken_ids)

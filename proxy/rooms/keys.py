@@ -24,6 +24,7 @@ KeyMark = NewType("KeyMark", bytes)
 ALGORITHMS: Final = ("HS256", "RS256", "PS256", "ES256", "EdDSA")
 MIN_SECRET_BYTES: Final = 32
 MIN_RSA_BITS: Final = 2048
+_NO_SECRET: Final = "the secret is a PEM, DER, SSH or JWK key; HS256 needs random bytes"
 
 
 class KeyMistakeError(Exception):
@@ -78,7 +79,7 @@ def key_from_secret(key_id: str, secret: bytes) -> VerificationKey:
     try:
         material = jwt.get_algorithm_by_name("HS256").prepare_key(secret)
     except jwt.InvalidKeyError as error:
-        raise KeyMistakeError("the secret is a PEM, DER, SSH or JWK key; HS256 needs random bytes") from error
+        raise KeyMistakeError(_NO_SECRET) from error
     return VerificationKey(key_id, "HS256", material, sha256(secret).digest())
 
 
@@ -116,10 +117,12 @@ def secret_in_file(raw: bytes) -> bytes:
 
     Bytes that are not text and end like a line could mean either, so they are refused rather than guessed.
     """
+    if b"-----BEGIN " in raw:
+        raise KeyMistakeError(_NO_SECRET)
     secret = raw.removesuffix(b"\n").removesuffix(b"\r")
     if secret != raw and not (secret.isascii() and secret.decode().isprintable()):
         raise KeyMistakeError(
-            "the secret is binary and ends with a line end; write it as text, or without that"
+            "the secret is not one line of text, and ends with a line end; write it as one, or without that"
         )
     return secret
 

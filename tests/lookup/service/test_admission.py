@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from lookup.assignment import NO_EPOCH, Assignment, State
+from lookup.flags import Flag
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.service.site import served
@@ -86,6 +87,28 @@ async def test_no_record_is_written_over_while_its_user_is_moved(tmp_path: Path)
         assert (status, slug(problem)) == (409, "home-moving")
         assert str(problem["detail"]).startswith("user:1 is being moved to cell-b; ")
         assert await store.read(["user:1"]) == {"user:1": moving}
+
+
+@asynchronous
+async def test_a_flag_is_told_with_what_it_comes_to_now(tmp_path: Path) -> None:
+    async with served(tmp_path) as (store, service):
+        for cell, expires_at_s in (
+            ("cell-a", time.time() - 1),
+            ("cell-b", time.time() + 60),
+            ("cell-c", None),
+        ):
+            await store.set_flag(
+                cell, Flag.DOWN, reason="r", author="a", now_s=NOW_S, expires_at_s=expires_at_s
+            )
+        status, told = await service.ask("GET", "/v1/flags")
+        flags = told["flags"]
+        assert (status, isinstance(flags, list)) == (200, True)
+        assert isinstance(flags, list)
+        assert {flag["cell"]: (flag["flag"], flag["in_force"]) for flag in flags} == {
+            "cell-a": ("down", "serving"),
+            "cell-b": ("down", "down"),
+            "cell-c": ("down", "down"),
+        }
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,12 @@ def test_a_list_is_moved_and_the_same_list_again_moves_nobody(homecell: Homecell
     assert homes(site) == {**UNTOUCHED, **expected}
 
 
+def test_of_a_user_that_is_listed_again_the_first_line_holds(homecell: Homecell, site: Site) -> None:
+    file = write_list(site, "user:e1 eu-3", "user:e1 eu-2", "user:e1")
+    homecell("moves", "bulk", file, "--no-copy")
+    assert homes(site) == {**UNTOUCHED, "user:e1": ("eu-3", 3)}
+
+
 def test_standard_input_is_a_list_too(homecell: Homecell, site: Site) -> None:
     result = homecell("moves", "bulk", "-", "--to", "eu-2", "--no-copy", stdin="user:e1\nuser:e2\n")
     assert result.exit_code == 0, result.output
@@ -150,11 +156,12 @@ def test_ctrl_c_pressed_twice_leaves_open_what_is_under_way_and_says_so(
     ("arguments", "complaint"),
     [
         (("moves", "bulk"), "who is to be moved"),
-        (("moves", "bulk", "users.txt", "--from", "eu-1"), "who is to be moved"),
+        (("moves", "bulk", "users.txt", "--from", "eu-1"), "give FILE or --from CELL, not both"),
         (("moves", "bulk", "users.txt", "--to", "eu-2"), "what copies the user's bytes"),
         (("moves", "bulk", "users.txt", "--to", "eu-9", "--no-copy"), "there is no cell `eu-9`"),
         (("moves", "bulk", "no.txt", "--no-copy"), "no.txt: No such file"),
         (("moves", "bulk", "bad.txt", "--no-copy"), "bad.txt:2: a routing key is written kind:value"),
+        (("moves", "bulk", "bad.txt", "--no-copy", "--dry-run"), "bad.txt:3: there is no cell `eu-9`"),
         (("moves", "bulk", "users.txt", "--no-copy", "--rate", "0/s"), "is no rate"),
         (("moves", "bulk", "users.txt", "--no-copy", "--max-failures", "101%"), "is no percentage"),
         (("moves", "bulk", "users.txt", "--no-copy", "--operation", "a/b"), "no name for an operation"),
@@ -167,7 +174,7 @@ def test_what_makes_no_sense_is_refused_and_nobody_is_moved(
     homecell: Homecell, site: Site, arguments: tuple[str, ...], complaint: str
 ) -> None:
     write_list(site, *EUROPEANS)
-    Path(site.folder / "bad.txt").write_text("user:e1\n42\n")
+    Path(site.folder / "bad.txt").write_text("user:e1\n42\nuser:e2 eu-9\n")
     result = homecell(*arguments)
     assert result.exit_code == 2
     assert complaint in result.stderr

@@ -96,7 +96,7 @@ def test_an_expired_flag_is_shown_as_serving_since_its_end() -> None:
     [
         (
             ["eu-2", "down", "--reason", "x"],
-            "there is no cell `eu-2` in FOLDER/cells.yaml\n       did you mean `eu-1`?",
+            "there is no cell `eu-2` in FOLDER/cells.yaml\n       known: eu-1, us-1",
         ),
         (["eu-1", "down"], 'taking a cell down needs a reason\n       add e.g. --reason "disk full"'),
         (["eu-1", "down", "--reason", " "], "taking a cell down needs a reason"),

@@ -105,3 +105,11 @@ def test_a_script_reads_the_mistakes_as_json(homecell: Homecell, site: Site) -> 
 
 def test_the_reference_is_printed_as_it_is_kept(homecell: Homecell) -> None:
     assert homecell("check-config", "--reference").stdout == reference_page()
+
+
+def test_a_cells_file_is_called_one(homecell: Homecell) -> None:
+    result = homecell("check-config", "cells.yaml")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "cells.yaml: is a cells file, not a config\n    name the config whose `cells_file` it is\n1 mistake\n"
+    )

@@ -85,7 +85,7 @@ def test_a_port_that_is_taken_is_told(site: Site, homecell: Homecell) -> None:
         port = taken.getsockname()[1]
         add_service(site, port)
         result = homecell("lookup")
-    assert result.exit_code == 3
+    assert result.exit_code == 1
     assert f"cannot listen on lookup_service.listen 127.0.0.1:{port}: Address already in use" in result.stderr
     assert f", by pid {os.getpid()} " in result.stderr
     assert "or give lookup_service.listen another port" in result.stderr

@@ -44,7 +44,9 @@ def test_a_store_that_is_not_there_is_told_with_the_command_that_makes_it(
 ) -> None:
     (site.folder / "home.sqlite").unlink()
     told = homecell("store", "status")
-    assert told.exit_code == 1
+    assert told.exit_code == 3
+    assert "schema  none yet" in told.stdout
+    assert len(told.stderr.splitlines()) == 1
     assert "home.sqlite holds no store yet: homecell store init" in told.stderr
     named = homecell("store", "status", "--config", "edge.yaml")
     assert "home.sqlite holds no store yet: homecell store init --config edge.yaml\n" in named.stderr

@@ -81,7 +81,7 @@ def test_a_private_key_can_be_given(homecell: Homecell, site: Site) -> None:
         (["--user", "user:42"], "write --user 42"),
         (["--user", "a b"], "has a space in it"),
         (["--user", "42", "--epoch", "1"], "add --cell NAME"),
-        (["--user", "42", "--cell", "us-2"], "did you mean `us-1`?"),
+        (["--user", "42", "--cell", "us-2"], "known: eu-1, us-1"),
         (["--user", "42", "--key", "demo-es25"], "did you mean `demo-es256`?"),
         (
             ["--user", "42", "--key", "k2", "--private-key", "none.pem"],

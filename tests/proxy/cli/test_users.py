@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 
 import pytest
 
+from lookup.moves import MoveOrder
+from lookup.stores.sqlite import SqliteStore
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.config.site import Site
 
@@ -92,7 +96,7 @@ def test_a_new_user_gets_a_cell_that_has_room(homecell: Homecell, site: Site) ->
     assert "put one back: homecell cells flag eu-1 serving, or add a cell" in refused.stderr
     assert "capacity" not in refused.stderr
     homecell("cells", "flag", "eu-2", "serving")
-    site.spoil(("  - name: us-1\n", "    capacity: 0\n  - name: us-1\n"))
+    site.spoil(("  - name: us-1\n", "    capacity: 1\n  - name: us-1\n"))
     full = homecell("users", "place", "user:12").stderr
     assert "put one back: homecell cells flag eu-1 serving, or raise a weight, a capacity or the cap" in full
     assert homecell("users", "place", "user:9").stdout == "user:9 is at home in eu-2 (epoch 1)\n"
@@ -152,3 +156,30 @@ def test_an_unknown_operation_is_named(homecell: Homecell) -> None:
         result = homecell("moves", name, "op-9")
         assert result.exit_code == 2
         assert "there is no move with the operation id op-9" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("held_for_s", "shown", "carried_on"),
+    [(60.0, "ann@vm:7 ", False), (-1.0, "ann@vm:7 (silent: dead?)", True)],
+)
+def test_a_driver_that_was_killed_is_told_as_silent_and_its_move_is_carried_on_then(
+    homecell: Homecell, site: Site, held_for_s: float, shown: str, carried_on: bool
+) -> None:
+    async def note() -> None:
+        store = await SqliteStore.open(site.folder / "home.sqlite")
+        record = (await store.read(["user:1"]))["user:1"]
+        await store.note_move(MoveOrder("op-1", "user:1", "eu-2"), record, time.time())
+        await store.hold_move("op-1", "ann@vm:7", time.time(), time.time() + held_for_s, steal=False)
+        await store.close()
+
+    asyncio.run(note())
+    assert shown in homecell("moves", "list").stdout
+    assert ("nobody carries the move on" in homecell("users", "show", "user:1").stdout) is carried_on
+    resumed = homecell("moves", "resume", "op-1")
+    if carried_on:
+        assert resumed.exit_code == 0
+        assert "silent" not in homecell("moves", "list", "--all").stdout
+    else:
+        assert resumed.exit_code == 1
+        assert "operation op-1 is carried out by ann@vm:7" in resumed.stderr
+        assert "if that process is dead, try again: 15 s after" in resumed.stderr

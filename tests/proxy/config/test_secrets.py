@@ -19,6 +19,15 @@ MAKE_ONE = "make one: openssl rand -hex 32 > FILE"
     [
         (b"", "cannot be used: the secret has 0 bytes; HS256 needs at least 32"),
         (b"hunter2\n", "cannot be used: the secret has 7 bytes; HS256 needs at least 32"),
+        (
+            b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
+            "cannot be used: the secret is a PEM, DER, SSH or JWK key; HS256 needs random bytes",
+        ),
+        (
+            b"one line\nand another one, long enough for a secret\n",
+            "cannot be used: the secret is not one line of text, and ends with a line end; "
+            "write it as one, or without that",
+        ),
         (b"changeme" * 8, "holds a weak secret, made of few different bytes"),
     ],
 )
@@ -69,6 +78,20 @@ def test_a_folder_in_the_place_of_a_key_file_is_named(site: Site, name: str) -> 
     file.mkdir()
     (mistake,) = site.mistakes()
     assert mistake.endswith(f"is keys/{name}, which is no ordinary file; name a file")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("{bad", "no JSON object in which each member is named once"),
+        ("[]", "no JSON object in which each member is named once"),
+        ("{}", 'the JSON object has no list "keys"'),
+    ],
+)
+def test_a_file_that_is_no_jwk_set_is_told_what_it_is_not(site: Site, content: str, fault: str) -> None:
+    (site.folder / "keys/jwks.json").write_text(content)
+    (mistake,) = site.mistakes()
+    assert f"identity.jwks_file cannot be used: not a JWK Set: {fault}; " in mistake
 
 
 def test_a_fifo_in_the_place_of_a_key_file_does_not_block(site: Site) -> None:
