@@ -63,7 +63,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _differs_by_number(word: str, other: str) -> bool:
-    """Such as `cell-09` and `cell-02`: which one was meant nobody can tell. A beginning is told by its rest."""
+    """Such as `cell-09` and `cell-02`: nobody can tell which was meant, unless one begins the other."""
     return not other.startswith(word) and re.sub(r"[0-9]+", "0", word) == re.sub(r"[0-9]+", "0", other)
 
 

@@ -89,7 +89,8 @@ def test_workers_started_without_store_and_with_torn_snapshots_end_and_say_why(t
 
             async def told() -> bool:
                 said = "".join(stage.said)
-                return "not used, as it is torn or damaged" in said and "home.sqlite: no such store" in said
+                why = "home.sqlite: no such store; homecell store init --config "
+                return "not used, as it is torn or damaged" in said and why in said
 
             await until(told, "the workers have said why they can't start")
             _bring_store_back(tmp_path, away)
