@@ -118,7 +118,7 @@ $(PY):
 	@$(PYTHON) -m venv $(VENV)
 
 .venv/.%-ready: requirements/%.txt $(PACKAGE) | $(PY)
-	@echo "Installing $< ..."
+	@echo "Installing $< from the package index; this may take some minutes ..."
 	@$(PIP) --require-hashes -r $<
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
