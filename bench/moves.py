@@ -6,6 +6,7 @@ with more moves at once, and prints what that gave. Nobody sends requests meanwh
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
@@ -54,8 +55,14 @@ access_log: access.log
 """
 
 
-async def main() -> None:
-    """One table on standard output."""
+def main() -> None:
+    """One table on standard output; with --help nothing runs."""
+    form = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser("python -m bench.moves", description=__doc__, formatter_class=form).parse_args()
+    asyncio.run(_measure())
+
+
+async def _measure() -> None:
     with tempfile.TemporaryDirectory(prefix="homecell-moves-") as name:
         folder = Path(name)
         admin = _write_site(folder)
@@ -122,4 +129,4 @@ async def _empty(homecell: str, folder: Path, cell: str, parallel: int, users: i
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

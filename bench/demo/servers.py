@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +88,25 @@ redis:
                     client.delete(name)
 
 
-@asynccontextmanager
-async def servers(folder: Path, *, may_kill: bool) -> AsyncIterator[Servers]:
-    """Both serve inside the block. `may_kill`: own ones, also where those of `make up` run.
+def choice(*, others_run: bool, may_kill: bool) -> str:
+    """Which servers it will be, told before the wait for them."""
+    if others_run and not may_kill:
+        return "using the Redis and Cassandra of `make up`"
+    own = "starting a Redis and a Cassandra of its own"
+    return f"{own}, as it kills them; those of `make up` are left alone ..." if others_run else f"{own} ..."
 
+
+@asynccontextmanager
+async def servers(folder: Path, say: Callable[[str], None], *, may_kill: bool) -> AsyncIterator[Servers]:
+    """Both serve inside the block.
+
+    say       is told which
+    may_kill  own ones, also where those of `make up` run
     Raises DemoError, which says what to install.
     """
-    if development.running() and not may_kill:
+    others_run = development.running()
+    say(choice(others_run=others_run, may_kill=may_kill))
+    if others_run and not may_kill:
         yield Servers(development.REDIS_PORT, development.CASSANDRA_PORT, None)
         return
     shutil.rmtree(folder, ignore_errors=True)

@@ -133,8 +133,8 @@ async def running_demo(
         opened.enter_context(_alone_in(layout.directory))
         below = None
         if on_cassandra:
-            say("starting Redis and Cassandra (or using those of `make up`) ...")
-            below = await opened.enter_async_context(servers(layout.directory / "servers", may_kill=may_kill))
+            which = servers(layout.directory / "servers", say, may_kill=may_kill)
+            below = await opened.enter_async_context(which)
         settings = _write_files(layout, below)
         refuse_taken_ports(_ports(layout, settings.cells))
         began_s = time.monotonic()

@@ -12,6 +12,7 @@ from bench.servers.process import ServerError
 
 _NEXT: Final = """Next, in this directory:
   make demo STORE=cassandra                                        # the demo, on these servers
+  make demo STORE=cassandra DEMO_SECONDS=20                        # its self-check kills servers: its own
   .venv/bin/homecell store init --config configs/cassandra.yaml    # an edge of your own, with the demo's keys
   make down                                                        # ends them and drops what they hold"""
 
