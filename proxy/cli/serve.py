@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from proxy.cli.answers import HELP_SETTINGS, config_option, end, load_config, show_warnings
+
+_ANOTHERS: Final = "lookup_service."
+"""Of another program's section `check-config` and that program warn."""
 
 
 @click.command("proxy", context_settings=HELP_SETTINGS)
@@ -30,7 +34,7 @@ def command(config_file: Path | None) -> None:
       2  a mistake in the config
     """
     loaded = load_config(config_file, serving=True)
-    show_warnings(loaded.warnings)
+    show_warnings(tuple(warning for warning in loaded.warnings if not warning.key.startswith(_ANOTHERS)))
     from proxy import workers
 
     end(workers.run(loaded))

@@ -12,7 +12,7 @@ from typing import Final
 from proxy.config.document import KeyPath
 from proxy.config.findings import Finding
 from proxy.config.inventory import Inventory
-from proxy.config.log_checks import check_access_log
+from proxy.config.log_checks import check_access_log, check_snapshots
 from proxy.config.models import ConfigFile
 from proxy.config.residency_checks import check_residency
 from proxy.config.secret_checks import check_key_files, check_keys
@@ -54,6 +54,7 @@ def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None, 
     check_keys(config, found.mistakes, found.warnings)
     if serving:
         found.mistakes += check_access_log(config)
+        found.warnings += check_snapshots(config)
         check_key_files(config, found.mistakes, found.warnings)
     if inventory is not None:
         found.mistakes += _check_cells(inventory)

@@ -1,4 +1,4 @@
-"""Where the access log goes: a file of its own, in a folder that exists, or standard output."""
+"""What an edge writes: the access log to a file of its own or standard output, snapshots to a folder."""
 
 from __future__ import annotations
 
@@ -29,10 +29,25 @@ def check_access_log(config: Shape[ConfigFile]) -> list[Finding]:
     if not file.parent.is_dir():
         what = f"is in {file.parent}, which is no folder"
         return [config.finding(_PATH, what, "make the folder, or correct the path")]
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        return [config.finding(_PATH, f"is {file}, which cannot be written", "let the edge's user write it")]
     for name, other in _others(config):
         if _is_same(file, other):
             return [config.finding(_PATH, f"is the file of {name}", "give the log a file of its own")]
     return []
+
+
+def check_snapshots(config: Shape[ConfigFile]) -> list[Finding]:
+    """A folder that can't be written costs no request until the store is away: then nothing is known."""
+    path = ("snapshot", "folder")
+    folder = config.path(path)
+    if folder is None:
+        return []
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return []
+    what = f"is {folder}, where no snapshot can be written"
+    return [config.finding(path, what, f"let the edge's user write in {there}, or name another folder")]
 
 
 def _others(config: Shape[ConfigFile]) -> Iterator[tuple[str, Path]]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from proxy.config import Loaded
 from proxy.control.admin import AdminError
-from proxy.model import Endpoint
 from proxy.workers.decisions import Timing
 from proxy.workers.listeners import ListenError, listen
 from proxy.workers.process import COMMAND
@@ -28,12 +27,7 @@ def run(loaded: Loaded, command: Sequence[str] = COMMAND, timing: Timing | None 
     try:
         listeners = listen(edge.listen, edge.workers)
         supervisor = Supervisor(loaded, listeners, command, timing or Timing())
-        _log.info("edge %s: clients on %s, admin on %s", edge.name, _shown(edge.listen), _shown(edge.admin))
         return asyncio.run(supervisor.run())
     except (ListenError, AdminError) as error:
         _log.error("%s", error)
         return 1
-
-
-def _shown(at: Endpoint) -> str:
-    return f"http://[{at.host}]:{at.port}" if ":" in at.host else f"http://{at.host}:{at.port}"

@@ -20,6 +20,7 @@ from proxy.control.messages import WorkerState
 from proxy.control.status import EdgeStatus
 from proxy.control.words import messages
 from proxy.kernel.accept_queue import admit_no_more
+from proxy.model import Endpoint
 from proxy.observe.exporter import RANKS, Reading
 from proxy.observe.heavy import Heavy, HeavyHitters
 from proxy.observe.rows import RowBank
@@ -86,11 +87,13 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self.reopen_logs)
         for slot in range(len(self._slots)):
             self._spawn(slot)
+        _log.info("edge %s starts its workers: %d", self._settings.edge.name, len(self._slots))
         looking = [loop.create_task(look) for look in (self._look_regularly(), self._look_at_cells())]
         await self._ended.wait()
         for task in looking:
             task.cancel()
         await admin.close()
+        _log.info("stopped")
         return self._failure
 
     def stop(self) -> None:
@@ -165,8 +168,12 @@ class Supervisor:
     def reported(self, worker: WorkerProcess) -> None:
         """A worker's state changed."""
         if worker.report.state is WorkerState.READY:
-            self._phase = Phase.SERVING if self._phase is Phase.STARTING else self._phase
             _log.info("worker %d (pid %d) is ready", worker.slot, worker.pid)
+            if self._phase is Phase.STARTING:
+                self._phase = Phase.SERVING
+                edge = self._settings.edge
+                where = (_shown(edge.listen), _shown(edge.admin))
+                _log.info("edge %s serves: clients on %s, admin on %s", edge.name, *where)
         elif self._phase is not Phase.STOPPING and self._slots[worker.slot].worker is worker:
             _log.info("worker %d (pid %d) was told to end; starting another", worker.slot, worker.pid)
             self._leaving.add(worker)
@@ -200,7 +207,7 @@ class Supervisor:
         delay_s = backoff.delay_s(served_s)
         self._show_once(worker.errors)
         if self._phase is Phase.STARTING and backoff.failures >= self._timing.first_tries:
-            _log.error("worker %d cannot start (%s)", worker.slot, _ending(worker))
+            _log.error("worker %d cannot start (%s)%s", worker.slot, _ending(worker), _last_words(worker))
             self._failure = 1
             self.stop()
             return
@@ -295,3 +302,13 @@ def _ending(worker: WorkerProcess) -> str:
     status = worker.exit_status
     assert status is not None, "only after its end"
     return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+def _last_words(worker: WorkerProcess) -> str:
+    """Why it ended, as far as it said so."""
+    said = messages(worker.errors)
+    return f": {said[-1][1]}" if said else ""
+
+
+def _shown(at: Endpoint) -> str:
+    return f"http://[{at.host}]:{at.port}" if ":" in at.host else f"http://{at.host}:{at.port}"

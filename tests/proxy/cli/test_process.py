@@ -59,6 +59,19 @@ def test_no_server_is_started_on_a_parser_that_takes_too_much(site: Site, comman
     assert "unset AIOHTTP_NO_EXTENSIONS" in ended.stderr
 
 
+def test_an_edge_does_not_warn_of_what_only_the_lookup_service_reads(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        section = (
+            f'lookup_service: {{listen: "127.0.0.1:{free_port()}", tokens_file: none.tokens}}\nroutes:\n'
+        )
+        site.spoil(("routes:\n", section), ('127.0.0.1:8080"\n  admin', f'127.0.0.1:{port}"\n  admin'))
+        assert "none.tokens" in run(site, "check-config", "edge.yaml").stderr
+        started = run(site, "proxy")
+    assert (started.returncode, "edge.listen" in started.stderr) == (1, True)
+    assert "none.tokens" not in started.stderr
+
+
 def test_a_flag_set_by_one_process_is_seen_by_the_next(site: Site) -> None:
     assert run(site, "cells", "flag", "eu-1", "down", "--reason", "disk full").returncode == 3
     explained = run(site, "explain", "user:1")

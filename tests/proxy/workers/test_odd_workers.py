@@ -20,9 +20,10 @@ def test_when_no_worker_can_start_the_edge_ends_and_says_why_once(tmp_path: Path
         async with running(tmp_path, worker=(ODD, "refuses"), first_delay_s=0.1) as stage:
             assert await stage.ended() == 1
             said = "".join(stage.said)
-            assert said.count("the key cabinet is locked") == 1
-            assert "cannot start (ended with status 1)" in said
+            assert said.count("ERROR the key cabinet is locked") == 1
+            assert said.count("cannot start (ended with status 1): the key cabinet is locked\n") == 1
             assert "Traceback" not in said
+            assert "clients on" not in said, "nobody was ever served"
 
     asyncio.run(scenario())
 
@@ -32,6 +33,10 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
         async with running(tmp_path, worker=(ODD, "refuses-twice"), first_delay_s=0.1) as stage:
             await until(lambda: _serving(stage), "both workers are ready")
             assert (tmp_path / "starts-0").read_text() == "3"
+            assert sum("serves: clients on http://127.0.0.1:" in line for line in stage.said) == 1
+            stage.process.terminate()
+            assert await stage.ended() == 0
+        assert stage.said[-1].endswith("INFO stopped\n")
 
     asyncio.run(scenario())
 
