@@ -19,7 +19,7 @@ from lookup.service.forms import Json
 from lookup.service.keys import KeyAnswers, seconds_of, source_of
 from lookup.service.meters import ServiceMeters
 from lookup.service.moves import MoveAnswers, Reply
-from lookup.service.openapi import document
+from lookup.service.openapi import document, index
 from lookup.service.problems import ProblemError, problem_of, problem_response
 from lookup.service.stream import Streams
 from lookup.service.tokens import Caller, Right, Tokens
@@ -71,7 +71,7 @@ class Service:
         self._tokens = tokens
         self._meters = meters
         self._is_ready = is_ready
-        self._document = json.dumps(document())
+        self._document, self._text = json.dumps(document()), index()
 
     def operations(self) -> tuple[Operation, ...]:
         """Everything that can be asked."""
@@ -93,6 +93,7 @@ class Service:
             Operation("POST", "/v1/moves/{operation}:resume", "resumeMove", write, self._resume_move),
             Operation("POST", "/v1/moves/{operation}:abort", "abortMove", write, self._abort_move),
             Operation("GET", "/metrics", "getMetrics", read, self._metrics),
+            Operation("GET", "/", "getIndex", Right.NONE, self._index),
             Operation("GET", "/openapi.json", "getDocument", Right.NONE, self._openapi),
             Operation("GET", "/-/live", "isLive", Right.NONE, self._live),
             Operation("GET", "/-/ready", "isReady", Right.NONE, self._ready),
@@ -192,6 +193,9 @@ class Service:
                 self._meters.cells(await self._cells.figures())
         body = self._meters.text()
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return web.Response(text=self._text)
 
     async def _openapi(self, _: web.Request) -> web.Response:
         return web.Response(text=self._document, content_type="application/json")

@@ -244,12 +244,27 @@ def _other_paths() -> dict[str, Json]:
             "put": operation("setFlag", "Say something of a cell.", ref("Flag"), takes=flagging),
         },
         "/metrics": {"get": operation("getMetrics", "Prometheus text.", TEXT, kind=plain)},
+        "/": {"get": operation("getIndex", "What can be asked, for people.", TEXT, kind=plain, is_open=True)},
         "/openapi.json": {"get": operation("getDocument", "This.", {"type": "object"}, is_open=True)},
         "/-/live": {"get": operation("isLive", "200 while it runs.", TEXT, kind=plain, is_open=True)},
         "/-/ready": {
             "get": operation("isReady", "200 while the feed is heard.", TEXT, kind=plain, is_open=True)
         },
     }
+
+
+def _paths() -> dict[str, Json]:
+    return {**_key_paths(), **move_paths(), **_other_paths()}
+
+
+def index() -> str:
+    """What can be asked, a line each."""
+    lines = []
+    for path, item in _paths().items():
+        for method, told in item.items() if isinstance(item, Mapping) else ():
+            if isinstance(told, Mapping) and "summary" in told:
+                lines.append(f"{method.upper():5}{path:30} {told['summary']}")
+    return "\n".join(["Home Cell lookup service", "", *lines, ""])
 
 
 def document() -> Mapping[str, Json]:
@@ -259,7 +274,7 @@ def document() -> Mapping[str, Json]:
         "openapi": "3.1.0",
         "info": {"title": "Home Cell lookup service", "version": version("homecell")},
         "security": [{"token": []}],
-        "paths": {**_key_paths(), **move_paths(), **_other_paths()},
+        "paths": _paths(),
         "components": {
             "schemas": {**_SCHEMAS, **MOVE_SCHEMAS},
             "responses": {"Problem": {"description": "What went wrong (RFC 9457).", "content": problem}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import signal
@@ -22,6 +23,8 @@ from proxy.cli.answers import (
     load_config,
     show_warnings,
 )
+
+_log = logging.getLogger("homecell")
 
 if TYPE_CHECKING:
     from lookup.announcement import Announcement
@@ -127,6 +130,7 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     from proxy.tiers import open_tiers
     from proxy.wiring import key_spelling, lookup_settings, placement_plan
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -149,7 +153,9 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
             announcement=_announcement(settings, tiers),
         )
         async with service as port:
-            click.echo(f"The lookup service listens on http://{listen.host}:{port}", err=True)
+            _log.info("the lookup service listens on http://%s:%d", listen.host, port)
             await stopped.wait()
+            _log.info("told to stop: what is under way has a second to end")
     finally:
         await tiers.close()
+    _log.info("stopped")

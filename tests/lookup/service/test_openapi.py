@@ -18,7 +18,7 @@ from lookup.service.cells import CellAnswers
 from lookup.service.keys import KeyAnswers
 from lookup.service.meters import ServiceMeters
 from lookup.service.moves import MoveAnswers
-from lookup.service.openapi import document
+from lookup.service.openapi import document, index
 from lookup.service.run import NO_PLAN
 from lookup.service.stream import Streams
 from lookup.service.tokens import Right, Tokens
@@ -51,6 +51,12 @@ def part(*path: str) -> dict[str, object]:
         found = found[key]
     assert isinstance(found, dict)
     return found
+
+
+def test_the_index_has_a_line_for_everything_that_can_be_asked() -> None:
+    lines = [line.split(maxsplit=2) for line in index().splitlines()[2:]]
+    told = sorted((method, path) for method, path, _ in lines)
+    assert told == sorted((method, path) for method, path, _ in operations())
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, object]]]:

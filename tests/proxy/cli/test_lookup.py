@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ from tests.proxy.cli.conftest import Homecell
 from tests.proxy.config.site import Site
 
 TOKEN = "r" * 32
+WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 
 
 def add_service(site: Site, port: int, tokens: str = f"read {TOKEN}\n") -> None:
@@ -65,12 +67,15 @@ def test_it_answers_until_it_is_told_to_stop(site: Site) -> None:
         try:
             assert process.stderr is not None
             line = await asyncio.wait_for(process.stderr.readline(), 30)
-            assert line.decode().strip() == f"The lookup service listens on http://127.0.0.1:{port}"
+            said = f"INFO the lookup service listens on http://127.0.0.1:{port}"
+            assert re.fullmatch(rf"{WHEN} {said}\n", line.decode())
             async with LookupClient(f"http://127.0.0.1:{port}", TOKEN) as client:
                 found = await client.get("user:2")
                 assert found is not None
                 assert (found.cell, found.epoch) == ("us-1", 3)
             process.send_signal(signal.SIGTERM)
+            last = (await asyncio.wait_for(process.stderr.read(), 30)).decode().splitlines()[-1]
+            assert re.fullmatch(rf"{WHEN} INFO stopped", last)
             assert await asyncio.wait_for(process.wait(), 30) == 0
         finally:
             if process.returncode is None:
