@@ -71,6 +71,6 @@ def test_a_running_edge_tells_that_it_does_not_list_a_cell_added_since(
     refused = homecell("users", "move", "user:1", "--to", "eu-2", "--no-copy")
     assert (refused.exit_code, "does not list `eu-2` yet" in refused.stderr) == (2, True)
     assert homecell("explain", "user:1").exit_code == 0
-    assert homecell("users", "place", "user:9", "--cell", "eu-2").exit_code == 0
+    assert homecell("users", "place", "user:9", "--cell", "eu-2", "--force").exit_code == 0
     explained = homecell("explain", "user:9")
     assert (explained.exit_code, "(home-not-listed)" in explained.stdout) == (1, True), explained.stdout
