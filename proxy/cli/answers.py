@@ -121,19 +121,19 @@ def short(path: Path) -> str:
 def load_settings(path: Path | None) -> Settings:
     """The settings of the config that the command means; ends the command when it has mistakes.
 
-    Not of the files that only an edge needs that serves: see `load_config`.
+    Key files, and where an edge writes, are not looked at: see `load_config`.
     """
-    return load_config(path, serving=False).settings
+    return load_config(path).settings
 
 
-def load_config(path: Path | None, *, serving: bool) -> Loaded:
-    """As load_settings, with the rest of what was read; `serving` insists on key files and access log too."""
+def load_config(path: Path | None, *, keys: bool = False, writing: bool = False) -> Loaded:
+    """As load_settings, with all that was read; can insist on key files, and on where an edge writes."""
     from proxy.config import ConfigError, load_with_warnings
     from proxy.config.location import default_path
 
     insist_on_default(path, "--config FILE")
     try:
-        return load_with_warnings(path or default_path(), serving)
+        return load_with_warnings(path or default_path(), keys=keys, writing=writing)
     except ConfigError as error:
         raise ConfigMistakesError(error) from error
 

@@ -64,7 +64,7 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
       3  the store cannot be reached
     """
     named = _named_key(key, token)
-    settings = load_config(config_file, serving=bool(token)).settings
+    settings = load_config(config_file, keys=bool(token)).settings
     if not path.startswith("/"):
         raise UsageMistakeError(f"{path!r} is no path", "write e.g. --path /orders")
     from proxy.cli.explanation import Question

@@ -60,7 +60,7 @@ def command(config_file: Path | None) -> None:
       2  a mistake in the config or in the file of tokens
       3  the store can't be reached
     """
-    loaded = load_config(config_file, serving=False)
+    loaded = load_config(config_file)
     show_warnings(loaded.warnings)
     settings = loaded.settings
     if settings.lookup_service is None:

@@ -33,7 +33,7 @@ def command(config_file: Path | None) -> None:
       1  it could not start (a port is taken, say), or its workers keep failing
       2  a mistake in the config
     """
-    loaded = load_config(config_file, serving=True)
+    loaded = load_config(config_file, keys=True, writing=True)
     show_warnings(tuple(warning for warning in loaded.warnings if not warning.key.startswith(_ANOTHERS)))
     from proxy import workers
 

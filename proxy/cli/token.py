@@ -64,7 +64,7 @@ def command(
       homecell token --user 42 --key demo-rs256 --expires-in 15m
       curl -H "Authorization: Bearer $(homecell token --user 42)" http://127.0.0.1:8080/
     """
-    settings = load_config(config_file, serving=True).settings
+    settings = load_config(config_file, keys=True).settings
     _check_usage(settings, user, cell, epoch)
     choices = signing_choices(settings)
     if not choices:

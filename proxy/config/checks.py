@@ -40,10 +40,13 @@ class Found:
     warnings: list[Finding] = field(default_factory=list)
 
 
-def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None, serving: bool) -> Found:
+def check_values(
+    config: Shape[ConfigFile], inventory: Shape[Inventory] | None, *, keys: bool, writing: bool
+) -> Found:
     """Every check of one value against another; the inventory is None when its file could not be read.
 
-    serving  also what only an edge needs that serves: files with keys, the access log
+    keys     also the files with keys of tokens and cookies
+    writing  also where an edge writes: access log, snapshots
     """
     found = Found()
     found.mistakes += _check_durations(config)
@@ -52,10 +55,11 @@ def check_values(config: Shape[ConfigFile], inventory: Shape[Inventory] | None, 
     check_store(config, found.mistakes, found.warnings)
     _check_routes(config, found)
     check_keys(config, found.mistakes, found.warnings)
-    if serving:
+    if keys:
+        check_key_files(config, found.mistakes, found.warnings)
+    if writing:
         found.mistakes += check_access_log(config)
         found.warnings += check_snapshots(config)
-        check_key_files(config, found.mistakes, found.warnings)
     if inventory is not None:
         found.mistakes += _check_cells(inventory)
         found.mistakes += _check_share_cap(config, inventory)

@@ -37,11 +37,11 @@ def load(path: Path) -> Settings:
     return load_with_warnings(path).settings
 
 
-def load_with_warnings(path: Path, serving: bool = True) -> Loaded:
+def load_with_warnings(path: Path, *, keys: bool = True, writing: bool = True) -> Loaded:
     """As load, with the warnings. Raises ConfigError, which has the warnings too.
 
-    Unless `serving`, what only an edge needs that serves may be amiss: a bad key file must not keep an
-    operator from taking a cell out.
+    The files with `keys` of tokens and cookies, and where an edge is `writing`, may be amiss where they are
+    not needed: a bad key file must not keep an operator from taking a cell out.
     """
     path = path.absolute()
     texts: dict[Path, str] = {}
@@ -49,7 +49,7 @@ def load_with_warnings(path: Path, serving: bool = True) -> Loaded:
     config, inventory = _shapes(path, texts, mistakes)
     warnings: list[Finding] = []
     if config is not None:
-        found = check_values(config, inventory, serving)
+        found = check_values(config, inventory, keys=keys, writing=writing)
         mistakes += found.mistakes
         warnings = _ordered(found.warnings, path)
     return Loaded(_settings(path, config, inventory, mistakes, warnings), tuple(warnings), texts)

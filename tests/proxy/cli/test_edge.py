@@ -57,7 +57,7 @@ def test_a_flag_is_acknowledged_by_every_worker_of_a_running_edge(homecell: Home
     for flag in ("down", "serving"):
         result = homecell("cells", "flag", "eu-1", flag, "--reason", "drill", "--author", "anna")
         assert (result.exit_code, result.stderr) == (0, "")
-        assert "applied on 2 of 2 workers of edge-eu-1, slowest " in result.stdout
+        assert "applied on 2 of 2 workers of edge-1, slowest " in result.stdout
     versions = [worker.flags["eu-1"] for worker in ask_workers(edge)]
     assert versions == [2, 2]
 
