@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
@@ -245,7 +246,9 @@ def _other_paths() -> dict[str, Json]:
         },
         "/metrics": {"get": operation("getMetrics", "Prometheus text.", TEXT, kind=plain)},
         "/": {"get": operation("getIndex", "What can be asked, for people.", TEXT, kind=plain, is_open=True)},
-        "/openapi.json": {"get": operation("getDocument", "This.", {"type": "object"}, is_open=True)},
+        "/openapi.json": {
+            "get": operation("getDocument", "This document, for programs.", {"type": "object"}, is_open=True)
+        },
         "/-/live": {"get": operation("isLive", "200 while it runs.", TEXT, kind=plain, is_open=True)},
         "/-/ready": {
             "get": operation("isReady", "200 while the feed is heard.", TEXT, kind=plain, is_open=True)
@@ -263,7 +266,8 @@ def index() -> str:
     for path, item in _paths().items():
         for method, told in item.items() if isinstance(item, Mapping) else ():
             if isinstance(told, Mapping) and "summary" in told:
-                lines.append(f"{method.upper():5}{path:30} {told['summary']}")
+                shows = re.split(r"[.;] ", str(told["summary"]))[0].removesuffix(".")
+                lines.append(f"{method.upper():5}{path:30} {shows}")
     return "\n".join(["Home Cell lookup service", "", *lines, ""])
 
 
