@@ -19,6 +19,7 @@ from lookup.fence import Fence
 from lookup.flags import FlagRecord
 from lookup.moves import Position
 from lookup.outage import Outage
+from lookup.outbox import FeedNotBegunError
 from lookup.ports import Change, ChangeFeed, Store, StoreUnavailableError
 from lookup.resolver import Resolver
 from lookup.tasks import end_tasks
@@ -111,6 +112,9 @@ class ChangeFollower:
             while True:
                 try:
                     await self._follow()
+                except FeedNotBegunError as failure:
+                    if self._outage.failed():
+                        _log.warning("%s", failure)
                 except StoreUnavailableError as failure:
                     if self._outage.failed():
                         _log.warning("the change feed broke, and is tried again and again: %s", failure)

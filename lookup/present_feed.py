@@ -90,6 +90,12 @@ class PresentFeed:
     async def beat(self) -> None:
         """GenerationPublisher.beat; a feed that does not count any more falls silent, so that its followers
         look for the other one. While the truth can't be asked it goes on."""
+        try:
+            await self._beat()
+        except FeedLostError as failure:
+            raise await lost_or_not_begun(failure, self._present()) from failure
+
+    async def _beat(self) -> None:
         if self._stopwatch() >= self._look_due_s:
             generation = (await self._publisher.position()).generation
             try:

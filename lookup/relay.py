@@ -18,7 +18,7 @@ from typing import Final
 from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
 from lookup.outage import Outage
-from lookup.outbox import FeedLostError, GenerationPublisher, Intent, Outbox
+from lookup.outbox import FeedLostError, FeedNotBegunError, GenerationPublisher, Intent, Outbox
 from lookup.ports import StoreUnavailableError
 
 _log: Final = logging.getLogger(__name__)
@@ -141,8 +141,8 @@ class Relay:
         try:
             await self._finish_pending()
             await self._publisher.beat()
-        except FeedLostError:
-            await self._rebuild()
+        except FeedLostError as failure:
+            await self._rebuild(is_first=isinstance(failure, FeedNotBegunError))
         if not self._danger_due_s - _DANGER_EVERY_S <= self._clock() < self._danger_due_s:
             await self._look_for_danger()
 
@@ -179,7 +179,7 @@ class Relay:
             await self._outbox.finish(intent, event)
             self.finished += 1
 
-    async def _rebuild(self) -> None:
+    async def _rebuild(self, *, is_first: bool) -> None:
         """Begin a new generation and tell it the moves that credentials may not know yet.
 
         The outbox is read before the record of what was published: whoever finishes an intent meanwhile adds
@@ -189,7 +189,10 @@ class Relay:
         covers_since_s = max(now_s - self._keep_s, await self._outbox.covers_since_s())
         if not await self._publisher.begin(covers_since_s):
             return
-        _log.warning("the change feed was lost: a new generation begins")
+        if is_first:
+            _log.info("the change feed of this store begins")
+        else:
+            _log.warning("the change feed was lost: a new generation begins")
         self.dangers, self._danger_due_s = "", -inf
         await self._finish_pending()
         moves: list[FeedEvent] = []

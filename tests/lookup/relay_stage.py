@@ -7,18 +7,19 @@ from random import Random
 
 from lookup.feed_event import FeedEvent
 from lookup.moves import Position
-from lookup.outbox import FeedLostError
+from lookup.outbox import FeedLostError, FeedNotBegunError
 from lookup.relay import Relay
 from tests.lookup.fake_outbox import FakeOutbox
 from tests.lookup.fakes import NOW_S
 
 
 class FakePublisher:
-    """A feed in memory: `said` is everything in order; `lost` until a generation is complete."""
+    """A feed in memory: `said` is everything in order; `lost` until one is begun, `is_new` before the first."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.lost = False
+        self.is_new = False
         self.another_begins = False
         self.covers_s = -1.0
         self.dangerous = ""
@@ -38,7 +39,7 @@ class FakePublisher:
 
     async def beat(self) -> None:
         if self.lost:
-            raise FeedLostError("lost")
+            raise FeedNotBegunError if self.is_new else FeedLostError("lost")
         self.said.append("beat")
 
     async def begin(self, covers_since_s: float) -> bool:

@@ -10,6 +10,7 @@ from lookup.assignment import Assignment, State
 from lookup.changes import FRESH_FOR_S
 from lookup.flags import Flag
 from lookup.moves import Position
+from lookup.outbox import FeedNotBegunError
 from lookup.ports import KeyMove, StoreUnavailableError
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous, until
@@ -221,3 +222,15 @@ def test_a_feed_that_stays_away_is_told_of_once_and_so_is_its_return(
         "the change feed broke, and is tried again and again: nobody answers",
         "the change feed is followed again",
     ]
+
+
+def test_a_feed_that_nobody_has_begun_yet_is_not_called_broken(caplog: pytest.LogCaptureFixture) -> None:
+    @asynchronous
+    async def fresh() -> None:
+        feed = FakeFeed()
+        async with following(FakeStore(), feed) as worker:
+            feed.send(*[FeedNotBegunError()] * 9)
+            await until(lambda: len(worker.pauses_s) == 9)
+
+    fresh()
+    assert caplog.messages == [str(FeedNotBegunError())]

@@ -198,3 +198,16 @@ async def test_what_may_cost_the_feed_is_noticed_while_it_runs_and_so_is_its_men
     stage.now_s += 30.0
     await stage.relay.turn()
     assert stage.relay.dangers == ""
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_only_a_feed_that_was_there_is_told_as_lost(caplog: pytest.LogCaptureFixture, is_new: bool) -> None:
+    @asynchronous
+    async def begin() -> None:
+        stage = Stage()
+        stage.publisher.lost, stage.publisher.is_new = True, is_new
+        await stage.relay.turn()
+        assert stage.relay.rebuilt == 1
+
+    begin()
+    assert ("the change feed was lost: a new generation begins" in caplog.messages) is not is_new

@@ -154,6 +154,7 @@ def test_on_a_store_on_which_nothing_ran_yet_commands_work_and_say_once_who_begi
             ("users", "place", "user:7", "--cell", CELL),
             "the first edge or lookup service that runs begins it",
         ),
+        (("explain", "user:7"), "the first edge or lookup service that runs begins it"),
     ):
         done = subprocess.run(
             [HOMECELL, *words, "--config", config],
@@ -164,6 +165,7 @@ def test_on_a_store_on_which_nothing_ran_yet_commands_work_and_say_once_who_begi
         )
         assert (done.returncode, done.stdout.count(says)) == (0, 1), done.stdout
         assert "relay" not in done.stdout
+        assert "broke" not in done.stdout
         assert "trouble" not in done.stdout
 
 
