@@ -33,6 +33,8 @@ class _FlagsBody(BaseModel):
     cells: list[str] | None = None
     """None: an edge of a version that doesn't tell."""
 
+    failing: list[str] = []
+
     workers: list[WorkerFlags]
 
 
@@ -70,9 +72,18 @@ def ask_workers(admin: Endpoint, meant: Meant | None = None) -> Sequence[WorkerF
 
 def listed_cells(admin: Endpoint, meant: Meant) -> list[str] | None:
     """The cells that the running edge lists, None when it doesn't tell. Raises AdminUnreachableError."""
+    return _told_by(admin, meant).cells
+
+
+def failing_cells(admin: Endpoint, meant: Meant) -> list[str]:
+    """The cells that do not answer the running edge. Raises AdminUnreachableError."""
+    return _told_by(admin, meant).failing
+
+
+def _told_by(admin: Endpoint, meant: Meant) -> _FlagsBody:
     told = ask_admin(admin, "/-/flags", _FlagsBody)
     _insist_on(meant, told)
-    return told.cells
+    return told
 
 
 def _insist_on(meant: Meant, told: _FlagsBody) -> None:

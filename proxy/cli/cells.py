@@ -21,6 +21,7 @@ from proxy.cli.answers import (
 )
 from proxy.cli.cell_flag import flag_cell
 from proxy.cli.evacuate import evacuate_cell
+from proxy.cli.listing import warn_of_failing
 from proxy.cli.tables import address, moment, show_table
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
     """Show every cell: where it is, its flag with who, why and since when, and how many users it has.
 
     SHARE is the part of all users. A cell that is full, or has more of them than
-    the config's `placement` finds good, is warned of.
+    the config's `placement` finds good, is warned of; so is one that does not
+    answer the config's edge, if that runs.
 
     \b
     Examples:
@@ -91,6 +93,7 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
     else:
         _show_rows(rows)
     _warn(settings, users)
+    warn_of_failing(settings)
 
 
 def _warn(settings: Settings, users: Mapping[str, int]) -> None:

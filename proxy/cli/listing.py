@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.acknowledgement import Meant, listed_cells
+from proxy.cli.acknowledgement import Meant, failing_cells, listed_cells
 from proxy.cli.admin_port import AdminUnreachableError
 from proxy.cli.answers import UsageMistakeError
 from proxy.cli.tables import address
@@ -28,6 +28,17 @@ def unlisted_cells(settings: Settings) -> frozenset[str]:
     return (
         frozenset() if listed is None else frozenset(cell.name for cell in settings.cells).difference(listed)
     )
+
+
+def warn_of_failing(settings: Settings) -> None:
+    """Of cells that the running edge gets no answer from, if an edge can be asked."""
+    edge = settings.edge
+    try:
+        failing = failing_cells(edge.admin, Meant(edge.name, settings.store.place))
+    except AdminUnreachableError:
+        return
+    for name in failing:
+        click.secho(f"warning: {name} does not answer, says {edge.name}", fg="yellow", err=True)
 
 
 def not_listed(settings: Settings, cell: str) -> str:

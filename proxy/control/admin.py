@@ -23,7 +23,7 @@ _HEAVIEST: Final = 20
 _PATHS: Final = {
     "/-/live": "200 while the supervisor runs",
     "/-/ready": "200 when a worker serves and knows the flags; else 503. JSON: each worker, age of the feed",
-    "/-/flags": "JSON: this edge, its store, its cells; the version of each flag that every worker applies",
+    "/-/flags": "JSON: this edge, its store, its cells, those that fail; each worker's version of each flag",
     "/-/heavy": "JSON: the users who ask most, by cell; only for who asks from this machine",
     "/metrics": "Prometheus (or, by Accept, OpenMetrics) text, summed over the workers",
 }

@@ -37,6 +37,7 @@ class EdgeStatus:
 
     cells       the names that its cells file had when it was started
     token_keys  how it stands with the keys that verify tokens; None while no worker has told
+    failing     those of the cells that do not answer
     """
 
     edge: str
@@ -45,6 +46,7 @@ class EdgeStatus:
     stopping: bool
     workers: Sequence[WorkerStatus]
     token_keys: TokenKeyState | None
+    failing: Sequence[str] = ()
 
     def ready(self) -> bool:
         """Whether a load balancer should send traffic here."""
@@ -76,11 +78,12 @@ def ready_body(status: EdgeStatus) -> Json:
 
 
 def flags_body(status: EdgeStatus) -> Json:
-    """The body of /-/flags: whose word it is, its cells, and the flag versions that every worker applies."""
+    """The body of /-/flags: whose word it is, its cells, those that fail, and each worker's flag versions."""
     return {
         "edge": status.edge,
         "store": status.store,
         "cells": list(status.cells),
+        "failing": list(status.failing),
         "workers": [
             {
                 "slot": worker.slot,

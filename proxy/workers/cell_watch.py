@@ -44,6 +44,10 @@ class CellWatch:
         told = [_look(cell, now) for cell, now in zip(self._cells, outcomes, strict=True)]
         return [text for text in told if text]
 
+    def failing(self) -> list[str]:
+        """The cells that do not answer."""
+        return [cell.name for cell in self._cells if cell.fails]
+
 
 def _look(cell: _Cell, now: CellOutcomes) -> str:
     failures = now.failures - cell.seen.failures

@@ -135,6 +135,19 @@ class WorkerProcess:
             max(0.0, now_s - seen_s) if seen_s else None,
         )
 
+    @property
+    def ending(self) -> str:
+        """How it ended; only after its end."""
+        status = self.exit_status
+        assert status is not None, "only after its end"
+        return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+    @property
+    def last_words(self) -> str:
+        """`: ` and why it never became ready, as far as it said so."""
+        said = messages(self.errors)
+        return f": {said[-1][1]}" if said else ""
+
     def _hear(self) -> None:
         try:
             received = self._channel.receive()

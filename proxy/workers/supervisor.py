@@ -130,6 +130,7 @@ class Supervisor:
             self._phase is Phase.STOPPING,
             [worker.status(now_s) for worker in workers],
             self._token_keys(now_s),
+            self._cells.failing(),
         )
 
     def _token_keys(self, now_s: float) -> TokenKeyState | None:
@@ -207,12 +208,12 @@ class Supervisor:
         delay_s = backoff.delay_s(served_s)
         self._show_once(worker.errors)
         if self._phase is Phase.STARTING and backoff.failures >= self._timing.first_tries:
-            _log.error("worker %d cannot start (%s)%s", worker.slot, _ending(worker), _last_words(worker))
+            _log.error("worker %d cannot start (%s)%s", worker.slot, worker.ending, worker.last_words)
             self._failure = 1
             self.stop()
             return
         when = f"in {delay_s:g} s" if delay_s else "at once"
-        _log.warning("worker %d (pid %d) %s; replaced %s", worker.slot, worker.pid, _ending(worker), when)
+        _log.warning("worker %d (pid %d) %s; replaced %s", worker.slot, worker.pid, worker.ending, when)
         self._replace(worker.slot, delay_s)
 
     def _show_once(self, errors: bytes) -> None:
@@ -296,18 +297,6 @@ class Supervisor:
     def _end_if_alone(self) -> None:
         if self._phase is Phase.STOPPING and not self._all():
             self._ended.set()
-
-
-def _ending(worker: WorkerProcess) -> str:
-    status = worker.exit_status
-    assert status is not None, "only after its end"
-    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-def _last_words(worker: WorkerProcess) -> str:
-    """Why it ended, as far as it said so."""
-    said = messages(worker.errors)
-    return f": {said[-1][1]}" if said else ""
 
 
 def _shown(at: Endpoint) -> str:

@@ -107,3 +107,14 @@ def test_the_lookup_service_asks_the_running_edge_too(edge: Site) -> None:
     amiss = asyncio.run(what_is_amiss(settings, "eu-2"))
     assert amiss.endswith("does not list `eu-2` yet: restart it (SIGTERM, then start it)")
     assert asyncio.run(what_is_amiss(settings, "eu-1")) == ""
+
+
+def test_the_list_warns_of_a_cell_that_does_not_answer_the_running_edge(
+    homecell: Homecell, site: Site
+) -> None:
+    with admin_port({**whose(site), "failing": ["us-1"]}) as port:
+        site.spoil(('127.0.0.1:1"', f'127.0.0.1:{port}"'))
+        listed = homecell("cells", "list")
+        warning = "warning: us-1 does not answer, says edge-1\n"
+        assert (listed.exit_code, listed.stderr.count(warning)) == (0, 1)
+    assert "does not answer" not in homecell("cells", "list").stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -97,10 +98,12 @@ def test_the_body_says_how_the_token_keys_are_and_they_make_nothing_unready(
 
 
 def test_flags_are_told_for_each_worker() -> None:
-    assert flags_body(edge([worker(), worker(1, WorkerState.STARTING)])) == {
+    status = replace(edge([worker(), worker(1, WorkerState.STARTING)]), failing=["eu-1"])
+    assert flags_body(status) == {
         "edge": "edge",
         "store": "home.sqlite",
         "cells": ["eu-1"],
+        "failing": ["eu-1"],
         "workers": [
             {"slot": 0, "pid": 100, "ready": True, "flags": {"eu-1": 3}, "applied_ms": 1_790_000_000_000},
             {"slot": 1, "pid": 101, "ready": False, "flags": {"eu-1": 3}, "applied_ms": 1_790_000_000_000},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,7 @@ def test_the_edge_says_once_that_a_cell_is_dead(tmp_path: Path) -> None:
                 assert (await stage.ask()).status == 503
             await until(lambda: _said(stage, f"WARNING cell {CELL} does not answer: "), "the log tells")
             assert sum("does not answer" in line for line in stage.said) == 1
+            assert json.loads((await stage.admin("/-/flags")).body)["failing"] == [CELL]
 
     asyncio.run(scenario())
 
