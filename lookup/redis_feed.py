@@ -48,7 +48,8 @@ class RedisFeed:
                     changes = cursor.begin(await read_position(client, self._names), monotonic())
                 if monotonic() > cursor.beaten_at_s + _SILENCE_S:
                     raise StoreUnavailableError(
-                        f"nobody has kept the feed alive for {_SILENCE_S:g} s: does an edge or service run?"
+                        f"nobody has kept the feed alive for {_SILENCE_S:g} s: an edge or lookup service "
+                        "that reaches the store does"
                     )
         finally:
             await self._discard(client)

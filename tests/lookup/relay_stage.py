@@ -14,7 +14,7 @@ from tests.lookup.fakes import NOW_S
 
 
 class FakePublisher:
-    """A feed in memory: `said` is everything in order; `lost` until one is begun, `is_new` before the first."""
+    """A feed in memory: `said` is all of it in order; `lost` until one is begun, `is_new` if none was."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
