@@ -40,7 +40,7 @@ USUAL_SECTIONS: Final = frozenset({"table", "tail"})
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--rounds", default=12, show_default=True, help="Rounds; the median of their ratios is quoted.")
+@click.option("--rounds", default=9, show_default=True, help="Rounds; the median of their ratios is quoted.")
 @click.option("--seconds", default=1, show_default=True, help="Length of each measured run.")
 @click.option("--quick", is_flag=True, help="One round of 2 s: shows that it works; not to be quoted.")
 @click.option("--only", multiple=True, metavar="WORD", help="Only rows whose key begins so; may be repeated.")
