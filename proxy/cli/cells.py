@@ -21,7 +21,6 @@ from proxy.cli.answers import (
 )
 from proxy.cli.cell_flag import flag_cell
 from proxy.cli.evacuate import evacuate_cell
-from proxy.cli.listing import warn_of_failing
 from proxy.cli.tables import address, moment, show_table
 
 if TYPE_CHECKING:
@@ -80,6 +79,7 @@ def list_cells(config_file: Path | None, as_json: bool) -> None:
       homecell cells list
       homecell cells list --json | jq -r '.[] | select(.flag == "down") | .name'
     """
+    from proxy.cli.listing import warn_of_failing
     from proxy.cli.store import with_store
 
     settings = load_settings(config_file)

@@ -34,6 +34,7 @@ def test_a_good_request_is_read_alike_by_all(data: bytes) -> None:
     check_request(data, accepted(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "good",
     [
@@ -116,6 +117,7 @@ def test_a_good_request_reaches_the_cell_as_exactly_one(data: bytes, peer: Peer)
     _sent_to_cell(accepted(data), peer)
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(damaged(request_heads()), st.sampled_from(PEERS))
 def test_a_damaged_request_is_refused_or_read_alike_by_all_and_smuggles_nothing(
