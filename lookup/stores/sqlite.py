@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -16,7 +16,7 @@ from lookup.chunks import chunks
 from lookup.flags import Flag, FlagRecord
 from lookup.leases import Lease, latest_expiry_s
 from lookup.moves import Event, Move, MoveOrder, Position
-from lookup.ports import Change, History, KeyMove, StoreUnavailableError
+from lookup.ports import Change, History, KeyMove
 from lookup.scan import AliasPage, Page
 from lookup.stores import (
     sqlite_aliases,
@@ -31,28 +31,28 @@ from lookup.stores import (
 )
 from lookup.stores.sqlite_feed import FeedBounds
 from lookup.stores.sqlite_file import open_file, port_errors
-from lookup.stores.sqlite_tail import Follower, Tail
+from lookup.stores.sqlite_following import Following
 from lookup.stores.sqlite_thread import SqliteThread
-from lookup.stores.sqlite_watch import CommitWatch
 
 T = TypeVar("T")
-
-_log: Final = logging.getLogger(__name__)
 
 _LOAD_AT_ONCE: Final = 10_000
 """Records per transaction of a bulk load; other processes can write in between."""
 
 
 class SqliteStore:
-    """Implements ports.Store, ChangeFeed, AliasBook, MoveLog and LeaseBook. By `open`; for one event loop."""
+    """Implements ports.Store, ChangeFeed, AliasBook, MoveLog and LeaseBook. By `open`; for one event loop.
+
+    Writes have a thread and a connection, readings another: a write waits for the disk, or for another
+    process's, and what is read never waits with it.
+    """
 
     def __init__(self, path: Path, create: bool, feed_bounds: FeedBounds) -> None:
         self._path = path
         self._feed_bounds = feed_bounds
-        self._tail = Tail(path)
-        self._thread = SqliteThread(f"store {path.name}", lambda: _opened(path, create))
-        self._watch = CommitWatch(path, self._post_look)
-        self._look_posted = False
+        self._writer = SqliteThread(f"{path.name} writes", lambda: _opened(path, create))
+        self._reader = SqliteThread(f"{path.name} reads", lambda: _opened_for_reading(path))
+        self._following = Following(path, self._reader, self._leave_file)
 
     @classmethod
     async def open(cls, path: Path, *, create: bool = False, feed_bounds: FeedBounds | None = None) -> Self:
@@ -62,7 +62,8 @@ class SqliteStore:
         """
         store = cls(path, create, feed_bounds or FeedBounds())
         try:
-            await store._run(lambda _: None)
+            await store._beside_writes(lambda _: None)
+            await store._read(lambda _: None)
         except BaseException:
             await store.close()
             raise
@@ -70,7 +71,7 @@ class SqliteStore:
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.read: few statements, however many keys."""
-        return await self._run(lambda connection: sqlite_records.read_homes(connection, keys))
+        return await self._read(lambda connection: sqlite_records.read_homes(connection, keys))
 
     async def confirm(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         """ports.Store.confirm: every reading of the file sees what was committed before."""
@@ -95,11 +96,11 @@ class SqliteStore:
 
     async def scan(self, cursor: str, limit: int) -> Page:
         """HomeScan.scan."""
-        return await self._run(lambda connection: sqlite_scan.scan(connection, cursor, limit))
+        return await self._read(lambda connection: sqlite_scan.scan(connection, cursor, limit))
 
     async def scan_aliases(self, cursor: str, limit: int) -> AliasPage:
         """HomeScan.scan_aliases."""
-        return await self._run(lambda connection: sqlite_scan.scan_aliases(connection, cursor, limit))
+        return await self._read(lambda connection: sqlite_scan.scan_aliases(connection, cursor, limit))
 
     async def begin_anew(self, now_s: float) -> None:
         """BackupStore.begin_anew."""
@@ -107,15 +108,17 @@ class SqliteStore:
 
     async def mend(self) -> Sequence[str]:
         """BackupStore.mend."""
-        return await self._run(lambda connection: sqlite_mending.mend(connection, self._feed_bounds))
+        return await self._beside_writes(
+            lambda connection: sqlite_mending.mend(connection, self._feed_bounds)
+        )
 
     async def count_by_cell(self) -> Mapping[str, int]:
         """ports.Store.count_by_cell, kept with each write."""
-        return await self._run(sqlite_counts.count_by_cell)
+        return await self._read(sqlite_counts.count_by_cell)
 
     async def flags(self) -> Mapping[str, FlagRecord]:
         """ports.Store.flags."""
-        return await self._run(sqlite_records.read_flags)
+        return await self._read(sqlite_records.read_flags)
 
     async def set_flag(
         self,
@@ -136,32 +139,25 @@ class SqliteStore:
 
     async def follow(self) -> AsyncGenerator[Change, None]:
         """ports.ChangeFeed.follow; sees other processes' changes within a few looks (25 ms each)."""
-        follower = Follower(asyncio.get_running_loop())
-        self._watch.start()
-        try:
-            await self._run(lambda connection: self._tail.join(connection, follower))
-            while True:
-                for change in await follower.next_batch():
-                    yield change
-        finally:
-            self._watch.stop()
-            self._thread.post_if_open(lambda: self._tail.leave(follower))
+        async with aclosing(self._following.follow()) as changes:
+            async for change in changes:
+                yield change
 
     async def history(self, since_s: float) -> History:
         """ports.ChangeFeed.history; others are answered between its pages."""
         moves: list[KeyMove] = []
         page = sqlite_feed.MovesPage((), 0)
         while (after := page.next_sequence) is not None:
-            page = await self._run(partial(sqlite_feed.moves_after, since_s=since_s, sequence=after))
+            page = await self._read(partial(sqlite_feed.moves_after, since_s=since_s, sequence=after))
             moves += page.moves
-        covers_since_s = await self._run(sqlite_feed.covers_since_s)  # knows what was trimmed meanwhile
+        covers_since_s = await self._read(sqlite_feed.covers_since_s)  # knows what was trimmed meanwhile
         return History(max(since_s, covers_since_s), moves)
 
     # AliasBook
 
     async def alias(self, key: str) -> Alias | None:
         """AliasBook.alias."""
-        return await self._run(lambda connection: sqlite_aliases.find(connection, key))
+        return await self._read(lambda connection: sqlite_aliases.find(connection, key))
 
     async def set_alias(self, new: Alias, expected_epoch: int) -> None:
         """AliasBook.set_alias. Raises ValueError when the new epoch is not higher, or the time is missing."""
@@ -179,19 +175,19 @@ class SqliteStore:
 
     async def move(self, operation: str) -> Move | None:
         """MoveLog.move."""
-        return await self._run(lambda connection: sqlite_moves.find(connection, operation))
+        return await self._read(lambda connection: sqlite_moves.find(connection, operation))
 
     async def moves(self, *, open_only: bool, limit: int, after: Move | None = None) -> Sequence[Move]:
         """MoveLog.moves."""
-        return await self._run(lambda connection: sqlite_moves.listed(connection, open_only, limit, after))
+        return await self._read(lambda connection: sqlite_moves.listed(connection, open_only, limit, after))
 
     async def moves_of(self, key: str) -> Sequence[Move]:
         """MoveLog.moves_of."""
-        return await self._run(lambda connection: sqlite_moves.of_key(connection, key))
+        return await self._read(lambda connection: sqlite_moves.of_key(connection, key))
 
     async def noted_under(self, bulk: str) -> int:
         """MoveLog.noted_under."""
-        return await self._run(lambda connection: sqlite_moves.noted_under(connection, bulk))
+        return await self._read(lambda connection: sqlite_moves.noted_under(connection, bulk))
 
     async def hold_move(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
         """MoveLog.hold_move."""
@@ -223,13 +219,13 @@ class SqliteStore:
 
     async def past(self, key: str) -> Sequence[Assignment]:
         """MoveLog.past; records loaded in bulk are remembered from their first change on."""
-        return await self._run(lambda connection: sqlite_moves.past(connection, key))
+        return await self._read(lambda connection: sqlite_moves.past(connection, key))
 
     # LeaseBook
 
     async def position(self, key: str = "") -> Position:  # noqa: ARG002 -- each change is in the feed at once
         """LeaseBook.position."""
-        return await self._run(sqlite_leases.position)
+        return await self._read(sqlite_leases.position)
 
     async def renew_lease(self, lease: Lease) -> bool:
         """LeaseBook.renew_lease."""
@@ -241,11 +237,11 @@ class SqliteStore:
 
     async def leases(self) -> Sequence[Lease]:
         """LeaseBook.leases."""
-        return await self._run(sqlite_leases.leases)
+        return await self._read(sqlite_leases.leases)
 
     async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
         """LeaseBook.in_the_way; writes only when none is left, or one ends later than any that is right."""
-        found = await self._run(
+        found = await self._read(
             lambda connection: sqlite_leases.in_the_way(connection, key, fence, now_s, skew_s)
         )
         if any(lease.expires_at_s > latest_expiry_s(now_s, skew_s) for lease in found):
@@ -256,38 +252,26 @@ class SqliteStore:
 
     async def close(self) -> None:
         """ports.Store.close; followers get StoreUnavailableError."""
-        self._thread.post_if_open(lambda: self._tail.break_off(StoreUnavailableError("the store is closed")))
-        await self._thread.close()
+        self._following.end()
+        await asyncio.gather(self._reader.close(), self._writer.close())
 
-    async def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+    async def _beside_writes(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Where writes are, with no transaction around it."""
         with port_errors(self._path):
-            return await self._thread.run(job)
+            return await self._writer.run(job)
+
+    async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        with port_errors(self._path):
+            return await self._reader.run(job)
 
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         with port_errors(self._path):
-            return await self._thread.run_write(job)
+            return await self._writer.run_write(job)
 
-    def _post_look(self) -> None:
-        if not self._look_posted:
-            self._look_posted = True
-            self._thread.post_if_open(self._look)
-
-    def _look(self) -> None:
-        """On the thread: read on for the followers."""
-        self._look_posted = False
-        if not self._tail.is_followed:
-            return
-        try:
-            self._tail.look(self._thread.connection())
-        except StoreUnavailableError as failure:
-            self._stop_looking(failure)
-        except Exception as failure:  # e.g. a row that a newer program wrote; the thread must live on
-            _log.exception("the change feed of %s can't be understood", self._path)
-            self._stop_looking(StoreUnavailableError(f"{self._path}: {failure}"))
-
-    def _stop_looking(self, failure: StoreUnavailableError) -> None:
-        self._tail.break_off(failure)
-        self._thread.disconnect()
+    def _leave_file(self) -> None:
+        """On the reading thread: leave the file, which another one may have replaced."""
+        self._reader.disconnect()
+        self._writer.post_if_open(self._writer.disconnect)
 
 
 def _opened(path: Path, create: bool) -> sqlite3.Connection:
@@ -298,6 +282,12 @@ def _opened(path: Path, create: bool) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def _opened_for_reading(path: Path) -> sqlite3.Connection:
+    connection = open_file(path, create=False)
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 
