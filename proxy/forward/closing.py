@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from typing import Final
 
 from proxy.forward.edge import Edge
 from proxy.forward.outbox import Outlet
 from proxy.forward.reading import CONGESTED, GONE, LINGER, LOOKAHEAD, PENDING, TURN, Reading
 from proxy.forward.untaken import LOOKS, Untaken
+from proxy.kernel.reset import reset
 
 _LINGER_S: Final = 2.0
-_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Closing(Reading):
@@ -67,10 +65,7 @@ class Closing(Reading):
             return
         self.phase = GONE
         self.outlet.drop()
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        transport.abort()
+        reset(transport)
 
     # A client that reads slowly.
 

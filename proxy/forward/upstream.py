@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.forward.outbox import Outlet
 from proxy.forward.untaken import Untaken
+from proxy.kernel.reset import reset
 from proxy.wire.chunked import ChunkedDecoder
 from proxy.wire.fields import MAX_HEAD_BYTES, TOO_MANY_FIELDS
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
@@ -296,4 +297,11 @@ class Upstream:
             self.reused = True
             self._pool.give_back(self)
         else:
-            self.abort()
+            self._discard()
+
+    def _discard(self) -> None:
+        """Nothing of it matters any more, and there may be many such (HEAD): none must keep a port."""
+        self.phase = _GONE
+        self._outlet.drop()
+        if self._transport is not None:
+            reset(self._transport)

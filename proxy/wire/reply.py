@@ -115,13 +115,12 @@ def _without_body(reply: ReplyHead) -> ReplyHead | str:
     """A reply that ends with its head, whatever its fields say (RFC 9112 section 6.3).
 
     Who announces a body where none may stand may yet send it, perhaps only while the connection serves
-    somebody else, whose reply it would become. That of an interim reply would come before the final one.
-    Transfer-Encoding is allowed in a 304 and in answers to HEAD, but a last chunk that comes all the same
-    costs more than a new connection; Content-Length is usual in both and says what a GET would get.
+    somebody else, whose reply it would become: so it serves nobody else. In a 304 and in answers to HEAD the
+    fields are allowed and say what a GET would get, but they are what careless cells send that body with.
+    That of an interim reply would come before the final one.
     """
-    status = reply.status
-    if reply.framing == CHUNKED or (reply.content_length > 0 and (status == 204 or status < 200)):
-        if status < 200:
+    if reply.framing == CHUNKED or reply.content_length > 0:
+        if reply.status < 200:
             return "an interim reply announces a body"
         reply.keep_alive = False
     reply.framing = NO_BODY

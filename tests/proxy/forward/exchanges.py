@@ -141,10 +141,9 @@ def _requests(draw: st.DrawFn, minor: int, more: tuple[bytes, ...]) -> Sent:
 
 
 @st.composite
-def _announcements(draw: st.DrawFn, status: int) -> bytes:
-    """The framing of a body that may not follow this status, or none."""
-    lengths = (b"Content-Length: 0", b"Content-Length: 43")
-    return draw(st.sampled_from((b"", *lengths, _CODING) if status == 204 else (b"", lengths[1], _CODING)))
+def _announcements(draw: st.DrawFn) -> bytes:
+    """The framing of a body that may not follow 204 and 304, or none."""
+    return draw(st.sampled_from((b"", b"Content-Length: 0", b"Content-Length: 43", _CODING)))
 
 
 @st.composite
@@ -158,7 +157,7 @@ def _replies(draw: st.DrawFn, answers_head: bool, until_close: bool) -> tuple[Se
     body = b"" if bodiless else draw(_bodies)
     framing = b""
     if status in (204, 304):
-        framing = draw(_announcements(status))
+        framing = draw(_announcements())
     elif not until_close and draw(st.booleans()):
         framing = _CODING
     elif not until_close:
@@ -175,7 +174,7 @@ def _replies(draw: st.DrawFn, answers_head: bool, until_close: bool) -> tuple[Se
         head = lines(b"HTTP/1.1 100 Continue") + head  # nobody asked for it
     coded = _coded(draw, body, trailers) if chunked else body
     sent = Sent((b"%d" % status,), fields, body, trailers, chunked, _cut(draw, head + coded))
-    announced = bodiless and (framing == _CODING or (status == 204 and framing.endswith(b"43")))
+    announced = bodiless and framing not in (b"", b"Content-Length: 0")
     return sent, draw(_late) if announced else b""
 
 

@@ -194,16 +194,17 @@ def test_an_interim_reply_that_announces_a_body_is_broken(status: bytes, line: b
 
 
 def test_who_announces_a_body_that_may_not_follow_is_not_asked_again_on_that_connection() -> None:
-    length, coding = b"Content-Length: 5", b"Transfer-Encoding: chunked"
-    for line in (length, coding):
-        assert not accepted_reply(head(b"HTTP/1.1 204 X", line)).keep_alive
-        assert not accepted_reply(head(b"HTTP/1.1 204 X", line), answers_head=True).keep_alive
-        assert not accepted_reply(head(b"HTTP/1.1 204 X", line, b"Connection: keep-alive")).keep_alive
-    assert not accepted_reply(head(b"HTTP/1.1 304 X", coding)).keep_alive
-    assert not accepted_reply(ok(coding), answers_head=True).keep_alive
-    assert accepted_reply(head(b"HTTP/1.1 204 X", b"Content-Length: 0")).keep_alive
-    assert accepted_reply(head(b"HTTP/1.1 304 X", length)).keep_alive
-    assert accepted_reply(ok(length), answers_head=True).keep_alive
+    for line in (b"Content-Length: 5", b"Transfer-Encoding: chunked"):
+        for status in (b"204", b"304"):
+            start = b"HTTP/1.1 %b X" % status
+            assert not accepted_reply(head(start, line)).keep_alive
+            assert not accepted_reply(head(start, line), answers_head=True).keep_alive
+            assert not accepted_reply(head(start, line, b"Connection: keep-alive")).keep_alive
+        assert not accepted_reply(ok(line), answers_head=True).keep_alive
+    for none in ((), (b"Content-Length: 0",)):
+        assert accepted_reply(head(b"HTTP/1.1 204 X", *none)).keep_alive
+        assert accepted_reply(head(b"HTTP/1.1 304 X", *none)).keep_alive
+        assert accepted_reply(ok(*none), answers_head=True).keep_alive
 
 
 @pytest.mark.parametrize(
