@@ -51,6 +51,7 @@ HOT_MODULES: tuple[str, ...] = (
     "proxy/rooms/routes.py",
     "proxy/rooms/verified.py",
     "proxy/wire/chunked.py",
+    "proxy/wire/dates.py",
     "proxy/wire/fields.py",
     "proxy/wire/framing.py",
     "proxy/wire/ids.py",

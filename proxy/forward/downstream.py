@@ -227,7 +227,7 @@ class Downstream(Closing):
         """Answer what never became a request; its framing is not known, so the connection ends."""
         edge = self.edge
         problem = refusal.problem
-        own = OwnReply(edge.ids.take(REQUEST_ID_DIGITS), False)
+        own = OwnReply(edge.ids.take(REQUEST_ID_DIGITS), False, edge.dates.at(time.time()))
         reply = problem_reply(problem, refusal.detail, own)
         self.outlet.write(reply)
         edge.meters.refused(problem.slug)

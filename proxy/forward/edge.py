@@ -19,6 +19,7 @@ from proxy.observe.meters import Meters
 from proxy.observe.samples import Samples
 from proxy.rooms.identify import Identify
 from proxy.rooms.routing_cookie import RoutingCookies
+from proxy.wire.dates import Dates
 from proxy.wire.forwarding import client_named
 from proxy.wire.ids import IdPool
 
@@ -45,6 +46,7 @@ class Edge:
 
     connections     open client connections; connection_limit is the most of them
     in_flight       requests under way
+    dates           for the edge's own replies
     samples         of whom they are
     fence           which unsafe requests are under way, and until when they need no confirming
     disputes_told_s when the log was last told that a cell and the truth disagree, on the wheel's clock
@@ -57,6 +59,7 @@ class Edge:
         "connection_limit",
         "connections",
         "cookies",
+        "dates",
         "disputes_told_s",
         "fence",
         "identify",
@@ -110,6 +113,7 @@ class Edge:
         self.connection_limit = connection_limit
         self.trusted_networks = trusted_networks
         self.ids = IdPool()
+        self.dates = Dates()
         self.samples = Samples(Random())
         self.connections: set[Downstream] = set()
         self.in_flight = 0

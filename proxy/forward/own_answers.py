@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from proxy import errors
 from proxy.errors import Problem, Refusal
 from proxy.forward.not_mine import Bounce
@@ -56,7 +58,7 @@ class OwnAnswers(Bounce):
             head.request_id = self.edge.ids.take(REQUEST_ID_DIGITS)
         if self.body_missing() or self.edge.stopping or head.minor == 0:
             self.keep_alive = False
-        own = OwnReply(head.request_id, self.keep_alive)
+        own = OwnReply(head.request_id, self.keep_alive, self.edge.dates.at(time.time()))
         own.answers_head = head.method == b"HEAD"
         own.accept = _accept(head)
         own.cell = self.link.name if self.link is not None else ""

@@ -22,6 +22,7 @@ class OwnReply:
     """What an own reply says besides its problem.
 
     request_id      goes into X-Request-Id and the document's `instance`
+    date            when it is made, as in proxy.wire.dates
     cell            name of the home cell, "" where it isn't known or must not be said
     edge_url        where the user's own edge is, "" unless this one is wrong
     keep_alive      whether the client may send another request
@@ -30,11 +31,12 @@ class OwnReply:
     fields          more lines, e.g. `WWW-Authenticate: …`
     """
 
-    __slots__ = ("accept", "answers_head", "cell", "edge_url", "fields", "keep_alive", "request_id")
+    __slots__ = ("accept", "answers_head", "cell", "date", "edge_url", "fields", "keep_alive", "request_id")
 
-    def __init__(self, request_id: bytes, keep_alive: bool) -> None:
+    def __init__(self, request_id: bytes, keep_alive: bool, date: bytes) -> None:
         self.request_id = request_id
         self.keep_alive = keep_alive
+        self.date = date
         self.cell = ""
         self.edge_url = ""
         self.answers_head = False
@@ -85,6 +87,7 @@ def plain_reply(status: int, content_type: str, body: bytes, lines: list[bytes],
     about_body = [b"Content-Type: " + content_type.encode(), b"Content-Length: %d" % len(body)]
     head = [
         b"HTTP/1.1 %d %b" % (status, reason_phrase(status)),
+        b"Date: " + own.date,
         *(about_body if body or status not in _WITHOUT_BODY else ()),
         b"Cache-Control: no-store",
         b"X-Request-Id: " + own.request_id,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import pytest
 
+from lookup.flags import Flag
 from proxy.observe.layout import REPLY_PLACES, REQUEST_BUCKET_COUNT, REQUEST_BUCKETS
 from proxy.rooms.routes import Route
 from tests.proxy.wire.refused_requests import EVERY_REFUSAL
@@ -122,6 +125,28 @@ async def test_without_a_valid_credential_it_is_401_and_the_connection_stays(
     await stage.insist_untouched()
     client.send(get())
     await (await stage.cell.connection()).expect(got())
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"nonsense\r\n\r\n",
+        lines(b"GET / HTTP/1.1", b"Host: a.example"),
+        get(user=3),
+        get(b"/static", user=9),
+        get(b"/static"),
+    ],
+    ids=["malformed", "no credential", "no home", "wrong edge", "static fallback"],
+)
+@staged
+async def test_every_own_reply_says_when_it_was_made(stage: Stage, request_: bytes) -> None:
+    stage.flag("eu-1", Flag.DOWN)
+    client = await stage.client()
+    before_s = int(time.time())
+    client.send(request_)
+    fields = (await client.take_head()).split(b"\r\n")
+    (date,) = [line for line in fields if line.startswith(b"Date: ")]
+    assert before_s <= parsedate_to_datetime(date[6:].decode()).timestamp() <= time.time()
 
 
 @staged

@@ -17,6 +17,7 @@ from proxy.wire.own_reply import OwnReply, plain_reply, prefers_html, problem_re
 from tests.proxy.wire.oracles import Message, h11_reply
 
 PROBLEMS = [value for value in vars(errors).values() if isinstance(value, Problem)]
+DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
 BROWSER = b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 words = st.text(st.one_of(st.characters(), st.sampled_from("<>&\"'{}\x00\n\ud800\udfff")), max_size=40)
 """Any text, also what UTF-8 can't carry."""
@@ -24,7 +25,7 @@ words = st.text(st.one_of(st.characters(), st.sampled_from("<>&\"'{}\x00\n\ud800
 
 def own(accept: bytes = b"", cell: str = "", answers_head: bool = False, keep_alive: bool = True) -> OwnReply:
     """What a reply is told beside its problem."""
-    reply = OwnReply(b"0123abc", keep_alive)
+    reply = OwnReply(b"0123abc", keep_alive, DATE)
     reply.accept = accept
     reply.cell = cell
     reply.answers_head = answers_head
@@ -56,6 +57,7 @@ def test_every_problem_makes_one_valid_reply(problem: Problem, accept: bytes) ->
     assert (int(status), version) == (problem.status, b"1.1")
     assert reason
     assert one(message.fields, b"x-request-id") == b"0123abc"
+    assert one(message.fields, b"date") == DATE
     assert one(message.fields, b"cache-control") == b"no-store"
     assert int(one(message.fields, b"content-length")) == len(message.body)
     expected_type = b"text/html; charset=utf-8" if accept else b"application/problem+json"
