@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
+from contextlib import suppress
 from typing import Final, Protocol
 
 import aiohttp
 
-from lookup.hook_child import command_line
+from lookup.hook_child import LAST_WORDS_BYTES, command_line
 from lookup.moves import Move
 from lookup.web_errors import in_words
 
-_TOLD_BYTES: Final = 300
-"""Of a failed hook's last words."""
+_EXPLAINING_S: Final = 2.0
+"""A webhook that said no has so long to say why: the user's writes wait."""
 
+_ACCEPTED: Final = 202
 _WEB: Final = ("http://", "https://")
 
 
@@ -119,7 +122,9 @@ async def _execute(hook: str, move: Move) -> None:
         said = await _last_words(process)
     finally:
         assert process.stdin is not None
-        process.stdin.close()  # which ends the command if it has not ended yet
+        process.stdin.close()  # which ends the command if it has not ended yet,
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)  # also if it has stopped itself and who watches over it
         await process.wait()
     if process.returncode != 0:
         raise HookFailedError(f"`{hook}` ended with status {process.returncode}{_quoted(said)}")
@@ -127,15 +132,14 @@ async def _execute(hook: str, move: Move) -> None:
 
 async def _last_words(process: asyncio.subprocess.Process) -> bytes:
     assert process.stdout is not None
-    said = b""
-    while more := await process.stdout.read(1 << 16):
-        said = (said + more)[-_TOLD_BYTES:]
+    said = await process.stdout.read()
     await process.wait()
     return said
 
 
 async def _call(url: str, move: Move) -> None:
-    """A redirect is no success: followed, it would become a GET of something else, which copies nothing.
+    """A redirect is no success: followed, it would become a GET of something else, which copies nothing. Nor
+    is 202, which says that the work is yet to be done (RFC 9110, 15.3.3): the user would be moved before.
 
     Each attempt has a key of its own: its body is another one, and it must do the work again.
     """
@@ -149,14 +153,25 @@ async def _call(url: str, move: Move) -> None:
             aiohttp.ClientSession(timeout=unbounded, trust_env=True) as session,
             session.post(url, json=facts(move), headers=fields, allow_redirects=False) as reply,
         ):
-            said = b"" if reply.status < 300 else await reply.content.read(_TOLD_BYTES)
             status = reply.status
+            is_done = 200 <= status < 300 and status != _ACCEPTED
+            said = b"" if is_done else await _explanation(reply)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise HookFailedError(f"{url}: {in_words(error)}") from error
-    if status >= 300:
-        raise HookFailedError(f"{url} answered with status {status}{_quoted(said)}")
+    if not is_done:
+        early = ", which says that it is not done yet" if status == _ACCEPTED else ""
+        raise HookFailedError(f"{url} answered with status {status}{early}{_quoted(said)}")
+
+
+async def _explanation(reply: aiohttp.ClientResponse) -> bytes:
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_EXPLAINING_S):
+            return await reply.content.read(LAST_WORDS_BYTES)
+    return b""
 
 
 def _quoted(said: bytes) -> str:
-    text = " ".join(said.decode(errors="replace").split())
+    """For a log and a terminal, which obey what can't be printed."""
+    spaced = " ".join(said.decode(errors="replace").split())
+    text = "".join(letter if letter.isprintable() else "?" for letter in spaced)
     return f": {text}" if text else ""

@@ -15,6 +15,8 @@ def in_words(error: Exception) -> str:
     """
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "this is no URL that can be called; correct host and port"
     return str(error) or type(error).__name__
 
 

@@ -60,9 +60,9 @@ def move_user(
     Commands are run without a shell, and get HOMECELL_KEY, HOMECELL_SOURCE,
     HOMECELL_TARGET, HOMECELL_EPOCH, HOMECELL_OPERATION, HOMECELL_STEP and
     HOMECELL_ATTEMPT in their environment; a URL (http:// or https://) gets the same
-    as JSON by POST, and answers 2xx. After a crash a hook may be run again, also
-    beside the run before: it must be one that can be repeated, and of two runs the
-    one with the higher HOMECELL_ATTEMPT counts.
+    as JSON by POST, and answers 200 or 204 when done. After a crash a hook may be
+    run again, also beside the run before: it must be one that can be repeated, and
+    of two runs the one with the higher HOMECELL_ATTEMPT counts.
 
     \b
     Examples:

@@ -126,7 +126,7 @@ class ServiceMoves(Section):
 
     copy_webhook: WebhookOrNone = Field(
         description="URL that copies a user's bytes, told by POST of JSON as in docs/lookup.md, which "
-        "answers 2xx when all is copied. `none`: there is nothing to copy."
+        "answers 200 or 204 when all is copied; 202 is no success. `none`: there is nothing to copy."
     )
     verify_webhook: WebhookUrl | None = Field(
         default=None, description="URL that looks whether all has arrived. Default: nothing does."

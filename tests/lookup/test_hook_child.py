@@ -112,3 +112,44 @@ async def test_a_background_process_that_a_command_leaves_does_not_hide_how_it_e
     left = tmp_path / "left"
     await OperatorHooks(10.0).run(f"sh -c '(sleep 300 >/dev/null 2>&1 & echo $! > {left})'", MOVE)
     os.kill(int(left.read_text()), signal.SIGKILL)
+
+
+@asynchronous
+@pytest.mark.parametrize(("command", "failed"), [("exit 0", ""), ("echo full; exit 3", "status 3: full")])
+async def test_a_background_process_that_keeps_the_output_open_is_not_waited_for(
+    tmp_path: Path, command: str, failed: str
+) -> None:
+    left = tmp_path / "left"
+    hook = OperatorHooks(20.0).run(f"sh -c 'sleep 300 & echo $! > {left}; {command}'", MOVE)
+    try:
+        if failed:
+            with pytest.raises(HookFailedError, match=failed):
+                await hook
+        else:
+            await hook
+    finally:
+        os.kill(int(left.read_text()), signal.SIGKILL)
+
+
+@asynchronous
+async def test_of_an_endless_output_the_last_words_are_told() -> None:
+    with pytest.raises(HookFailedError, match=r"status 4: (y )+the end$") as raised:
+        await OperatorHooks(20.0).run("sh -c 'yes | head -c 3000000; echo the end; exit 4'", MOVE)
+    assert len(str(raised.value)) < 500
+
+
+@asynchronous
+async def test_what_a_terminal_would_obey_is_not_repeated() -> None:
+    with pytest.raises(HookFailedError) as raised:
+        await OperatorHooks(10.0).run(r"""sh -c 'printf "\033[2Jgone\a"; exit 4'""", MOVE)
+    assert str(raised.value).endswith("status 4: ?[2Jgone?")
+
+
+@asynchronous
+@pytest.mark.skipif(sys.platform != "linux", reason="ties commands to drivers on Linux only")
+async def test_a_command_that_stops_itself_and_its_watcher_is_ended_all_the_same(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = f"sh -c 'echo $$ $PPID > {pids}; kill -STOP $PPID; kill -STOP $$'"
+    with pytest.raises(HookFailedError, match="did not end within"):
+        await asyncio.wait_for(OperatorHooks(0.5).run(command, MOVE), 20.0)
+    assert all_ended(noted(pids))

@@ -97,6 +97,36 @@ async def test_a_webhook_that_says_no_is_quoted() -> None:
 
 
 @asynchronous
+async def test_a_webhook_that_has_only_accepted_the_work_has_not_copied_anything() -> None:
+    async def copy(_: web.Request) -> web.Response:
+        return web.Response(status=202)
+
+    async with served(copy=copy) as url:
+        with pytest.raises(HookFailedError, match="status 202, which says that it is not done yet"):
+            await OperatorHooks(10.0).run(f"{url}/copy", MOVE)
+
+
+@asynchronous
+async def test_a_webhook_that_said_no_is_not_waited_for_until_it_has_said_why() -> None:
+    async def copy(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=507)
+        await response.prepare(request)
+        await asyncio.Event().wait()
+        return response
+
+    async with served(copy=copy) as url:
+        with pytest.raises(HookFailedError, match="status 507"):
+            await asyncio.wait_for(OperatorHooks(60.0).run(f"{url}/copy", MOVE), 20.0)
+
+
+@asynchronous
+@pytest.mark.parametrize("url", ["http://[::1/copy", "http:///copy", "http://cell:99999/copy"])
+async def test_what_is_no_url_is_named_as_such(url: str) -> None:
+    with pytest.raises(HookFailedError, match="this is no URL"):
+        await OperatorHooks(10.0).run(url, MOVE)
+
+
+@asynchronous
 @pytest.mark.parametrize("hook", ["  ", "'unfinished", "/nowhere/at/all"])
 async def test_what_cannot_be_started_has_failed(hook: str) -> None:
     with pytest.raises(HookFailedError):
