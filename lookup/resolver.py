@@ -268,8 +268,10 @@ class Resolver:
         if entry is not None and (now_s - entry.loaded_at_s >= self._hard_stale_s or self._has_left(entry)):
             entry = None
         epoch = NO_EPOCH - 1 if entry is None else entry.epoch
-        if hint is not None and hint.epoch > epoch and self._claim_outlives_feed(key, hint, now_s):
-            return Resolution(_FOUND, key, _STALE, hint.cell, "", hint.epoch)
+        if hint is not None and hint.epoch > epoch:
+            if self._claim_outlives_feed(key, hint, now_s):
+                return Resolution(_FOUND, key, _STALE, hint.cell, "", hint.epoch)
+            entry = None  # whoever issued the credential knew a later one
         if entry is None:
             return Resolution(_UNAVAILABLE, key, _STORE)
         return Resolution(_FOUND, entry.key, _STALE, entry.cell, entry.jurisdiction, entry.epoch, entry.state)

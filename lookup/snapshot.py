@@ -70,6 +70,7 @@ class Reason(StrEnum):
     OTHER_VERSION = "of another version"
     TORN = "torn or damaged"
     FOREIGN = "of another store"
+    YET_TO_COME = "of a time yet to come"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Final
 from lookup.assignment import Alias, Assignment
 from lookup.flags import FlagRecord
 from lookup.memory import Entry, Memory, SecondChance
-from lookup.moved import Move, MovedSet
+from lookup.moved import Move, MovedSet, latest_s
 from lookup.ports import KeyMove
 from lookup.snapshot import (
     Ignored,
@@ -65,6 +65,8 @@ class WarmStart:
         found: list[Knowledge] = []
         for path in await asyncio.to_thread(self._files.all):
             read = await asyncio.to_thread(read_snapshot, path, self._origin)
+            if isinstance(read, Knowledge) and read.as_of_s > latest_s(now_s):
+                read = Ignored(Reason.YET_TO_COME)
             if isinstance(read, Knowledge):
                 found.append(read)
             elif read.reason is not Reason.MISSING:
@@ -100,7 +102,7 @@ class WarmStart:
 
         A disk that is full, or gone, is logged once, and tried again the next time.
         """
-        if as_of_s <= self._written_as_of_s:
+        if as_of_s in (-inf, self._written_as_of_s):
             return False
         moved = self._moved
         parts = [

@@ -89,6 +89,45 @@ async def test_an_alias_that_names_another_home_is_answered_with_that_one_from_t
 
 
 @asynchronous
+async def test_a_change_of_an_alias_that_comes_late_does_not_undo_a_later_one() -> None:
+    store = FakeStore(home("user:2", "cell-b"))
+    put(store, aliased("cell-a", 1, replace(MAIL, epoch=3)))
+    lookup = build(store)
+    for key in ("user:1", "user:2"):
+        await lookup.resolve(key, None, NOW_S, True)
+    for epoch in (2, 3):
+        lookup.learn_alias(Alias(MAIL.key, "user:2", epoch, NOW_S), NOW_S)
+        assert told(lookup.recall(MAIL.key, None, NOW_S, False))[:2] == ("user:1", "cell-a")
+
+
+@asynchronous
+async def test_an_alias_that_was_unknown_is_asked_for_once_the_feed_tells_of_it() -> None:
+    store = FakeStore()
+    lookup = build(store)
+    assert (await lookup.resolve(MAIL.key, None, NOW_S, True)).outcome is Outcome.UNKNOWN
+    put(store, aliased())
+    assert lookup.recall(MAIL.key, None, NOW_S, True) is not None, "remembered as unknown"
+    lookup.learn_alias(MAIL, NOW_S)
+    assert lookup.recall(MAIL.key, None, NOW_S, True) is None
+    assert told(await lookup.resolve(MAIL.key, None, NOW_S, True))[1] == "cell-a"
+
+
+@asynchronous
+async def test_a_change_of_an_alias_from_a_far_future_discredits_no_copy_that_is_made_long_after() -> None:
+    shared = FakeStore()
+    lookup = build_resolver(FakeStore(), replace(SETTINGS, moved_keys=2), Random(1), shared)
+    lookup.learn_history(History(NOW_S - 200, ()), NOW_S)
+    for number in range(4):  # more than are kept one by one
+        lookup.learn_alias(Alias(f"email:{number}@x", "user:9", 2, NOW_S + 1e8), NOW_S)
+    for later_s, tier in ((60.0, Tier.STORE), (3700.0, Tier.SHARED)):
+        made_s = NOW_S + later_s
+        shared.records[MAIL.key] = replace(
+            aliased("cell-a", 1, replace(MAIL, read_at_s=made_s)), read_at_s=made_s
+        )
+        assert (await lookup.resolve(MAIL.key, None, made_s, True)).tier is tier
+
+
+@asynchronous
 async def test_an_alias_that_was_freed_is_unknown_though_caches_still_tell_of_it() -> None:
     store, shared = FakeStore(), FakeStore()
     put(store, aliased("cell-a", 1, KEY))

@@ -63,6 +63,18 @@ async def test_a_claim_made_before_a_change_seen_by_the_feed_is_overruled() -> N
     assert lookup.recall("user:1", hint, NOW_S, safe=False) is None
 
 
+@asynchronous
+async def test_from_a_gap_on_no_claim_is_believed_until_the_feed_is_caught_up_with_again() -> None:
+    lookup = believing(FakeStore())
+    assert lookup.recall("user:1", claim(), NOW_S, safe=True) is not None
+    lookup.lose_continuity()
+    assert lookup.recall("user:1", claim(), NOW_S, safe=True) is None
+    lookup.learn_history(History(0.0, ()), NOW_S)
+    assert lookup.recall("user:1", claim(), NOW_S, safe=True) is None
+    lookup.believe_claims_until(NOW_S + 3)
+    assert lookup.recall("user:1", claim(), NOW_S, safe=True) is not None
+
+
 @pytest.mark.parametrize("spilled", [False, True])
 @pytest.mark.parametrize("claimed_epoch", [NO_EPOCH, 2])
 @asynchronous

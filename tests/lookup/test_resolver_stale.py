@@ -95,6 +95,62 @@ async def test_a_claim_that_held_when_feed_and_store_died_still_serves_safe_meth
 
 
 @asynchronous
+async def test_an_old_answer_and_a_claim_of_one_epoch_that_disagree_are_settled_by_the_answer() -> None:
+    store = FakeStore(home("user:1", "cell-a", 2))
+    lookup = believing(store)
+    await lookup.resolve("user:1", None, NOW_S, safe=True)
+    store.failure = StoreUnavailableError("down")
+    for epoch, cell in ((1, "cell-a"), (2, "cell-a"), (3, "cell-c")):
+        answer = await lookup.resolve("user:1", claim("cell-c", epoch), NOW_S + 2000, safe=True)
+        assert (answer.cell, answer.tier) == (cell, Tier.STALE)
+
+
+@asynchronous
+async def test_an_old_answer_that_a_credential_is_newer_than_serves_nobody_who_shows_that() -> None:
+    store = FakeStore(home("user:1", "cell-a", 2))
+    lookup = resolver(store)
+    await lookup.resolve("user:1", None, NOW_S, safe=True)
+    store.failure = StoreUnavailableError("down")
+    later_s = NOW_S + EXPIRY_S
+    assert (await lookup.resolve("user:1", None, later_s, safe=True)).cell == "cell-a"
+    answer = await lookup.resolve("user:1", claim("cell-c", 3), later_s, safe=True)
+    assert (answer.outcome, answer.cell) == (Outcome.UNAVAILABLE, ""), "no feed vouches for the claim either"
+
+
+@asynchronous
+async def test_with_no_tier_answering_a_claim_from_before_the_history_is_no_answer() -> None:
+    store = FakeStore()
+    store.failure = StoreUnavailableError("down")
+    lookup = resolver(store)
+    lookup.learn_history(History(NOW_S - 100, ()), NOW_S)
+    lookup.believe_claims_until(NOW_S + 3)
+    for ago_s, outcome in ((96, Outcome.UNAVAILABLE), (94, Outcome.FOUND)):
+        hint = Hint("cell-c", 1, NOW_S - ago_s)
+        assert (await lookup.resolve("user:1", hint, NOW_S + 2000, safe=True)).outcome is outcome
+
+
+@asynchronous
+async def test_a_claim_outlives_the_feed_by_the_hard_stale_time() -> None:
+    store = FakeStore()
+    store.failure = StoreUnavailableError("down")
+    lookup = believing(store)
+    died_s = NOW_S + 1000
+    for now_s, outcome in (
+        (died_s + HARD_STALE_S - 1, Outcome.FOUND),
+        (died_s + HARD_STALE_S, Outcome.UNAVAILABLE),
+    ):
+        assert (await lookup.resolve("user:1", claim(), now_s, safe=True)).outcome is outcome
+
+
+@asynchronous
+async def test_a_claim_of_a_key_that_may_be_an_alias_outlives_no_feed() -> None:
+    store = FakeStore()
+    store.failure = StoreUnavailableError("down")
+    answer = await believing(store).resolve("email:a@x", claim(), NOW_S + 2000, safe=True)
+    assert answer.outcome is Outcome.UNAVAILABLE
+
+
+@asynchronous
 async def test_an_unconfirmed_claim_is_no_answer_when_the_feed_never_caught_up() -> None:
     store = FakeStore()
     store.failure = StoreUnavailableError("down")
@@ -186,6 +242,22 @@ async def test_a_name_that_changed_in_a_gap_leads_to_its_former_home_no_more(oth
     store.failure = StoreUnavailableError("down")
     silent = await lookup.resolve("email:a@x", None, NOW_S + 10, safe=True)
     assert silent.outcome is Outcome.UNAVAILABLE
+
+
+@asynchronous
+@pytest.mark.parametrize(("before_s", "is_served"), [(7.5, False), (8.5, True)])
+async def test_what_was_read_before_a_gap_may_be_older_by_a_leases_time_and_the_skew(
+    before_s: float, is_served: bool
+) -> None:
+    named = replace(home("user:0"), aliases=(Alias("email:0@x", "user:0", 1, NOW_S - 9000),))
+    lookup = forgetful(FakeStore(named))
+    await lookup.resolve("user:0", None, NOW_S, safe=True)
+    left = [KeyMove(f"user:{n}", 3, NOW_S - before_s, "cell-a") for n in range(1, 61)]
+    bridge_gap(lookup, *left)
+    assert (lookup.recall("user:0", None, NOW_S + 10, safe=True) is not None) is is_served
+    renamed = [KeyMove(f"email:{n}@x", 3, NOW_S - before_s, NAMES) for n in range(1, 61)]
+    bridge_gap(lookup, *renamed)
+    assert (lookup.recall("email:0@x", None, NOW_S + 10, safe=True) is not None) is is_served
 
 
 def forgetful(store: FakeStore, shared: FakeStore | None = None, *, caught_up: bool = True) -> Resolver:

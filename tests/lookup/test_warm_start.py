@@ -178,6 +178,33 @@ async def test_without_news_from_the_feed_the_file_stays_as_it_is(tmp_path: Path
 
 
 @asynchronous
+async def test_a_clock_that_was_ahead_for_a_while_ends_no_snapshots(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    assert await life.warm.write(NOW_S + 86_400, [])
+    assert await life.warm.write(NOW_S, [])
+    later = Life(tmp_path)
+    await later.restored(NOW_S)
+    assert not await later.warm.write(-inf, []), "the feed was not heard yet"
+
+
+@asynchronous
+async def test_what_was_known_at_a_time_yet_to_come_is_not_used_as_nobody_can_tell_how_old_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ahead, right = Life(tmp_path, slot=3), Life(tmp_path)
+    ahead.resolver.learn_history(History(0.0, ()), NOW_S)
+    await ahead.warm.write(NOW_S + 86_400, [])
+    with caplog.at_level(logging.WARNING):
+        assert await Life(tmp_path).warm.restore(NOW_S) is None
+    assert "edge-1.3.snapshot: not used, as it is of a time yet to come" in caplog.text
+    right.resolver.learn_history(History(0.0, [KeyMove("user:2", 2, NOW_S, "cell-a")]), NOW_S)
+    await right.warm.write(NOW_S + 5, [])
+    later = Life(tmp_path)
+    assert (await later.restored(NOW_S)).as_of_s == NOW_S + 5, "a clock may be set right by some seconds"
+    assert await later.tier_of("user:2", hint=Hint("cell-a", 1, NOW_S - 9)) is Outcome.UNAVAILABLE
+
+
+@asynchronous
 async def test_a_moving_home_is_moving_after_the_restart(tmp_path: Path) -> None:
     former = Life(tmp_path)
     record = home("user:1", "cell-a", 4)
