@@ -162,8 +162,18 @@ class Downstream(Closing):
                 self.edge.loop.call_soon(self._serve_on)
                 break
         self._serving = False
-        if served < _SERVED_AT_ONCE and self.ended and self.phase == HEAD and not self.write_paused:
-            self.close()  # what there is of a head will never be complete
+        if served < _SERVED_AT_ONCE and self.ended:
+            self._end_unfinished()
+
+    def _end_unfinished(self) -> None:
+        """The client sends no more: what there is of a head, or of a body, will never be complete."""
+        journey, transport = self._journey, self.transport
+        if self.phase == HEAD:
+            if not self.write_paused:
+                self.close()
+        elif journey is not None and journey.body_missing() and not self.holds & TURN and transport:
+            self.outlet.flush()
+            transport.close()
 
     def _serve_on(self) -> None:
         if self.phase < LINGER:

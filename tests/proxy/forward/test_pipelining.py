@@ -281,3 +281,26 @@ async def test_a_head_that_will_never_be_complete_is_not_waited_for(stage: Stage
     await client.expect(answered(b"one"))
     await client.expect_end()
     await until(lambda: not stage.edge.connections, "the connection is over")
+
+
+@pytest.mark.parametrize("beginning", [b"hel", chunk(b"x") * 3000], ids=["short", "in many small chunks"])
+@pytest.mark.parametrize("refused", [0, 62, 63])
+@staged
+async def test_a_body_that_will_never_be_complete_is_not_waited_for(
+    stage: Stage, beginning: bytes, refused: int
+) -> None:
+    client = await stage.client()
+    framing = b"Content-Length: 10" if beginning == b"hel" else b"Transfer-Encoding: chunked"
+    client.send(get(b"/1"), NO_CREDENTIAL * refused, ask(b"POST /2 HTTP/1.1", framing), beginning)
+    client.finish()
+    (connection,) = stage.edge.connections
+    cell = await stage.cell.connection()
+    await cell.expect(got(b"/1"))
+    await until(lambda: connection.ended, "the proxy knows that no more will come")
+    cell.send(answer(b"one"))
+    await client.expect(answered(b"one"))
+    assert (await client.rest()).count(b"HTTP/1.1 401 ") == refused
+    await until(lambda: not stage.edge.connections, "the connection is over")
+    reasons = [line["reason"] for line in stage.log()]
+    assert reasons == ["", *["no-credential"] * refused, "client-closed"]
+    await cell.until_cut()
