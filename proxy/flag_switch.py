@@ -15,7 +15,7 @@ _log = logging.getLogger("homecell")
 
 
 class FlagSwitch(FlagListener):
-    """Requests that begin after a call see the new flags; those under way keep what they saw."""
+    """Requests that were not sent yet see the new flags after a call; those under way keep what they saw."""
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
@@ -38,7 +38,7 @@ class FlagSwitch(FlagListener):
         if board is not edge.snapshot.board:
             for name in board.unknown - edge.snapshot.board.unknown:
                 _log.warning("the flag of %s is none that this version knows; it is taken for `down`", name)
-            edge.snapshot = edge.snapshot.with_board(board)
+            edge.adopt(edge.snapshot.with_board(board))
             self._show()
 
     def _show(self) -> None:

@@ -140,6 +140,11 @@ class Downstream(Closing):
         elif self.phase == LINGER:
             self.linger_on()
 
+    def on_cells_taken_out(self) -> None:
+        """Cells were flagged down; what waits for one of them need not wait any longer."""
+        if self._journey is not None:
+            self._journey.on_cells_taken_out()
+
     def cut(self) -> None:
         """The worker ends before what is under way here has finished."""
         if self._journey is None:

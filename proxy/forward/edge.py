@@ -121,6 +121,14 @@ class Edge:
         self.disputes_told_s: float = -inf
         self.stopping = False
 
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Show the next generation to what begins now, and to what waits for a cell that it takes out."""
+        taken_out = snapshot.down - self.snapshot.down
+        self.snapshot = snapshot
+        if taken_out:
+            for connection in tuple(self.connections):
+                connection.on_cells_taken_out()
+
     def trusts(self, address: str) -> bool:
         """Whether a peer's own forwarding fields are believed."""
         if not self.trusted_networks or address == "unix":

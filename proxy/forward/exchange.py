@@ -160,6 +160,10 @@ class Exchange:
         fence = self.edge.fence
         if not self.head.safe and not fence.has_held_since(self.started_s, time.perf_counter(), time.time()):
             return True
+        return self.has_moved()
+
+    def has_moved(self) -> bool:
+        """Whether the worker knows by now of a change of the home that was found."""
         resolution = self.resolution
         return resolution is not None and self.edge.resolver.knows_newer(resolution.key, resolution.epoch)
 

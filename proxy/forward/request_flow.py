@@ -163,6 +163,9 @@ class RequestFlow(ReplyFlow):
         if link is None:
             raise RuntimeError("an attempt failed before there was a cell")
         link.meter.attempt_failed()
+        if self._is_hopeless(link):
+            self.degrade(errors.CELL_DOWN, "")
+            return
         if self.attempts >= MAX_ATTEMPTS or not (self.retried_at is link or link.may_retry()):
             self.degrade(problem, "")
             return
@@ -186,9 +189,17 @@ class RequestFlow(ReplyFlow):
         link = self.link
         if self.state != CONNECT or link is None:
             return
-        if self.head.safe and self.may_have_moved():  # a write is judged once it has a connection
+        if self.has_moved():  # a write of which that is not known is judged once it has a connection
             self.opening = self.edge.loop.create_task(self._permit_anew(link, None))
-        elif link.name in self.edge.snapshot.down:
-            self.degrade(errors.CELL_DOWN, "")
         else:
             self.depart(link, True)
+
+    def on_cells_taken_out(self) -> None:
+        """Cells were flagged down: if it waits for a connection to one of them, it waits no longer."""
+        link = self.link
+        if self.state == CONNECT and link is not None and self._is_hopeless(link):
+            self.degrade(errors.CELL_DOWN, "")
+
+    def _is_hopeless(self, link: CellLink) -> bool:
+        """Whether operators took the cell out, and the user is not known to live elsewhere by now."""
+        return link.name in self.edge.snapshot.down and not self.has_moved()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -20,9 +19,16 @@ def record(cell: str, flag: Flag, version: int) -> FlagRecord:
     return FlagRecord(cell, flag, version, "broken", "anna", time.time())
 
 
+class _FakeEdge:
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+
 def new_edge(*records: FlagRecord) -> Edge:
-    snapshot = Snapshot(1, {}, Routes(()), FlagBoard(records, time.time()), {})
-    return cast("Edge", SimpleNamespace(snapshot=snapshot))
+    return cast("Edge", _FakeEdge(Snapshot(1, {}, Routes(()), FlagBoard(records, time.time()), {})))
 
 
 def test_a_change_counts_if_it_is_newer() -> None:

@@ -223,12 +223,12 @@ class Stage:
         wheel.advance(wheel.now_s + seconds + 0.4)
 
     def flag(self, cell: str, flag: Flag) -> None:
-        """An operator's word on a cell; requests that begin from now on see it."""
+        """An operator's word on a cell; requests that were not sent yet see it."""
         edge = self.edge
         board = edge.snapshot.board
         version = board.versions.get(cell, 0) + 1
         record = FlagRecord(cell, flag, version, "test", "tester", time.time())
-        edge.snapshot = edge.snapshot.with_board(board.with_record(record, time.time()))
+        edge.adopt(edge.snapshot.with_board(board.with_record(record, time.time())))
 
     def use_routes(self, *routes: Route) -> None:
         """Other routes, for requests that begin from now on."""

@@ -151,6 +151,7 @@ async def test_a_cell_flagged_down_while_it_is_connected_to_gets_nothing(
     client.send(request_bytes)
     await until(lambda: stage.pool().open_count == 1, "the connection is being opened")
     stage.flag("eu-1", Flag.DOWN)
+    assert stage.edge.in_flight == 0, "it is answered at once, however long the connecting takes"
     problem = await problem_of(client)
     assert (problem.status, problem.slug) == (503, "cell-down")
     cell = await stage.cell.connection()
@@ -158,6 +159,37 @@ async def test_a_cell_flagged_down_while_it_is_connected_to_gets_nothing(
     stage.flag("eu-1", Flag.SERVING)
     client.send(get())
     await cell.expect(got())
+
+
+@pytest.mark.parametrize("request_bytes", [get(), post(b"/", b"x")], ids=["GET", "POST"])
+@staged
+async def test_between_two_attempts_a_flag_ends_the_waiting_at_once(
+    stage: Stage, request_bytes: bytes
+) -> None:
+    await stage.cell.shut()
+    client = await stage.client()
+    client.send(request_bytes)
+    await until(lambda: stage.counted(layout.RETRIES, "eu-1") == 1, "the first attempt has failed")
+    stage.flag("eu-2", Flag.DOWN)
+    assert stage.edge.in_flight == 1
+    stage.flag("eu-1", Flag.DOWN)
+    assert stage.edge.in_flight == 0
+    assert (await problem_of(client)).slug == "cell-down"
+    await stage.cell.open()
+    await stage.insist_untouched()
+
+
+@staged
+async def test_what_a_cell_lost_is_not_sent_to_it_again_once_it_is_flagged_down(stage: Stage) -> None:
+    client = await stage.client()
+    await stage.serve(client, get())
+    cell = stage.cell.accepted[-1]
+    client.send(get())
+    await cell.expect(got())
+    stage.flag("eu-1", Flag.DOWN)
+    cell.close()
+    assert (await problem_of(client)).slug == "cell-down"
+    await stage.insist_untouched()
 
 
 @staged

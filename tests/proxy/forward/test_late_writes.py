@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from lookup.assignment import Assignment, State
+from lookup.flags import Flag
 from proxy.observe import layout
 from tests.support.ends import End, until
 from tests.support.messages import answer, answered, asked, get, got, post, posted, problem_of
@@ -71,8 +72,7 @@ async def test_a_waiting_write_is_not_sent_when_a_move_began_meanwhile(stage: St
     await stage.cell.open()
     problem = await problem_of(client)
     assert (problem.status, problem.slug) == (503, "moving")
-    cell = await stage.cell.connection()
-    assert not cell.received
+    assert not any(end.received for end in stage.cell.accepted[1:])
     stage.edge.fence.lose_continuity()
     assert stage.edge.fence.held(0.0) == frozenset(), "nothing was sent that a move would have to wait for"
 
@@ -89,7 +89,7 @@ async def test_a_waiting_write_follows_its_user_to_the_new_home(stage: Stage, do
     cell.send(answer(b"x"))
     await client.expect(answered(b"x"))
     await stage.settled()
-    assert not (await stage.cell.connection()).received
+    assert not any(end.received for end in stage.cell.accepted[1:])
     line = stage.log()[-1]
     assert (line["cell"], line["epoch"], line["tier"]) == ("eu-2", 5, "store")
 
@@ -159,6 +159,33 @@ async def test_a_write_whose_lookup_outlasts_the_lease_is_confirmed(stage: Stage
     stage.store.open_gate.set()
     assert (await problem_of(client)).slug == "moving"
     await stage.insist_untouched()
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+@staged
+async def test_a_write_for_a_cell_that_is_gone_follows_its_user_who_was_moved_away(
+    stage: Stage, flagged: bool
+) -> None:
+    client = await waiting_write(stage)
+    stage.store.place(MOVED)
+    stage.resolver.learn_change(MOVED, "eu-1", time.time())
+    if flagged:
+        stage.flag("eu-1", Flag.DOWN)
+    cell = await stage.cells["eu-2"].connection()
+    await cell.expect(asked(b"POST / HTTP/1.1", b"Content-Length: 5", home=(b"eu-2", 5)), BODY)
+    cell.send(answer(b"x"))
+    await client.expect(answered(b"x"))
+    await stage.cell.open()
+    await stage.insist_untouched()
+
+
+@staged
+async def test_a_write_for_a_cell_that_is_gone_is_told_of_a_move_that_began(stage: Stage) -> None:
+    client = await waiting_write(stage)
+    stage.store.place(MOVING)
+    hear_of_a_move(stage)
+    assert (await problem_of(client)).slug == "moving"
+    assert stage.counted(layout.ATTEMPT_FAILURES, "eu-1") == 1
 
 
 async def confirmed_late(stage: Stage) -> tuple[End, End]:
