@@ -34,7 +34,10 @@ async def insist_on_spelling(store: Store, spelling: KeySpelling, now_s: float) 
                 "the store holds keys as they are, and the config hashes them; remove `lookup.key_hash`, or "
                 "begin with an empty store"
             )
-        record = await place(store, MARK, NO_CELL, spelling.fingerprint, now_s)
+        try:
+            record = await place(store, MARK, NO_CELL, spelling.fingerprint, now_s)
+        except ValueError as refusal:  # by a lookup service that spells keys otherwise
+            raise KeySpellingError(str(refusal)) from refusal
     if not spelling.is_hashed:
         raise KeySpellingError(
             "the store holds hashed keys, and the config has no secret for them; add `lookup.key_hash` with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment, State
@@ -14,6 +15,7 @@ EPOCHS_END: Final = 2**53
 """JSON's numbers are exact below it, in every language."""
 
 _MAX_NAME_CHARS: Final = 64
+_FAR_S: Final = 100 * 365 * 86_400.0
 
 
 def check_names(*names: str) -> None:
@@ -51,13 +53,23 @@ def time_of(name: str, value: object, latest_s: float) -> float:
     return float(value)
 
 
-def expiry_of(name: str, value: object) -> float | None:
-    """The Unix seconds until which something holds, None for ever. Raises ValueError."""
+def expiry_of(name: str, value: object, since_s: float) -> float | None:
+    """The Unix seconds until which something holds from `since_s` on, None for ever. Raises ValueError."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < EPOCHS_END:
         raise ValueError(f"{name} is no time in Unix seconds")
+    if value <= since_s:
+        raise ValueError(f"{name} is over at {since_s:.0f} already; give a later time in Unix seconds")
+    if value > since_s + _FAR_S:
+        raise ValueError(f"{name} is a century away: give Unix seconds, not milliseconds, or null for ever")
     return float(value)
+
+
+def insist_on_nothing_else(rest: Mapping[object, object], what: str) -> None:
+    """Raises ValueError for members that nobody would look at: one of them may be misspelled."""
+    if rest:
+        raise ValueError(f"{what} has no {', '.join(sorted(f'`{name}`' for name in rest))}")
 
 
 def is_epoch(value: object) -> bool:

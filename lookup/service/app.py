@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from lookup.ports import StoreUnavailableError
+from lookup.service.bodies import form_of
 from lookup.service.cells import CellAnswers
 from lookup.service.forms import Json
 from lookup.service.keys import KeyAnswers, seconds_of, source_of
@@ -150,7 +151,7 @@ class Service:
         return _json(await self._keys.one(request.match_info["key"], source, write_takes_s))
 
     async def _get_keys(self, request: web.Request) -> web.Response:
-        return _json(await self._keys.many(await _form(request)))
+        return _json(await self._keys.many(await form_of(request)))
 
     async def _count(self, _: web.Request) -> web.Response:
         return _json(await self._cells.cells())
@@ -159,19 +160,19 @@ class Service:
         return _json(await self._truth.flags())
 
     async def _place(self, request: web.Request) -> web.Response:
-        return _json(await self._truth.place(request.match_info["key"], await _form(request)))
+        return _json(await self._truth.place(request.match_info["key"], await form_of(request)))
 
     async def _put(self, request: web.Request) -> web.Response:
-        return _json(await self._truth.put(request.match_info["key"], await _form(request)))
+        return _json(await self._truth.put(request.match_info["key"], await form_of(request)))
 
     async def _load(self, request: web.Request) -> web.Response:
-        return _json(await self._truth.load(await _form(request)))
+        return _json(await self._truth.load(await form_of(request)))
 
     async def _set_flag(self, request: web.Request) -> web.Response:
-        return _json(await self._truth.set_flag(request.match_info["cell"], await _form(request)))
+        return _json(await self._truth.set_flag(request.match_info["cell"], await form_of(request)))
 
     async def _begin_move(self, request: web.Request) -> web.Response:
-        return _accepted(await self._moves.begin(await _form(request), request[_CALLER].name))
+        return _accepted(await self._moves.begin(await form_of(request), request[_CALLER].name))
 
     async def _open_moves(self, request: web.Request) -> web.Response:
         return _json(await self._moves.unfinished(request.query.get("after", "")))
@@ -183,7 +184,7 @@ class Service:
         return _accepted(await self._moves.resume(request.match_info["operation"]))
 
     async def _abort_move(self, request: web.Request) -> web.Response:
-        return _json(await self._moves.abort(request.match_info["operation"], await _form(request)))
+        return _json(await self._moves.abort(request.match_info["operation"], await form_of(request)))
 
     async def _metrics(self, _: web.Request) -> web.Response:
         with contextlib.suppress(
@@ -206,19 +207,6 @@ class Service:
     async def _ready(self, _: web.Request) -> web.Response:
         ready = self._is_ready()
         return web.Response(text="ready\n" if ready else "the feed is silent\n", status=200 if ready else 503)
-
-
-async def _form(request: web.Request) -> object:
-    """The JSON of the body. Raises ValueError."""
-    try:
-        form: object = json.loads(await request.read(), parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise ValueError("the body is no JSON") from None
-    return form
-
-
-def _refuse(name: str) -> object:
-    raise ValueError(f"{name} is no JSON, though Python reads it")
 
 
 def _flagged(request: web.Request, name: str) -> bool:

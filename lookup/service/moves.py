@@ -259,5 +259,7 @@ def _author(named: str, caller: str) -> str:
 def _check_operation(operation: str) -> None:
     if not 0 < len(operation) <= MAX_OPERATION_CHARS or not operation.isprintable():
         raise ValueError(f"`operation` has 1 to {MAX_OPERATION_CHARS} printable characters")
+    if operation in (".", ".."):
+        raise ValueError("`operation` is a dot or two: no path can hold it, so nobody could ask for the move")
     if "/" in operation:
         raise ValueError("`operation` holds a slash: such are the moves of `homecell moves bulk`")

@@ -36,6 +36,7 @@ _TITLES: Final = {
     "home-elsewhere": (409, "A user that has a home is moved, not written elsewhere"),
     "home-moving": (409, "The user is being moved"),
     "move-refused": (409, "The move is not possible"),
+    "body-too-slow": (408, "The body did not arrive in time"),
     "body-too-large": (413, "The body is too large"),
     "internal-error": (500, "The service made a mistake"),
     "no-moves": (501, "The service moves nobody"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
 from random import Random
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from lookup.announcement import Announcement
 from lookup.changes import ChangeFollower, FlagListener
@@ -31,6 +33,7 @@ from lookup.settings import LookupSettings
 from lookup.tasks import end_tasks
 
 _SHUTDOWN_S = 1.0
+_log: Final = logging.getLogger(__name__)
 NO_PLAN: Final = PlacementPlan((), {}, ShareLimits())
 """No cell is known: who places a user names its cell."""
 
@@ -100,12 +103,21 @@ def _follower(store: FeedingStore, resolver: Resolver, settings: LookupSettings)
     )
 
 
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    """aiohttp logs a stack for each request that is no HTTP; anybody who reaches the port can send those."""
+    failure = record.exc_info[1] if record.exc_info else None
+    return not isinstance(failure, HttpProcessingError | web.RequestPayloadError)
+
+
+_log.addFilter(_is_of_ours)
+
+
 @contextlib.asynccontextmanager
 async def _listening(
     service: Service, works: list[Coroutine[None, None, None]], host: str, port: int
 ) -> AsyncIterator[int]:
     """The service on its port while the works go on; afterwards neither is left. Raises OSError."""
-    runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    runner = web.AppRunner(service.application(), access_log=None, logger=_log, shutdown_timeout=_SHUTDOWN_S)
     tasks = [asyncio.get_running_loop().create_task(work) for work in works]
     try:
         await runner.setup()

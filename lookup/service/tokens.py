@@ -78,7 +78,12 @@ def load_tokens(path: Path) -> Tokens:
                 f"{path}:{number}: the token is shorter than {MIN_TOKEN_CHARS} characters; "
                 "make one: openssl rand -hex 32"
             )
-        callers[sha256(words[1].encode()).digest()] = Caller(_WORDS[words[0]], "".join(words[2:]))
+        digest = sha256(words[1].encode()).digest()
+        if digest in callers:
+            raise TokensFileError(
+                f"{path}:{number}: the token stands in a line above, too; remove one of them"
+            )
+        callers[digest] = Caller(_WORDS[words[0]], "".join(words[2:]))
     if not callers:
         raise TokensFileError(f"{path}: holds no token; add a line `read TOKEN`")
     return Tokens(callers)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lookup.assignment import NO_EPOCH, Assignment, State
+from lookup.assignment import NO_EPOCH, Alias, Assignment, State
 from lookup.flags import Flag, flag_form
-from lookup.keys import AS_THEY_ARE, KeySpelling
+from lookup.key_mark import NO_CELL
+from lookup.keys import AS_THEY_ARE, MARK, KeySpelling
 from lookup.placer import PlacementPlan, closed_cells
 from lookup.ports import EpochConflictError, Store
 from lookup.service.admission import (
@@ -15,6 +16,7 @@ from lookup.service.admission import (
     check_record,
     expected_epoch_of,
     expiry_of,
+    insist_on_nothing_else,
     insist_on_permitted,
     time_of,
 )
@@ -53,8 +55,10 @@ class TruthAnswers:
         """The key's home: the one that it has already, or a new one: that which was asked for, if any."""
         match form:
             case dict() if "cell" not in form:
+                self._insist_on_true_mark(self._spelling.admit(text), "", "")
                 return await self._cells.place(text, form)
-            case {"cell": str() as cell, "jurisdiction": str() as jurisdiction}:
+            case {"cell": str() as cell, "jurisdiction": str() as jurisdiction, **rest}:
+                insist_on_nothing_else(rest, "a placement into a named cell")
                 return record_form(await self._place(self._spelling.admit(text), cell, jurisdiction))
         raise ValueError("the body is no object with the texts `jurisdiction` and, if need be, `cell`")
 
@@ -68,7 +72,7 @@ class TruthAnswers:
         self._admit(record)
         if record.key != self._spelling.admit(text):
             raise ValueError("the home's key is not the one in the path")
-        await self._insist_on_same_cell(record, expected_epoch)
+        record.aliases = await self._insist_on_same_cell(record, expected_epoch)
         await self._store.compare_and_set(record, expected_epoch)
         return record_form(record)
 
@@ -86,14 +90,24 @@ class TruthAnswers:
     def _admit(self, record: Assignment) -> None:
         """Spell the record as the store does. Raises ValueError, ProblemError."""
         record.key = self._spelling.admit(record.key)
+        self._insist_on_true_mark(record.key, record.cell, record.jurisdiction)
         check_record(record, self._latest_s())
         insist_on_permitted(self._plan, record.key, record.jurisdiction, record.cell)
+
+    def _insist_on_true_mark(self, key: str, cell: str, jurisdiction: str) -> None:
+        """Another one, and no program would take the store's keys for spelled as it is told."""
+        if key == MARK and (cell, jurisdiction) != (NO_CELL, self._spelling.fingerprint):
+            raise ValueError(
+                "the mark of how keys are spelled is not this service's; give all programs the same "
+                "`lookup.key_hash`, or none"
+            )
 
     def _latest_s(self) -> float:
         return self._clock() + self._skew_s
 
     async def _place(self, key: str, cell: str, jurisdiction: str) -> Assignment:
         check_names(cell, jurisdiction)
+        self._insist_on_true_mark(key, cell, jurisdiction)
         insist_on_permitted(self._plan, key, jurisdiction, cell)
         now_s = self._clock()
         if self._plan.cells:
@@ -107,8 +121,9 @@ class TruthAnswers:
                 raise ProblemError("no-room", f"{key}: {told}; {mend}")
         return await place(self._store, key, cell, jurisdiction, now_s)
 
-    async def _insist_on_same_cell(self, new: Assignment, expected_epoch: int) -> None:
-        """An epoch's record never changes, so nothing can come between this and the write."""
+    async def _insist_on_same_cell(self, new: Assignment, expected_epoch: int) -> tuple[Alias, ...]:
+        """The home's aliases: a record does not bring any. An epoch's record never changes, so nothing can
+        come between this and the write."""
         current = (await self._store.confirm([new.key])).get(new.key)
         found_epoch = NO_EPOCH if current is None else current.epoch
         if found_epoch != expected_epoch or (current is not None and current.key != new.key):
@@ -119,6 +134,7 @@ class TruthAnswers:
         if current is not None and current.state is State.MOVING:
             mend = "its writes would go on while it is copied; abort the move: homecell moves list shows it"
             raise ProblemError("home-moving", f"{new.key} is being moved to {current.moved_to}; {mend}")
+        return () if current is None else current.aliases
 
     async def flags(self) -> Mapping[str, Json]:
         """Every flag there is, with what it comes to now: one that has expired is as none."""
@@ -135,12 +151,13 @@ class TruthAnswers:
         """The cell's new flag."""
         match form:
             case {"flag": str() as flag, "reason": str() as reason, "author": str() as author, **rest}:
-                expires_at_s = rest.get("expires_at_s")
-                set_at_s = rest.get("set_at_s", self._clock())
+                expires_at_s = rest.pop("expires_at_s", None)
+                set_at_s = rest.pop("set_at_s", self._clock())
+                insist_on_nothing_else(rest, "a flag")
             case _:
                 raise ValueError("the body is no object with the texts `flag`, `reason` and `author`")
         set_at_s = time_of("`set_at_s`", set_at_s, self._latest_s())
-        expires_at_s = expiry_of("`expires_at_s`", expires_at_s)
+        expires_at_s = expiry_of("`expires_at_s`", expires_at_s, set_at_s)
         if len(reason) > _MAX_REASON_CHARS:
             raise ValueError(f"the reason is longer than {_MAX_REASON_CHARS} characters")
         check_names(cell, author)

@@ -9,6 +9,7 @@ from typing import Final
 
 import aiohttp
 
+from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placer import PlacementPlan
 from lookup.ports import FeedingStore
 from lookup.service.moves import Moving
@@ -65,22 +66,31 @@ class Asker:
 
 @asynccontextmanager
 async def serving(
-    store: FeedingStore, folder: Path, plan: PlacementPlan = NO_PLAN, moving: Moving | None = None
+    store: FeedingStore,
+    folder: Path,
+    plan: PlacementPlan = NO_PLAN,
+    moving: Moving | None = None,
+    spelling: KeySpelling = AS_THEY_ARE,
 ) -> AsyncIterator[Asker]:
     """The service over that store inside the block."""
+    service = running(
+        store, tokens(folder), SETTINGS, "127.0.0.1", 0, plan=plan, moving=moving, spelling=spelling
+    )
     async with (
-        running(store, tokens(folder), SETTINGS, "127.0.0.1", 0, plan=plan, moving=moving) as port,
+        service as port,
         aiohttp.ClientSession() as session,
     ):
         yield Asker(session, f"http://127.0.0.1:{port}")
 
 
 @asynccontextmanager
-async def served(folder: Path, plan: PlacementPlan = NO_PLAN) -> AsyncIterator[tuple[SqliteStore, Asker]]:
+async def served(
+    folder: Path, plan: PlacementPlan = NO_PLAN, spelling: KeySpelling = AS_THEY_ARE
+) -> AsyncIterator[tuple[SqliteStore, Asker]]:
     """A new store and the service over it."""
     store = await SqliteStore.open(folder / "home.sqlite", create=True)
     try:
-        async with serving(store, folder, plan) as asker:
+        async with serving(store, folder, plan, spelling=spelling) as asker:
             yield store, asker
     finally:
         await store.close()

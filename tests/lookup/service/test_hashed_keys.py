@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from lookup.assignment import NO_EPOCH
 from lookup.client import LookupClient
 from lookup.key_mark import KeySpellingError, insist_on_spelling
-from lookup.keys import AS_THEY_ARE, KeySpelling
+from lookup.keys import AS_THEY_ARE, MARK, KeySpelling
+from lookup.service.forms import record_form
 from lookup.service.run import running
 from lookup.stores.remote import RemoteStore
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, home
-from tests.lookup.service.site import SETTINGS, WRITE_TOKEN, tokens
+from tests.lookup.service.site import SETTINGS, WRITE_TOKEN, served, tokens
+from tests.lookup.service.test_service import slug
 
 SPELLING = KeySpelling(b"0123456789abcdef")
 KEPT = SPELLING.stored("user:1")
@@ -50,6 +53,26 @@ async def test_an_edge_that_hashes_uses_the_service_as_its_store(tmp_path: Path)
         await insist_on_spelling(edge, SPELLING, NOW_S)
         await edge.compare_and_set(home(KEPT), NO_EPOCH)
         assert (await edge.read([KEPT]))[KEPT].cell == "cell-a"
+
+
+@asynchronous
+async def test_a_service_that_spells_keys_otherwise_lets_nobody_mark_its_store(tmp_path: Path) -> None:
+    """The mark would lock all programs out that spell them as the store does."""
+    async with served(tmp_path) as (store, service):
+        edge = RemoteStore(LookupClient(service.url, WRITE_TOKEN))
+        with pytest.raises(KeySpellingError, match="give all programs the same"):
+            await insist_on_spelling(edge, SPELLING, NOW_S)
+        await edge.close()
+        record = {**record_form(home(MARK)), "updated_at_s": NOW_S}
+        for method, path, form in (
+            ("POST", f"/v1/keys/{quote(MARK)}:place", {"jurisdiction": "eu", "cell": "cell-a"}),
+            ("POST", f"/v1/keys/{quote(MARK)}:place", {"jurisdiction": "eu"}),
+            ("PUT", f"/v1/keys/{quote(MARK)}", {"home": record, "expected_epoch": None}),
+            ("POST", "/v1/homes:load", {"homes": [record]}),
+        ):
+            status, problem = await service.ask(method, path, form)
+            assert (status, slug(problem)) == (400, "invalid-request")
+        await insist_on_spelling(store, AS_THEY_ARE, NOW_S)
 
 
 @asynchronous

@@ -39,6 +39,19 @@ async def test_who_may_only_read_moves_nobody_and_hears_of_no_move(tmp_path: Pat
         assert await m.store.moves(open_only=False, limit=9) == []
 
 
+@pytest.mark.parametrize(
+    "change", [{"target": "\ud800"}, {"\ud800": "x"}, {"operation": "."}, {"operation": ".."}]
+)
+def test_what_no_answer_or_path_could_hold_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
+    @asynchronous
+    async def scenario() -> None:
+        async with mover(tmp_path) as there:
+            status, problem = await there.service.ask("POST", "/v1/moves", {**ORDER, **change})
+            assert (status, slug(problem)) == (400, "invalid-request")
+
+    scenario()
+
+
 @pytest.mark.parametrize("hook", ["copy_hook", "copy_command", "copy_webhook"])
 def test_what_a_request_would_have_executed_or_called_is_refused(tmp_path: Path, hook: str) -> None:
     @asynchronous

@@ -100,10 +100,10 @@ async def test_nobody_new_is_placed_in_a_cell_that_is_flagged_down(tmp_path: Pat
 
 @asynchronous
 async def test_an_edge_marks_the_spelling_of_keys_though_the_mark_is_in_no_cell(tmp_path: Path) -> None:
-    async with served(tmp_path, PLAN) as (_, service):
+    spelling = KeySpelling(b"0123456789abcdef")
+    async with served(tmp_path, PLAN, spelling) as (_, service):
         edge = RemoteStore(LookupClient(service.url, WRITE_TOKEN))
-        spelling = KeySpelling(b"0123456789abcdef")
         await insist_on_spelling(edge, spelling, NOW_S)
         with pytest.raises(ValueError, match="there is no cell `cell-a`"):
-            await edge.compare_and_set(home("user:1"), NO_EPOCH)
+            await edge.compare_and_set(home(spelling.stored("user:1")), NO_EPOCH)
         await edge.close()

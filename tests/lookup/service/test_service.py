@@ -116,6 +116,7 @@ async def test_a_token_that_may_read_may_not_write(tmp_path: Path) -> None:
         assert await store.flags() == {}
 
 
+FLAGGING: Final = {"flag": "down", "reason": "power", "author": "ann"}
 BAD_REQUESTS: Final[list[tuple[str, str, object, int, str]]] = [
     ("GET", "/v1/keys/nobody", None, 400, "invalid-key"),
     ("GET", "/v1/keys/user:1?fresh=yes", None, 400, "invalid-request"),
@@ -142,6 +143,18 @@ BAD_REQUESTS: Final[list[tuple[str, str, object, int, str]]] = [
     ("GET", "/v1/history?since_s=nan", None, 400, "invalid-request"),
     ("GET", "/v1/history", None, 400, "invalid-request"),
     ("POST", "/v1/keys:batch", float("nan"), 400, "invalid-request"),
+    (
+        "POST",
+        "/v1/keys/user:1:place",
+        {"cell": "a", "jurisdiction": "eu", "tenant": "t"},
+        400,
+        "invalid-request",
+    ),
+    ("PUT", "/v1/flags/a", {**FLAGGING, "expires_at_s": 1.0}, 400, "invalid-request"),
+    ("PUT", "/v1/flags/a", {**FLAGGING, "expires_at_s": 1e3 * 2e9}, 400, "invalid-request"),
+    ("PUT", "/v1/flags/a", {**FLAGGING, "expire_at_s": 2e9}, 400, "invalid-request"),
+    ("PUT", "/v1/flags/a", {**FLAGGING, "reason": "\ud800"}, 400, "invalid-request"),
+    ("PUT", "/v1/flags/a", {**FLAGGING, "\ud800": 1}, 400, "invalid-request"),
 ]
 
 

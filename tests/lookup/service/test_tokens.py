@@ -45,6 +45,7 @@ def test_a_token_grants_what_its_line_says(file: Path, authorization: str, right
         (f"\n{READ}\n", ":2: write `read TOKEN NAME`"),
         ("read short\n", ":1: the token is shorter than 32 characters"),
         (f"write {READ} a b\n", ":1: write `read TOKEN NAME`"),
+        (f"read {READ}\nwrite {READ} ann\n", ":2: the token stands in a line above"),
         ("# nothing\n", "holds no token"),
         (f"read {READ}ö\n", "not ASCII"),
     ],
