@@ -9,9 +9,9 @@ from proxy.forward.outbox import Outlet
 from proxy.forward.untaken import Untaken
 from proxy.kernel.reset import reset
 from proxy.wire.chunked import ChunkedDecoder
-from proxy.wire.fields import MAX_HEAD_BYTES, TOO_MANY_FIELDS
+from proxy.wire.fields import MAX_HEAD_BYTES
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE
-from proxy.wire.reply import ReplyHead, parse_reply_head
+from proxy.wire.reply import ReplyHead, broken_beginning, parse_reply_head
 
 if TYPE_CHECKING:
     from proxy.forward.pool import Pool
@@ -184,10 +184,14 @@ class Upstream:
     # The reply.
 
     def _take_more(self, begun: bytearray, data: bytes) -> None:
-        """More of a head came: only the new part is searched for its end, be it sent byte by byte."""
+        """More of a head came: only the new part is searched for its end, be it sent byte by byte.
+
+        All is looked at once more when the status line may have ended.
+        """
         searched = max(0, len(begun) - 3)
+        look = b"\n" in data and b"\n" not in begun
         begun += data
-        if len(begun) > MAX_HEAD_BYTES or begun.find(b"\r\n\r\n", searched) >= 0:
+        if look or len(begun) > MAX_HEAD_BYTES or begun.find(b"\r\n\r\n", searched) >= 0:
             self._begun = None
             self._take_heads(bytes(begun))
 
@@ -199,8 +203,9 @@ class Upstream:
             end = data.find(b"\r\n\r\n") + 4
             if end == 3:
                 self._begun = bytearray(data) if data else None
-                if len(data) > MAX_HEAD_BYTES:
-                    exchange.on_broken_reply(TOO_MANY_FIELDS)
+                problem = broken_beginning(data)
+                if problem:
+                    exchange.on_broken_reply(problem)
                 return
             reply = parse_reply_head(data[:end], exchange.head.method == b"HEAD")
             if isinstance(reply, str):

@@ -21,9 +21,11 @@ from proxy.wire.not_mine import FIELD as NOT_MINE_FIELD
 from proxy.wire.reply_plan import ReplyPlan, ReplyPlans
 
 _MISDIRECTED: Final = 421
+_BEGINNING: Final = b"HTTP/1."
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
 
 _PLANS: Final = ReplyPlans()
+_NO_STATUS_LINE: Final = "malformed status line"
 _UNCLEAR_FRAMING: Final = "malformed Content-Length or Transfer-Encoding"
 _STATUS_LINES: Final[dict[bytes, tuple[int, bool, bytes]]] = {}
 """Status lines that were read once; there are few, so it is bounded and still always answers."""
@@ -92,7 +94,7 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     line = head[:end]
     status_line = _STATUS_LINES.get(line) or _learn_status_line(line)
     if status_line is None:
-        return "malformed status line"
+        return _NO_STATUS_LINE
     if head.translate(None, TEXT) != LINE_ENDS[count + 2]:
         return f.malformed(head)
     status, persistent_version, start = status_line
@@ -109,6 +111,22 @@ def parse_reply_head(head: bytes, answers_head: bool) -> ReplyHead | str:
     if reply.framing == UNTIL_CLOSE:
         reply.keep_alive = False
     return reply
+
+
+def broken_beginning(begun: bytes) -> str:
+    """What is already wrong with the beginning of a reply head, "" while it may become a good one.
+
+    begun   what came of it, without the CRLF CRLF that would end it
+    Who waited for that of a cell that speaks another language, or ends its lines with LF, would call it slow.
+    """
+    if len(begun) > MAX_HEAD_BYTES:
+        return f.TOO_MANY_FIELDS
+    if begun.count(b"\n") != begun.count(b"\r\n"):
+        return "a bare LF in the head"
+    line, ended, _ = begun.partition(b"\r\n")
+    if ended:
+        return "" if _STATUS.fullmatch(line) else _NO_STATUS_LINE
+    return "" if begun[: len(_BEGINNING)] == _BEGINNING[: len(begun)] else _NO_STATUS_LINE
 
 
 def _without_body(reply: ReplyHead) -> ReplyHead | str:

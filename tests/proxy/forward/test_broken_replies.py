@@ -29,6 +29,12 @@ from tests.support.stage import Stage, staged
 OK: Final = b"HTTP/1.1 200 OK"
 CHUNKED: Final = b"Transfer-Encoding: chunked"
 LAST: Final = b"0\r\n\r\n"
+ENDLESS: Final = (
+    OK + b"\nContent-Length: 0\n\n",
+    b"SSH-2.0-OpenSSH\r\n",
+    b"\x15\x03\x03\x00\x02",
+    b"HTTP/2 200\r\n",
+)
 ID: Final = b"X-Request-Id: " + REQUEST_ID
 
 
@@ -61,6 +67,21 @@ async def test_a_malformed_head_is_a_bad_gateway(stage: Stage, reply: bytes) -> 
     await cell.until_cut()
     assert stage.counted(layout.ATTEMPT_FAILURES, "eu-1") == 1
     await insist_fresh(stage, client)
+
+
+@pytest.mark.parametrize("octet_by_octet", [False, True])
+@pytest.mark.parametrize("reply", ENDLESS)
+@staged
+async def test_what_can_become_no_head_is_not_waited_for(
+    stage: Stage, reply: bytes, octet_by_octet: bool
+) -> None:
+    client, cell = await exchange(stage)
+    if octet_by_octet:
+        await cell.send_in_bytes(reply)
+    else:
+        cell.send(reply)
+    assert (await problem_of(client)).slug == "cell-bad-reply"
+    await cell.until_cut()
 
 
 @staged

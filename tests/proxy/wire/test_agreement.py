@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.wire.framing import CHUNKED, LENGTH, NO_BODY
 from proxy.wire.ids import IdPool
-from proxy.wire.reply import ReplyHead, parse_reply_head
+from proxy.wire.reply import ReplyHead, broken_beginning, parse_reply_head
 from proxy.wire.request import parse_request_head
 from proxy.wire.request_head import RequestHead
 from proxy.wire.rewrite import Peer, head_for_cell
@@ -54,6 +54,11 @@ def test_every_change_of_one_octet_is_read_alike_by_all_or_refused_by_us(good: b
                     accepted_count += 1
                     check_request(data, outcome)
     assert accepted_count > 2000
+
+
+@given(reply_heads())
+def test_no_beginning_of_a_good_reply_is_called_broken(data: bytes) -> None:
+    assert not any(broken_beginning(data[:length]) for length in range(len(data) - 3))
 
 
 @given(reply_heads(), st.sampled_from((b"GET", b"HEAD")))
