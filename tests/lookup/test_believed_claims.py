@@ -123,6 +123,27 @@ async def test_a_clock_that_is_set_back_keeps_no_silent_feed_alive() -> None:
         await until(lambda: worker.follower.position is not None)
 
 
+def test_a_feed_that_says_nothing_is_followed_anew_as_it_may_be_elsewhere_by_now() -> None:
+    loop = StandingLoop()
+
+    async def main() -> None:
+        feed = FakeFeed()
+        async with following(FakeStore(), feed) as worker:
+            feed.send(beat(7))
+            await settle()
+            loop.now_s += FRESH_FOR_S - 0.1
+            await settle()
+            assert (feed.follows, worker.pauses_s) == (1, [])
+            loop.now_s += 0.2
+            await settle()
+            assert (feed.follows, len(worker.pauses_s)) == (2, 1)
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
 def test_a_clock_that_is_set_back_prolongs_no_belief_in_claims() -> None:
     loop = StandingLoop()
 

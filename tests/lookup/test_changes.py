@@ -145,20 +145,34 @@ async def test_the_position_is_that_of_the_last_change_taken_while_the_feed_is_f
 async def test_a_write_under_way_is_held_by_its_users_move_and_by_any_gap() -> None:
     feed = FakeFeed()
     async with following(FakeStore(), feed) as worker:
-        worker.fence.enter("user:1")
-        worker.fence.enter("user:2")
         feed.send(beat(7))
         await until(lambda: worker.follower.position == Position("g1", 7))
-        worker.fence.leave("user:2", False, 0.0)
-        worker.fence.enter("user:2")
+        for key in ("user:1", "user:2"):
+            worker.fence.enter(key)
+        assert not worker.fence.held(0.0)
         feed.send(moved(8, Assignment("user:1", "cell-a", "eu", 2, State.MOVING, "cell-b")))
         await until(lambda: worker.follower.position == Position("g1", 8))
-        assert "user:1" in worker.fence.held(0.0)
-        worker.fence.enter("user:3")
-        assert "user:3" not in worker.fence.held(0.0)
+        assert worker.fence.held(0.0) == {"user:1"}
         feed.send(beat(99))
         await until(lambda: worker.follower.position == Position("g1", 99))
-        assert "user:3" in worker.fence.held(0.0)
+        assert worker.fence.held(0.0) == {"user:1", "user:2"}
+
+
+@asynchronous
+async def test_while_a_gap_is_being_closed_no_claim_is_believed_and_no_write_goes_by_memory() -> None:
+    feed = FakeFeed()
+    async with following(FakeStore(home("user:1")), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.believes("user:9", claim()))
+        await worker.resolver.resolve("user:1", None, NOW_S, safe=True)
+        assert worker.resolver.recall("user:1", None, NOW_S, safe=False) is not None
+        feed.history_gate.clear()
+        feed.send(beat(9))
+        await until(lambda: worker.follower.gaps == 1)
+        assert not worker.believes("user:9", claim())
+        assert worker.resolver.recall("user:1", None, NOW_S, safe=False) is None
+        feed.history_gate.set()
+        await until(lambda: worker.believes("user:9", claim()))
 
 
 @asynchronous

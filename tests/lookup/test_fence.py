@@ -53,6 +53,18 @@ def test_a_placement_and_a_safe_return_hold_nothing() -> None:
     assert fence.held(0.0) == frozenset()
 
 
+def test_who_is_cut_off_again_lingers_on_and_keeps_nobody_else() -> None:
+    fence = Fence(linger_s=30.0)
+    for key, at_s in (("user:1", 0.0), ("user:2", 10.0), ("user:1", 20.0)):
+        fence.enter(key)
+        fence.leave(key, True, at_s)
+    for key in ("user:1", "user:2"):
+        fence.changed(moving(key))
+    assert fence.held(39.0) == {"user:1", "user:2"}
+    assert fence.held(41.0) == {"user:1"}
+    assert not fence.held(51.0)
+
+
 def test_a_request_that_was_cut_off_counts_as_running_until_the_cells_own_limit() -> None:
     fence = Fence(linger_s=30.0)
     fence.enter("user:1")

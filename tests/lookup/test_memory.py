@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -138,3 +139,12 @@ def test_contradicting_lifetimes_are_refused(times: tuple[float, float, float, f
 def test_a_cache_without_room_is_refused() -> None:
     with pytest.raises(ValueError):
         SecondChance(0)
+
+
+def test_a_copy_that_was_made_by_a_clock_ahead_is_not_from_later_than_when_it_was_found() -> None:
+    remembered = memory()
+    for copied_at_s, read_at_s in ((0.0, NOW_S), (NOW_S - 9, NOW_S - 9), (NOW_S + 9, NOW_S)):
+        remembered.learn(replace(home("user:1"), read_at_s=copied_at_s), NOW_S, 0)
+        found = remembered.known.find("user:1")
+        assert found is not None
+        assert found.read_at_s == read_at_s

@@ -100,6 +100,8 @@ def test_a_spilled_move_from_an_unsaid_cell_makes_all_older_claims_doubtful() ->
     moved.note("user:1", 2, NOW_S - 30, "cell-c")
     assert not moved.holds("user:0", claim("cell-a", 1, NOW_S - 60), NOW_S)
     assert not moved.holds("user:9", claim("cell-z", 1, NOW_S - 60), NOW_S)
+    assert not moved.holds("user:9", claim("cell-z", 1, NOW_S - 50 + SKEW_S), NOW_S)
+    assert moved.holds("user:9", claim("cell-z", 1, NOW_S - 50 + SKEW_S + 1), NOW_S)
 
 
 def test_forgetting_old_moves_takes_the_claims_from_before_along() -> None:
@@ -132,6 +134,31 @@ def test_until_the_history_reaches_back_over_the_longest_credential_anybody_may_
     assert not moved.may_be_moving("user:1", hint)
     moved.restart(NOW_S - 50)
     assert moved.may_be_moving("user:1", hint)
+
+
+def test_a_user_may_be_moving_at_the_epoch_of_the_last_change_and_not_at_a_later_one() -> None:
+    moved = caught_up(covers_since_s=NOW_S - 500)
+    moved.forget_before(NOW_S - 400)
+    moved.note("user:1", 2, NOW_S - 50, "cell-a")
+    for epoch, may_be in ((NO_EPOCH, True), (2, True), (3, False)):
+        assert moved.may_be_moving("user:1", claim(epoch=epoch, issued_at_s=NOW_S)) is may_be
+    assert not moved.may_be_moving("user:2", claim(issued_at_s=NOW_S))
+
+
+@pytest.mark.parametrize(("left_cell", "from_elsewhere"), [("cell-a", False), ("", True)])
+def test_who_is_in_a_cell_that_a_forgotten_user_left_may_be_that_one(
+    left_cell: str, from_elsewhere: bool
+) -> None:
+    moved = caught_up(capacity=1, covers_since_s=NOW_S - 500)
+    moved.forget_before(NOW_S - 400)
+    moved.note("user:1", 2, NOW_S - 60, left_cell)
+    moved.note("user:2", 2, NOW_S - 50, "cell-b")
+    hint = claim("cell-a", 2, NOW_S - 1)
+    assert moved.holds("user:1", hint, NOW_S)
+    assert moved.may_be_moving("user:1", hint)
+    assert moved.may_be_moving("user:9", claim("cell-z", 2, NOW_S - 1)) is from_elsewhere
+    moved.forget_before(NOW_S - 55)
+    assert not moved.may_be_moving("user:9", hint), "no move is open for so long"
 
 
 def test_a_set_that_takes_over_anothers_knowledge_takes_its_reach_along() -> None:

@@ -164,14 +164,14 @@ async def test_a_shared_cache_that_missed_the_change_of_an_alias_is_not_believed
 
 
 @pytest.mark.parametrize(
-    ("read_at_s", "tier"),
-    [(NOW_S - 210, Tier.STORE), (NOW_S - 130, Tier.STORE), (NOW_S - 100, Tier.SHARED)],
+    ("read_at_s", "changes", "tier"),
+    [(NOW_S - 210, 0, Tier.STORE), (NOW_S - 130, 4, Tier.STORE), (NOW_S - 100, 4, Tier.SHARED)],
     ids=["before the history", "before a change that is not kept any more", "after both"],
 )
 @pytest.mark.parametrize("mark", [NAMES, FREED])
 @asynchronous
 async def test_a_cached_name_that_a_forgotten_change_may_have_outdated_is_not_believed(
-    read_at_s: float, tier: Tier, mark: str
+    read_at_s: float, changes: int, tier: Tier, mark: str
 ) -> None:
     copy = replace(aliased("cell-a", 1, replace(MAIL, read_at_s=read_at_s)), read_at_s=NOW_S - 1)
     truth = Assignment("user:2", "cell-b", "eu", 1, aliases=(Alias(MAIL.key, "user:2", 2, NOW_S),))
@@ -179,7 +179,7 @@ async def test_a_cached_name_that_a_forgotten_change_may_have_outdated_is_not_be
     store.records[MAIL.key] = truth
     shared.records[MAIL.key] = copy
     lookup = build_resolver(store, replace(SETTINGS, moved_keys=2), Random(1), shared)
-    moves = [KeyMove(f"email:{number}@x", 2, NOW_S - 130, mark) for number in range(4)]
+    moves = [KeyMove(f"email:{number}@x", 2, NOW_S - 130, mark) for number in range(changes)]
     lookup.learn_history(History(NOW_S - 200, moves), NOW_S)
     answer = await lookup.resolve(MAIL.key, None, NOW_S, False)
     assert (answer.key, answer.tier) == ("user:1" if tier is Tier.SHARED else "user:2", tier)

@@ -12,7 +12,7 @@ from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.ports import History, KeyMove, StoreUnavailableError
 from lookup.resolution import Hint, Tier
 from lookup.resolver import build_resolver
-from lookup.settings import LookupSettings
+from lookup.settings import CLAIM_LIFETIME_S, LookupSettings
 from tests.lookup.asynchronous import asynchronous, settle
 from tests.lookup.fakes import NOW_S, FakeStore, home
 from tests.lookup.resolving import EXPIRY_S, believing, claim, resolver
@@ -86,6 +86,7 @@ async def test_no_write_goes_by_a_claim_that_was_issued_while_the_user_moves(
     others = [KeyMove(f"user:{number}", 2, NOW_S - 150, "cell-z") for number in range(4)] if spilled else []
     lookup = build_resolver(store, LookupSettings(deadline_s=5.0, moved_keys=2), Random(1))
     lookup.learn_history(History(0.0, [KeyMove("user:1", 2, NOW_S - 200, "cell-a"), *others]), NOW_S)
+    lookup.forget_moves_before(NOW_S - CLAIM_LIFETIME_S)
     lookup.believe_claims_until(NOW_S + 1000)
     hint = claim("cell-a", claimed_epoch)
     read = await lookup.resolve("user:1", hint, NOW_S, safe=True)
@@ -95,15 +96,20 @@ async def test_no_write_goes_by_a_claim_that_was_issued_while_the_user_moves(
 
 
 @pytest.mark.parametrize(
-    ("read_at_s", "tier"),
-    [(NOW_S - 210, Tier.STORE), (NOW_S - 130, Tier.STORE), (NOW_S - 100, Tier.SHARED)],
-    ids=["before the history", "before a move that is not kept any more", "after both"],
+    ("cell", "read_at_s", "tier"),
+    [
+        ("cell-y", NOW_S - 210, Tier.STORE),
+        ("cell-z", NOW_S - 130, Tier.STORE),
+        ("cell-y", NOW_S - 130, Tier.SHARED),
+        ("cell-z", NOW_S - 100, Tier.SHARED),
+    ],
+    ids=["before the history", "before a move that is not kept any more", "that was elsewhere", "after both"],
 )
 @asynchronous
 async def test_a_cached_copy_that_a_forgotten_move_may_have_outdated_is_not_believed(
-    read_at_s: float, tier: Tier
+    cell: str, read_at_s: float, tier: Tier
 ) -> None:
-    copy = replace(home("user:1", "cell-z", 1), read_at_s=read_at_s)
+    copy = replace(home("user:1", cell, 1), read_at_s=read_at_s)
     moves = [KeyMove(f"user:{number}", 2, NOW_S - 130, "cell-z") for number in range(2, 6)]
     settings = LookupSettings(deadline_s=5.0, moved_keys=2)
     lookup = build_resolver(FakeStore(home("user:1", "cell-b", 2)), settings, Random(1), FakeStore(copy))
