@@ -11,6 +11,7 @@ from math import inf
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, Alias, Assignment
+from lookup.due_keys import DueKeys
 from lookup.first_sight import FirstSight
 from lookup.flight import Flight, FlightDeck
 from lookup.lateness import loop_turns
@@ -55,6 +56,7 @@ class Flights(FlightDeck):
         self._deadline_s = settings.deadline_s
         self._loop = asyncio.get_running_loop()
         self._flights: dict[str, Flight] = {}
+        self._due = DueKeys(self._refresh_now)
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
         limits = settings.store_limits()
@@ -69,15 +71,16 @@ class Flights(FlightDeck):
         """The key's flight, begun if there is none. `claimed_epoch` of a verified credential, or NO_EPOCH."""
         flight = self._flights.get(key)
         if flight is None:
+            self._due.drop(key)
             flight = self._begin(key, now_s)
         if claimed_epoch > flight.claimed_epoch:
             flight.claimed_epoch = claimed_epoch
         return flight
 
     def refresh(self, key: str, now_s: float) -> None:
-        """Read the key again in the background."""
-        if key not in self._flights and len(self._flights) < _MAX_BACKGROUND:
-            self._begin(key, now_s)
+        """Read the key again in the background, with others that fall due in this moment."""
+        if key not in self._flights:
+            self._due.add(key, now_s)
 
     def raise_floor(self, key: str, epoch: int) -> None:
         """The feed says that the key has this epoch: a reading on its way may not know yet."""
@@ -93,6 +96,7 @@ class Flights(FlightDeck):
 
     async def close(self) -> None:
         """End every flight without an answer, and the readings."""
+        self._due.close()
         if self._timer is not None:
             self._timer.cancel()
         if self._ending is not None:
@@ -149,6 +153,10 @@ class Flights(FlightDeck):
         if not flight.landed and tier is _SHARED and flight.tier is tier:
             flight.is_raced = True
             self._ask_store(flight)
+
+    def _refresh_now(self, key: str, now_s: float) -> None:
+        if len(self._flights) < _MAX_BACKGROUND:
+            self._begin(key, now_s)
 
     def _begin(self, key: str, now_s: float) -> Flight:
         flight = Flight(key, now_s, self._loop.time() + self._deadline_s)

@@ -11,7 +11,16 @@ from pydantic import Field, Strict
 
 from proxy.config.section import Section
 from proxy.config.server_models import Cassandra
-from proxy.config.values import Count, EdgeUrl, FilePath, Listen, Seconds, WebhookOrNone, WebhookUrl
+from proxy.config.values import (
+    Count,
+    EdgeUrl,
+    FilePath,
+    Listen,
+    Seconds,
+    SecondsOfADay,
+    WebhookOrNone,
+    WebhookUrl,
+)
 
 
 class Store(Section):
@@ -68,11 +77,11 @@ class Lookup(Section):
     expiry_s: Seconds = Field(
         default=300, description="Age after which an answer must be read again before it is served."
     )
-    hard_stale_s: Seconds = Field(
+    hard_stale_s: SecondsOfADay = Field(
         default=86_400,
         description="Age up to which an answer may still serve safe methods when no tier answers. Default: "
-        "one day, "
-        "the longest outage of a store that should go unnoticed.",
+        "one day, the longest outage of a store that should go unnoticed; and at most that, because no move "
+        "of before is remembered, so that an older answer could name a home that the user has left.",
     )
     unknown_entries: Count = Field(
         default=10_000,

@@ -249,6 +249,7 @@ def looks_like_secret(text: str) -> bool:
 
 
 Seconds = Annotated[float, Strict(), Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+SecondsOfADay = Annotated[float, Strict(), Field(gt=0, le=86_400, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Strict(), Field(ge=0, le=300, allow_inf_nan=False)]
 Count = Annotated[int, Strict(), Field(ge=1, le=1_000_000_000)]
 Bytes = Annotated[int, Strict(), Field(ge=0, le=2**50)]

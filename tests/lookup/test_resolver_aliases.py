@@ -14,7 +14,7 @@ from lookup.ports import History, KeyMove, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.resolver import Resolver, build_resolver
 from lookup.settings import LookupSettings
-from tests.lookup.asynchronous import asynchronous, settle, until
+from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, FakeStore, home
 
 SETTINGS = LookupSettings(deadline_s=10.0)
@@ -231,8 +231,7 @@ async def test_after_a_gap_an_unsafe_method_waits_for_name_and_home_to_be_read_a
     lookup.lose_continuity()
     assert lookup.recall(MAIL.key, None, NOW_S, True) is not None
     assert lookup.recall(MAIL.key, None, NOW_S, False) is None
-    await settle()
-    assert lookup.recall(MAIL.key, None, NOW_S, False) is not None
+    await until(lambda: lookup.recall(MAIL.key, None, NOW_S, False) is not None)
 
 
 @asynchronous
@@ -243,8 +242,7 @@ async def test_an_alias_is_served_while_due_and_read_again_in_the_background() -
     await lookup.resolve(MAIL.key, None, NOW_S, True)
     due_s = NOW_S + SETTINGS.refresh_s
     assert lookup.recall(MAIL.key, None, due_s, True) is not None
-    await settle()
-    assert len(store.readings) > 1
+    await until(lambda: len(store.readings) > 1)
     assert lookup.recall(MAIL.key, None, NOW_S + 10 * SETTINGS.expiry_s, True) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from random import Random
 
@@ -13,7 +14,7 @@ from lookup.ports import History, KeyMove, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Tier
 from lookup.resolver import Resolver, build_resolver
 from lookup.settings import LookupSettings
-from tests.lookup.asynchronous import asynchronous, settle
+from tests.lookup.asynchronous import asynchronous, settle, until
 from tests.lookup.fakes import NOW_S, FakeStore, home
 from tests.lookup.resolving import EXPIRY_S, HARD_STALE_S, REFRESH_S, SPREAD_S, believing, claim, resolver
 
@@ -29,11 +30,40 @@ async def test_after_refresh_it_serves_and_reads_in_the_background_once() -> Non
         served = lookup.recall("user:1", None, later_s, safe=False)
         assert served is not None
         assert served.cell == "cell-a"
+    await until(lambda: len(store.readings) == 2)
     await settle()
     assert len(store.readings) == 2
     renewed = lookup.recall("user:1", None, later_s, safe=False)
     assert renewed is not None
     assert renewed.cell == "cell-b"
+
+
+@asynchronous
+async def test_keys_that_fall_due_in_one_moment_are_read_together() -> None:
+    keys = [f"user:{number}" for number in range(10)]
+    store = FakeStore(*(home(key) for key in keys))
+    lookup = resolver(store)
+    for key in keys:
+        await lookup.resolve(key, None, NOW_S, safe=True)
+    for key in keys * 2:
+        lookup.recall(key, None, NOW_S + REFRESH_S, safe=True)
+        await asyncio.sleep(0)
+    await until(lambda: len(store.readings) > 10)
+    assert store.readings[10:] == [keys]
+
+
+@asynchronous
+async def test_who_waits_for_a_key_that_fell_due_has_it_read_at_once_and_only_once() -> None:
+    store = FakeStore(home("user:1"), home("user:2"))
+    lookup = resolver(store)
+    await lookup.resolve("user:1", None, NOW_S, safe=True)
+    await lookup.resolve("user:2", None, NOW_S, safe=True)
+    lookup.recall("user:1", None, NOW_S + REFRESH_S, safe=True)
+    lookup.recall("user:2", None, NOW_S + REFRESH_S, safe=True)
+    await lookup.resolve("user:1", None, NOW_S + EXPIRY_S, safe=True)
+    assert store.readings == [["user:1"], ["user:2"], ["user:1"]]
+    await until(lambda: len(store.readings) > 3)
+    assert store.readings[3:] == [["user:2"]]
 
 
 @asynchronous

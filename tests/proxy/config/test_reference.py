@@ -35,8 +35,8 @@ def test_a_default_that_one_may_ask_about_says_its_reason() -> None:
     page = reference_page()
     (row,) = [line for line in page.splitlines() if line.startswith("| `hard_stale_s`")]
     assert row == (
-        "| `hard_stale_s` | seconds, > 0, ≤ 31,536,000 | 86,400 | Age up to which an answer may still "
-        "serve safe "
+        "| `hard_stale_s` | seconds, > 0, ≤ 86,400 | 86,400 | Age up to which an answer may still serve safe "
         "methods when no tier answers. Default: one day, the longest outage of a store that should go "
-        "unnoticed. |"
+        "unnoticed; and at most that, because no move of before is remembered, so that an older answer could "
+        "name a home that the user has left. |"
     )
