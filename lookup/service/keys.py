@@ -146,7 +146,7 @@ def source_of(fresh: object, confirmed: object) -> Source:
 
 def seconds_of(value: object) -> float:
     """How long a write may take that goes by a confirmed answer. Raises ValueError."""
-    if not isinstance(value, int | float) or not 0 <= value <= MOST_WRITE_S:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_WRITE_S:
         raise ValueError(f"`write_takes_s` is no number of seconds from 0 to {MOST_WRITE_S:g}")
     return float(value)
 

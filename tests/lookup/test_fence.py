@@ -9,7 +9,7 @@ import pytest
 
 from lookup.assignment import Assignment, State
 from lookup.fence import Fence
-from lookup.leases import LEASE_S, Lease, stands_in_way
+from lookup.leases import CONFIRMING, LEASE_S, Lease, stands_in_way
 from lookup.moves import Position
 from tests.lookup.fakes import NOW_S, home
 
@@ -36,6 +36,18 @@ def test_a_key_is_held_while_an_unsafe_request_that_began_before_the_move_is_und
     assert not fence.quiet
     fence.leave("user:2", False, 3.0)
     assert fence.quiet
+
+
+def test_who_confirms_writes_is_gone_when_those_are_over_however_long_ago_that_was_said() -> None:
+    confirming = Lease("w1", 1, CONFIRMING, frozenset(), NOW_S + 10.0, 1.0, unrenewed_s=15.0)
+    assert not confirming.is_gone(NOW_S + 15.9, 5.0)
+    assert confirming.is_gone(NOW_S + 16.0, 5.0)
+
+
+def test_a_confirmed_write_began_before_the_fence_and_before_the_announcement_ran_out() -> None:
+    confirming = Lease("w1", 1, CONFIRMING, frozenset(), NOW_S + 10.0, 1.0)
+    assert confirming.runs_until_s(NOW_S + 2.0) == NOW_S + 3.0
+    assert confirming.runs_until_s(NOW_S + 20.0) == NOW_S + 11.0
 
 
 def test_a_key_of_which_nothing_is_under_way_is_not_held() -> None:

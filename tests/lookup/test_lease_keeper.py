@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 import pytest
@@ -25,6 +25,7 @@ class Book:
         self.ended: list[str] = []
         self.grants = True
         self.available = True
+        self.on_renewal: Callable[[], None] = lambda: None
 
     async def position(self, key: str = "") -> Position:
         raise NotImplementedError
@@ -33,6 +34,7 @@ class Book:
         if not self.available:
             raise StoreUnavailableError("the test took the store away")
         self.renewals.append(lease)
+        self.on_renewal()
         return self.grants
 
     async def end_lease(self, worker: str) -> None:
@@ -136,6 +138,17 @@ async def test_without_a_fresh_feed_nothing_is_renewed() -> None:
 
 
 @asynchronous
+async def test_a_lease_lasts_from_when_it_was_asked_for_however_late_the_book_answers() -> None:
+    worker = Worker()
+    worker.book.on_renewal = lambda: worker.wait(2.0)
+    await worker.keeper.renew()
+    for seconds, holds in ((LEASE_S - 2.1, True), (0.1, False)):
+        worker.wait(seconds)
+        assert worker.fence.holds(worker.watch_s, NOW_S) is holds
+        assert worker.fence.holds(100.0, worker.unix_s) is holds
+
+
+@asynchronous
 async def test_a_lease_that_is_not_granted_is_over_at_once_and_one_that_failed_runs_out() -> None:
     worker = Worker()
     await worker.keeper.renew()
@@ -148,6 +161,16 @@ async def test_a_lease_that_is_not_granted_is_over_at_once_and_one_that_failed_r
     worker.book.grants = False
     assert not await worker.keeper.renew()
     assert worker.fence.lease_until_s == -inf
+
+
+@asynchronous
+async def test_a_lease_is_not_given_back_while_a_cell_may_go_on_with_what_was_cut_off() -> None:
+    worker = Worker()
+    await worker.keeper.renew()
+    worker.fence.enter("user:1")
+    worker.fence.leave("user:1", True, 100.0)
+    await worker.keeper.end()
+    assert worker.book.ended == []
 
 
 @asynchronous

@@ -135,6 +135,7 @@ BAD_REQUESTS: Final[list[tuple[str, str, object, int, str]]] = [
     ("POST", "/v1/keys:batch", {"keys": [], "confirmed": None}, 400, "invalid-request"),
     ("POST", "/v1/keys:batch", {"keys": [], "write_takes_s": "60"}, 400, "invalid-request"),
     ("POST", "/v1/keys:batch", {"keys": [], "write_takes_s": 1e9}, 400, "invalid-request"),
+    ("POST", "/v1/keys:batch", {"keys": [], "write_takes_s": True}, 400, "invalid-request"),
     ("POST", "/v1/keys:batch", {"keys": ["user:" + "x" * 200] * 7000}, 413, "body-too-large"),
     ("POST", "/v1/keys/user:1:place", {"cell": ""}, 400, "invalid-request"),
     ("POST", "/v1/keys/user:1:place", {"cell": "a\nb", "jurisdiction": "eu"}, 400, "invalid-request"),
