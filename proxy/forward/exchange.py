@@ -48,12 +48,16 @@ class Exchange:
                     a fresh connection was needed
     began_at_s      when its head was complete, in Unix seconds; started_s the same by perf_counter
     attempts        how often the request was given to a connection
-    left            the cell that said that it is not the user's home, after so many attempts (`left_after`)
+    left            the cell that said that it is not the user's home
+    asked           names of the cells that were asked before `link`, a space between two; usually none
+    asked_after     attempts when the last of them was left
     status          of the reply that the client got or is getting, 0 before
     withheld        whose law the path is under is not known, or is not this edge's: the log keeps no path
     """
 
     __slots__ = (
+        "asked",
+        "asked_after",
         "attempts",
         "began_at_s",
         "body",
@@ -66,7 +70,6 @@ class Exchange:
         "identity",
         "keep_alive",
         "left",
-        "left_after",
         "link",
         "opening",
         "pending",
@@ -104,7 +107,8 @@ class Exchange:
         self.reply_chunked = False
         self.retried_at: CellLink | None = None
         self.left: CellLink | None = None
-        self.left_after = 0
+        self.asked = ""
+        self.asked_after = 0
         self.hinted = False
         self.keep_alive = head.keep_alive
         self.epoch = NO_EPOCH
@@ -166,6 +170,20 @@ class Exchange:
         """Whether the worker knows by now of a change of the home that was found."""
         resolution = self.resolution
         return resolution is not None and self.edge.resolver.knows_newer(resolution.key, resolution.epoch)
+
+    def leave_cell(self, link: CellLink) -> None:
+        """Another cell may be its home; the log names this one if it was asked."""
+        link.meter.leave()
+        self.asked = self.cells_asked(link)
+        self.asked_after = self.attempts
+        self.link = None
+
+    def cells_asked(self, link: CellLink | None) -> str:
+        """The names of `asked`, and that of this cell if it was asked after them."""
+        asked = self.asked
+        if link is None or self.attempts == self.asked_after or asked.rpartition(" ")[2] == link.name:
+            return asked
+        return f"{asked} {link.name}" if asked else link.name
 
     def retried_no_more(self) -> None:
         """Leave the retry budget of the cell that it was being sent to again, if it was."""

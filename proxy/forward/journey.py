@@ -221,7 +221,7 @@ class Journey(OwnAnswers):
                 samples.take(link.name, resolution.key)
         else:
             edge.meters.none.reply(self.status, elapsed_s)
-        asked = self.left if self.left is not None and self.left_after == self.attempts else link
+        cell = link.name if link is not None else ""
         peer = self.down.peer
         client = peer.address
         if peer.trusted and head.forwarding:
@@ -233,7 +233,7 @@ class Journey(OwnAnswers):
                 head.method,
                 b"" if self.withheld else head.target,
                 self.status,
-                asked.name if asked is not None else "",
+                self.cells_asked(link) if self.asked else cell,
                 resolution.tier if resolution is not None else _NO_TIER,
                 resolution.epoch if resolution is not None else NO_EPOCH,
                 reason,

@@ -74,11 +74,9 @@ class Bounce(RequestFlow):
         self.down.release_congested()  # by the cell that is left
         if self.reply_by_s == 0.0 and not self.body_missing():
             self.reply_by_s = self.down.deadline_s
-        link.meter.leave()
-        self.link = None
+        self.leave_cell(link)
         self.resolution = None
         self.left = link
-        self.left_after = self.attempts
         self.withheld = True  # until it is known whose law the path is under
         self.state = LOOKUP
         self.opening = self.edge.loop.create_task(self._ask_truth(identity, link, said, is_whole))

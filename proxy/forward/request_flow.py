@@ -92,8 +92,7 @@ class RequestFlow(ReplyFlow):
         elif self.state == LOOKUP:
             self.attempt_failed(errors.CELL_UNREACHABLE, True)
         if self.state == LOOKUP:
-            link.meter.leave()
-            self.link = None
+            self.leave_cell(link)
             self.permit(resolution)
 
     def _send(self, link: CellLink, upstream: Upstream) -> None:

@@ -27,15 +27,19 @@ _TIERS: Final = (*(label.encode() for label in TIER_LABELS), b"none")  # tier -1
 _SOURCES: Final = tuple(label.encode() for label in SOURCE_LABELS)
 
 # In this order: Unix seconds at the request's end; client's address; method; target (b"": withheld); status
-# (0: none was sent); cell ("" none); tier (a Tier, -1 none); epoch (-1 none); reason ("" ok, else a
-# Problem.slug); duration in seconds; request and reply body bytes; request id; model.Source; attempts.
+# (0: none was sent); cell ("" none; names that a space parts: those asked, in order); tier (a Tier, -1 none);
+# epoch (-1 none); reason ("" ok, else a Problem.slug); duration in seconds; request and reply body bytes;
+# request id; model.Source; attempts.
 AccessRecord = tuple[float, str, bytes, bytes, int, str, int, int, str, float, int, int, bytes, int, int]
 
 
 class _Labels(dict[str, bytes]):
-    """The JSON strings of cells and slugs: they are few, so all are kept."""
+    """The JSON strings of cells and slugs: they are few, so all are kept; not those of several cells."""
 
     def __missing__(self, text: str) -> bytes:
+        if " " in text:
+            *before, last = text.split(" ")
+            return self[last] + b',"asked_before":[%b]' % b",".join([self[name] for name in before])
         label = self[text] = encode_basestring_ascii(text).encode()
         return label
 

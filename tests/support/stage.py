@@ -73,7 +73,7 @@ ROUTES: Final = (
     Route(b"/small", False, None, 100),
 )
 
-LogLine = dict[str, str | int | float]
+LogLine = dict[str, str | int | float | list[str]]
 
 
 class Stage:

@@ -67,6 +67,7 @@ async def test_a_waiting_read_follows_its_user_to_the_new_home(stage: Stage) -> 
     assert not (await stage.cell.connection()).received
     line = stage.log()[-1]
     assert (line["cell"], line["epoch"]) == ("eu-2", 5)
+    assert "asked_before" not in line, "the connection to the old home carried nothing"
 
 
 @pytest.mark.parametrize("flagged", [False, True])

@@ -177,6 +177,8 @@ async def test_a_write_for_a_cell_that_is_gone_follows_its_user_who_was_moved_aw
     await client.expect(answered(b"x"))
     await stage.cell.open()
     await stage.insist_untouched()
+    line = stage.log()[-1]
+    assert (line["cell"], line["asked_before"], line["attempts"]) == ("eu-2", ["eu-1"], 2)
 
 
 @staged

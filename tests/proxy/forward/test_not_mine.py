@@ -50,7 +50,8 @@ async def test_a_request_is_sent_once_more_to_the_cell_that_the_truth_names(
     assert b"not-mine" not in reply.lower()
     await stage.settled()
     line = stage.log()[-1]
-    assert (line["cell"], line["epoch"], line["tier"]) == ("eu-2", 5, "store")
+    assert (line["cell"], line["asked_before"]) == ("eu-2", ["eu-1"])
+    assert (line["epoch"], line["tier"]) == (5, "store")
     assert (line["attempts"], line["reason"], line["path"], line["status"]) == (2, "", "/me", 204)
     assert results(stage) == {"replayed": 1}
     assert stage.counted(layout.ATTEMPT_FAILURES, "eu-1") == 0

@@ -64,6 +64,7 @@ async def test_a_second_not_mine_of_the_same_request_ends_it(stage: Stage) -> No
     assert (results(stage), results(stage, "eu-2")) == ({"replayed": 1}, {"twice": 1})
     line = stage.log()[-1]
     assert (line["reason"], line["attempts"], line["cell"]) == ("not-mine-twice", 2, "eu-2")
+    assert line["asked_before"] == ["eu-1"]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,7 @@ async def test_the_rules_hold_for_the_cell_that_the_truth_names(
     assert results(stage) == {"refused": 1}
     line = stage.log()[-1]
     assert (line["cell"], line["attempts"]) == ("eu-1", 1), "an auditor must see where the request was"
+    assert "asked_before" not in line
     if slug == "wrong-edge":
         assert line["path"] == ""
     assert stage.edge.fence.quiet, "a cell that refused a request does not go on with it"

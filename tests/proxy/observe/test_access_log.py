@@ -30,9 +30,10 @@ def record(
     target: bytes = b"/orders/1",
     request_id: bytes = b"a1",
     status: int = 200,
+    cell: str = "eu-1",
 ) -> AccessRecord:
     source = int(Source.BEARER)
-    return (END_S, client, method, target, status, "eu-1", 1, 7, "", 0.0031, 10, 107, request_id, source, 1)
+    return (END_S, client, method, target, status, cell, 1, 7, "", 0.0031, 10, 107, request_id, source, 1)
 
 
 @pytest.fixture
@@ -92,6 +93,13 @@ def test_a_request_that_was_never_looked_up_has_no_tier(formatter: AccessLog) ->
     assert told["reason"] == "no-credential"
 
 
+def test_cells_that_were_asked_before_the_last_one_are_told_in_their_order(formatter: AccessLog) -> None:
+    lines = formatter.format([record(), record(cell="eu-1 eu-2"), record(cell="eu-1 eu-2 eu-1"), record()])
+    told = [json.loads(line) for line in lines]
+    assert [line["cell"] for line in told] == ["eu-1", "eu-2", "eu-1", "eu-1"]
+    assert [line.get("asked_before") for line in told] == [None, ["eu-1"], ["eu-1", "eu-2"], None]
+
+
 def test_the_query_is_not_logged(formatter: AccessLog) -> None:
     lines = formatter.format([record(target=b"/a?token=secret"), record(target=b'/"?token=secret')])
     assert [json.loads(line)["path"] for line in lines] == ["/a", '/"']
@@ -137,7 +145,10 @@ def test_no_byte_from_outside_breaks_a_line(formatter: AccessLog, records: list[
 @given(byte=st.integers(0, 255), length=st.integers(3000, 20_000))
 def test_a_line_fits_one_atomic_write_to_a_pipe(formatter: AccessLog, byte: int, length: int) -> None:
     text = bytes([byte]) * length
-    line = formatter.format([record(client="é" * 99, method=text, target=text, request_id=text)])[0]
+    cells = " ".join(letter * 63 for letter in "abc")
+    line = formatter.format([record(client="é" * 99, method=text, target=text, request_id=text, cell=cells)])[
+        0
+    ]
     assert len(line) <= select.PIPE_BUF
     json.loads(line)
 
