@@ -13,7 +13,7 @@ from lookup.fence import Fence
 from lookup.leases import CONFIRMING, Lease
 from lookup.moves import Position
 from lookup.ports import StoreUnavailableError
-from tests.lookup.asynchronous import asynchronous
+from tests.lookup.asynchronous import asynchronous, settle
 from tests.lookup.fakes import NOW_S, home
 
 RUNS_S = 33.0
@@ -73,6 +73,22 @@ async def test_it_is_said_again_only_when_it_has_run_out() -> None:
         holder.watch_s += waited_s
         await holder.says.announce()
         assert [lease.number for lease in holder.book.kept] == list(range(1, written + 1))
+
+
+@asynchronous
+async def test_it_counts_from_when_it_was_begun_to_be_said_though_the_clock_is_set_back_meanwhile() -> None:
+    holder = Holder()
+    holder.book.gate.clear()
+    asking = asyncio.create_task(holder.says.announce())
+    await settle()
+    holder.watch_s += 2.0
+    holder.unix_s -= 5.0
+    holder.book.gate.set()
+    await asking
+    for waited_s, written in ((ANNOUNCED_S - 2.1, 1), (0.1, 2)):
+        holder.watch_s += waited_s
+        await holder.says.announce()
+        assert len(holder.book.kept) == written
 
 
 @asynchronous

@@ -146,6 +146,26 @@ async def test_a_feed_that_does_not_count_is_silent_and_begun_anew_where_no_othe
 
 
 @asynchronous
+async def test_only_a_feed_that_has_not_counted_for_long_without_a_break_is_begun_anew(
+    redis_server: RedisServer,
+) -> None:
+    truth = Truth()
+    async with side(settings_of(redis_server), truth) as one:
+        await begin(one.feed)
+        own = truth.present
+        for one.now_s, counts in ((1.0, False), (20.0, True), (32.0, False), (61.0, False)):
+            truth.present = own if counts else "another"
+            if counts:
+                await one.feed.beat()
+            else:
+                with pytest.raises(OtherFeedError):
+                    await one.feed.beat()
+        one.now_s = 63.0
+        with pytest.raises(FeedLostError):
+            await one.feed.beat()
+
+
+@asynchronous
 async def test_while_the_truth_is_away_the_feed_beats_on_and_takes_no_change_for_told(
     redis_server: RedisServer,
 ) -> None:
