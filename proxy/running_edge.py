@@ -38,6 +38,9 @@ _FADE_TICKS: Final = 600
 _FADE: Final = 0.5
 """Who asks most: of the last two minutes or so."""
 
+_SUSPENDED_S: Final = 1.0
+"""Between two ticks: the worker, or its loop, stood still."""
+
 _QUIET_S: Final = 1.0
 _DRAIN_STEP_S: Final = 0.05
 _SETTLE_S: Final = 0.2
@@ -151,16 +154,29 @@ class RunningEdge:
     # Time.
 
     async def _tick(self) -> None:
-        """Move the wheel on; trim, flush and look at the key files now and then."""
+        """Move the wheel on; trim, flush and look at the key files now and then.
+
+        While this worker was suspended it heard nobody, so that time is no cell's and no client's slowness.
+        """
         edge = self._edge
+        now_s = edge.loop.time()
         while True:
             await asyncio.sleep(TICK_S)
             self._ticks += 1
-            edge.wheel.advance(edge.loop.time())
+            before_s, now_s = now_s, edge.loop.time()
+            step_s = now_s - before_s
+            if step_s > _SUSPENDED_S:
+                step_s = TICK_S
+                self._close_idle()  # cells may have had enough of them meanwhile
+            edge.wheel.advance(edge.wheel.now_s + step_s)
             try:
                 self._chores()
             except Exception:
                 _log.exception("a periodic chore failed")
+
+    def _close_idle(self) -> None:
+        for link in self._edge.snapshot.links.values():
+            link.pool.close_idle()
 
     def _chores(self) -> None:
         edge = self._edge
@@ -261,8 +277,7 @@ class RunningEdge:
                 self._ending = self._ending._replace(waits_for=waits_for)
                 await step()
         finally:  # who has no more patience has the last lines and counts all the same
-            for link in edge.snapshot.links.values():
-                link.pool.close_idle()
+            self._close_idle()
             edge.access_log.close()
             edge.meters.publish()
 

@@ -99,6 +99,32 @@ def test_a_worker_that_is_stuck_is_killed_and_replaced(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_the_time_that_a_worker_was_suspended_is_neither_the_cells_nor_the_clients(tmp_path: Path) -> None:
+    limits = {"limits": {"request_timeout_s": 2, "head_timeout_s": 2}, "lookup": {"deadline_s": 1}}
+
+    async def scenario() -> None:
+        async with running(tmp_path, silent_s=60, sections=limits) as stage:
+            await started(stage)
+            connections = [await stage.connect() for _ in range(40)]
+            for connection in connections:
+                connection.send("/hold")
+            await holding(stage, 40)
+            pids = [pid for pid, _ in (await stage.workers()).values()]
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            stage.cell.let_go.set()
+            late = [await stage.connect() for _ in range(40)]
+            for connection in late:
+                connection.send()
+            await asyncio.sleep(3)  # longer than all the limits
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            answers = await asyncio.gather(*(c.receive() for c in (*connections, *late)))
+            assert Counter(answer.status for answer in answers) == {200: 80}
+
+    asyncio.run(scenario())
+
+
 def test_workers_end_after_their_supervisor_was_killed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as stage:
