@@ -38,6 +38,8 @@ class BackupWriter:
         self._is_finished = False
 
     def __enter__(self) -> Self:
+        if self._path.exists() and not self._path.is_file():  # it would be replaced: a device, for everybody
+            raise BackupError(f"{self._path}: it is there and no file; name a file")
         try:
             self._file = _claim(self._draft)
         except BlockingIOError as error:

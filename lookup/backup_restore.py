@@ -78,6 +78,14 @@ class Plan:
         return self.new + self.newer + self.same + self.backward
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """How many records were written, and which aliases the store does not take."""
+
+    written: int
+    refused: Sequence[Alias]
+
+
 @dataclass(slots=True)
 class _Sorted:
     new: list[Assignment] = field(default_factory=list)
@@ -118,8 +126,8 @@ async def restore(
     clock: Callable[[], float],
     progress: Progress,
     empty_caches: Callable[[], Awaitable[object]] | None = None,
-) -> int:
-    """Write what the plan says; returns how many records.
+) -> Restored:
+    """Write what the plan says; returns what came of it.
 
     Whatever is newer in the store is left alone, and so are users who would get another cell while there are
     writing workers: nothing stops those users' writes.
@@ -128,13 +136,14 @@ async def restore(
     again after an interruption it goes on. Raises BackupError, StoreUnavailableError.
     """
     written = done = 0
+    homeless: list[Alias] = []
     for block in reader.blocks():
         found = await _compare(store, block.records, plan.was_empty)
         now_s = clock()
         written += await store.load([settled(record, now_s) for record in found.new])
         for pair in await _allowed(store, found.newer, now_s):
             written += await _raise(store, settled(pair.backup, now_s), pair.store.epoch, now_s)
-        await _restore_aliases(store, block.aliases, now_s)
+        homeless += await _restore_aliases(store, block.aliases, now_s)
         done += len(block.records)
         progress(done)
     for flag in plan.flags:
@@ -149,7 +158,7 @@ async def restore(
     if empty_caches is not None:
         await empty_caches()
     await store.begin_anew(clock())
-    return written
+    return Restored(written, homeless)
 
 
 async def what_is_left(
@@ -277,15 +286,24 @@ async def _lacking_aliases(store: BackupStore, aliases: list[Alias]) -> list[tup
     return found
 
 
-async def _restore_aliases(store: BackupStore, aliases: list[Alias], now_s: float) -> None:
+async def _restore_aliases(store: BackupStore, aliases: list[Alias], now_s: float) -> list[Alias]:
+    """Returns those that can't be."""
+    refused: list[Alias] = []
     lacking = await _lacking_aliases(store, aliases)
     for start in range(0, len(lacking), _ALIASES_AT_ONCE):
         some = lacking[start : start + _ALIASES_AT_ONCE]
-        await gather(*(_set_alias(store, alias, epoch, now_s) for alias, epoch in some))
+        done = await gather(*(_set_alias(store, alias, epoch, now_s) for alias, epoch in some))
+        refused += [alias for (alias, _), is_done in zip(some, done, strict=True) if not is_done]
+    return refused
 
 
-async def _set_alias(store: BackupStore, alias: Alias, expected_epoch: int, now_s: float) -> None:
-    """As the backup has it, unless somebody was quicker, or the key or its home is something else by now."""
+async def _set_alias(store: BackupStore, alias: Alias, expected_epoch: int, now_s: float) -> bool:
+    """As the backup has it, unless somebody was quicker. False: the key or its home is something else by now,
+    or the home is not there: it was placed while the backup was taken."""
     new = replace(alias, updated_at_s=alias.updated_at_s or now_s)
-    with suppress(EpochConflictError, AliasRefusedError):
-        await store.set_alias(new, expected_epoch)
+    with suppress(EpochConflictError):
+        try:
+            await store.set_alias(new, expected_epoch)
+        except AliasRefusedError:
+            return False
+    return True

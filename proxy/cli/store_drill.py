@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from proxy.cli.answers import config_option, json_option, load_settings, say_json
+from proxy.cli.answers import CommandError, config_option, json_option, load_settings, say_json
 from proxy.cli.key_progress import key_progress
 from proxy.cli.store_backup import BACKUP_FILE, backup_errors, quick_total
 from proxy.cli.tables import show_table, span
@@ -66,7 +68,7 @@ def drill(config_file: Path | None, file: Path, scratch: Path | None, as_json: b
     from proxy.cli.store import reaching, with_database
 
     settings = load_settings(config_file)
-    with tempfile.TemporaryDirectory(prefix="drill-", dir=scratch or file.parent) as folder, backup_errors():
+    with _scratch_folder(scratch or file.parent) as folder, backup_errors():
 
         async def rehearse() -> Drill:
             store = await SqliteStore.open(Path(folder) / "scratch.sqlite", create=True)
@@ -90,6 +92,17 @@ def drill(config_file: Path | None, file: Path, scratch: Path | None, as_json: b
         say_json({**asdict(drilled), "recovery_s": drilled.recovery_s, "lost": _document(lost)})
     else:
         _show_lost(lost)
+
+
+@contextmanager
+def _scratch_folder(parent: Path) -> Iterator[str]:
+    try:
+        made = tempfile.TemporaryDirectory(prefix="drill-", dir=parent)
+    except OSError as error:
+        mend = "name a folder that may be written to: --scratch DIR"
+        raise CommandError(f"{parent}: no scratch store can be made there: {error.strerror}", mend) from error
+    with made as folder:
+        yield folder
 
 
 async def _restore(store: SqliteStore, file: Path, quiet: bool) -> Drill:

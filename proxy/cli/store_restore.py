@@ -17,6 +17,8 @@ from proxy.cli.store_backup import BACKUP_FILE, backup_errors
 from proxy.cli.tables import show_table
 
 if TYPE_CHECKING:
+    from lookup.assignment import Alias
+    from lookup.backup_reader import BackupReader
     from lookup.backup_restore import Pair, Plan
     from lookup.database import Database
     from proxy.config import Settings
@@ -29,12 +31,14 @@ class _Done:
     """What there was to restore, how many records were written, and what is left to be done after all.
 
     workers  who may write by what they know, where users would get another cell
+    refused  aliases that the store does not take
     """
 
     plan: Plan
     workers: Sequence[str] = ()
     written: int = 0
     left: Plan | None = None
+    refused: Sequence[Alias] = ()
 
     def refusal(self, keep_newer: bool) -> CommandError | None:
         """Why nothing was written, if nothing may be."""
@@ -71,7 +75,7 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
       0  the store has everything that is in the backup (or would, with --dry-run)
       1  the file is not sound, the store knows newer homes, or users would get
          another cell while edges run, and nothing was written; or somebody changed
-         homes meanwhile, and these are listed
+         homes meanwhile, or aliases name nobody whom the store knows: all are listed
       3  the store cannot be reached
     """
     settings = load_settings(config_file)
@@ -80,7 +84,15 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
         done = _restore(settings, file, dry_run, keep_newer, as_json)
     plan, took_s = done.plan, time.monotonic() - begun_s
     if as_json:
-        say_json({**_document(plan), "written": done.written, "left": _left(done), "took_s": took_s})
+        say_json(
+            {
+                **_document(plan),
+                "written": done.written,
+                "left": _left(done),
+                **_aliases(done),
+                "took_s": took_s,
+            }
+        )
     else:
         show_table(("IN THE BACKUP", "COUNT"), _told(plan))
     refusal = done.refusal(keep_newer)
@@ -88,6 +100,8 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
         raise refusal
     if done.left is not None:
         raise _not_all(done.left)
+    if done.refused:
+        raise _nobody_named(done.refused)
     if not as_json and not dry_run:
         click.echo(f"restored in {took_s:.1f} s ({plan.records / took_s:,.0f} keys/s)")
 
@@ -103,15 +117,16 @@ def _restore(settings: Settings, file: Path, dry_run: bool, keep_newer: bool, qu
             with key_progress("compare", None, quiet) as progress:
                 plan = await plan_restore(store, reader, progress)
             await insist_on_same_spelling(store, plan)
+            _warn_of_unknown_cells(settings, reader)
             foreseen = _Done(plan, await writing_workers(store, time.time()) if plan.rehomed else ())
             if dry_run or foreseen.refusal(keep_newer):
                 return foreseen
             with key_progress("restore", plan.records, quiet) as progress:
                 caches = partial(_empty_caches, settings)
-                written = await put_back(store, reader, plan, time.time, progress, caches)
+                restored = await put_back(store, reader, plan, time.time, progress, caches)
             with key_progress("compare", plan.records, quiet) as progress:
-                left = await what_is_left(store, reader, plan, written, progress)
-            return _Done(plan, (), written, left)
+                left = await what_is_left(store, reader, plan, restored.written, progress)
+            return _Done(plan, (), restored.written, left, restored.refused)
 
     return with_database(settings, run)
 
@@ -148,6 +163,25 @@ def _pairs(pairs: Sequence[Pair]) -> list[dict[str, object]]:
 
 def _left(done: _Done) -> dict[str, object] | None:
     return None if done.left is None else _document(done.left)
+
+
+def _aliases(done: _Done) -> dict[str, object]:
+    return {
+        "refused_aliases": len(done.refused),
+        "first_refused_aliases": [asdict(alias) for alias in done.refused[:_NAMES]],
+    }
+
+
+def _warn_of_unknown_cells(settings: Settings, reader: BackupReader) -> None:
+    from lookup.key_mark import NO_CELL
+
+    listed = {cell.name for cell in settings.cells} | {NO_CELL}
+    for cell, users in sorted(reader.summary.users.items()):
+        if cell not in listed:
+            text = (
+                f"warning: {users:,} users of the backup live in {cell}, which the cells file does not list"
+            )
+            click.secho(f"{text}: edges refuse their requests", fg="yellow", err=True)
 
 
 def _told(plan: Plan) -> list[tuple[str, str]]:
@@ -191,6 +225,17 @@ def _not_all(left: Plan) -> CommandError:
     ]
     what = f"the store does not hold all that was to be restored: {'; '.join(filter(None, lacking))}"
     mend = "somebody writes there: stop all edges and lookup services, look at these users, restore again"
+    return CommandError(what, mend)
+
+
+def _nobody_named(refused: Sequence[Alias]) -> CommandError:
+    shown = ", ".join(f"{alias.key} (for {alias.home})" for alias in refused[:_NAMES])
+    more = ", ..." if len(refused) > _NAMES else ""
+    what = f"all homes are restored, but {len(refused):,} aliases are not: {shown}{more}"
+    mend = (
+        "their users were placed while the backup was taken, or these keys are something else in the store: "
+        "look at them with homecell users show, and name them with homecell users alias"
+    )
     return CommandError(what, mend)
 
 

@@ -52,7 +52,10 @@ def address(endpoint: Endpoint) -> str:
 
 def moment(time_s: float) -> str:
     """Unix seconds as the local time of day that people compare with their clocks."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(time_s))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(time_s))
+    except (OverflowError, ValueError, OSError):  # no year that anybody counts
+        return f"{time_s:g} s since 1970"
 
 
 def span(duration_s: float) -> str:

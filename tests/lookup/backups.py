@@ -32,7 +32,8 @@ async def back_up(store: SqliteStore, path: Path) -> Summary:
 async def put_back(store: SqliteStore, path: Path) -> tuple[Plan, int]:
     with BackupReader(path) as reader:
         plan = await plan_restore(store, reader, lambda _: None)
-        return plan, await restore(store, reader, plan, lambda: LATER_S, lambda _: None)
+        restored = await restore(store, reader, plan, lambda: LATER_S, lambda _: None)
+        return plan, restored.written
 
 
 async def plan_of(store: SqliteStore, path: Path) -> Plan:

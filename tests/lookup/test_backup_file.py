@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -148,6 +151,25 @@ class TestDamage:
         refuse(FIRST_LINE + block(HEADER, body))
         refuse(FIRST_LINE + header_block(Header(1.0, "", 0)) + flags_block([]) + block(RECORDS, body))
 
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [(0, "user:\ud800"), (3, 2**70), (6, 10**400), (6, float("nan"))],
+    )
+    def test_a_record_that_no_store_could_hold_is_refused(self, column: int, value: object) -> None:
+        columns: list[list[object]] = [["user:1"], ["cell-a"], ["eu"], [1], [0], [""], [NOW_S]]
+        columns[column] = [value]
+        body = block(RECORDS, zlib.compress(json.dumps(columns).encode()))
+        complaint = refuse(FIRST_LINE + header_block(Header(1.0, "", 0)) + flags_block([]) + body)
+        assert complaint.startswith("block 3 at byte ")
+        assert "it ends here" not in complaint
+
+    @pytest.mark.parametrize("time_s", [float("nan"), float("inf"), 10**400])
+    def test_a_time_that_never_was_is_refused(self, time_s: float) -> None:
+        assert "block 1" in refuse(FIRST_LINE + header_block(Header(time_s, "", 0)))
+        flag = FlagRecord("cell-a", Flag.DOWN, 1, "", "ann", time_s)
+        complaint = refuse(FIRST_LINE + header_block(Header(1.0, "", 0)) + flags_block([flag]))
+        assert "a time is no number of seconds" in complaint
+
     def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(BackupError, match="none: No such file or directory; name a backup file"):
             BackupReader(tmp_path / "none")
@@ -200,6 +222,15 @@ class TestWriting:
     def test_a_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(BackupError, match=r"none/b\.partial: No such file or directory; name a file in"):
             write(tmp_path / "none" / "b")
+
+    def test_what_is_no_file_is_not_replaced(self, tmp_path: Path) -> None:
+        """Such as /dev/null, which everybody needs."""
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with pytest.raises(BackupError, match="it is there and no file; name a file"):
+            write(pipe)
+        assert pipe.is_fifo()
+        assert list(tmp_path.iterdir()) == [pipe]
 
     def test_a_full_disk_is_told_of_with_the_mend(self) -> None:
         writer = BackupWriter(Path("/dev/full"))

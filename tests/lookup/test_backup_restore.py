@@ -156,7 +156,7 @@ class TestRestore:
                 plan = await plan_restore(live, reader, lambda _: None)
                 await live.compare_and_set(home("user:1", "cell-z"), NO_EPOCH)
                 await live.compare_and_set(home("user:2"), NO_EPOCH)
-                written = await restore(live, reader, plan, lambda: LATER_S, lambda _: None)
+                written = (await restore(live, reader, plan, lambda: LATER_S, lambda _: None)).written
                 left = await what_is_left(live, reader, plan, written, lambda _: None)
                 assert (plan.new, written) == (5, 3)
                 assert left is not None

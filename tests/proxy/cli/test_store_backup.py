@@ -14,6 +14,8 @@ from typing import TypeVar
 import pytest
 
 from lookup.assignment import Alias, Assignment
+from lookup.backup_file import BackupWriter
+from lookup.backup_format import Header
 from lookup.flags import Flag
 from lookup.leases import Lease
 from lookup.stores.sqlite import SqliteStore
@@ -235,6 +237,45 @@ def test_a_drill_tells_how_long_it_takes_and_what_would_be_lost(
     assert (told["lost"]["aliases_named"], told["lost"]["aliases_changed"]) == (0, 1)
     assert on_store(site, lambda store: store.count_by_cell()) == before
     assert list(site.folder.glob("drill-*")) == []
+
+
+def test_aliases_that_name_nobody_are_told_and_all_else_is_restored(homecell: Homecell, site: Site) -> None:
+    """Whoever was placed and named while the backup was taken may be missing there, and have an alias."""
+    with BackupWriter(site.folder / "live.backup") as writer:
+        writer.begin(Header(1_700_000_000.0, "", 0))
+        writer.flags([])
+        writer.records([Assignment("user:77", "eu-1", "eu", 1, updated_at_s=1_700_000_000.0)])
+        writer.aliases([Alias("email:late@b.example", "user:78", 1, 1_700_000_000.0)])
+        writer.finish(1_700_000_001.0)
+    start_empty(site, homecell)
+    result = homecell("store", "restore", "live.backup")
+    assert result.exit_code == 1
+    assert "1 aliases are not: email:late@b.example (for user:78)" in result.stderr
+    assert list(on_store(site, lambda store: store.read(["user:77"]))) == ["user:77"]
+    told = json.loads(homecell("store", "restore", "live.backup", "--json").stdout)
+    assert told["refused_aliases"] == 1
+
+
+def test_users_in_cells_that_are_not_listed_are_warned_of(homecell: Homecell, site: Site) -> None:
+    with BackupWriter(site.folder / "other.backup") as writer:
+        writer.begin(Header(1_700_000_000.0, "", 0))
+        writer.flags([])
+        writer.records([Assignment("user:77", "eu-99", "eu", 1, updated_at_s=1_700_000_000.0)])
+        writer.finish(1_700_000_001.0)
+    start_empty(site, homecell)
+    result = homecell("store", "restore", "other.backup", "--dry-run")
+    assert result.exit_code == 0
+    assert "1 users of the backup live in eu-99, which the cells file does not list" in result.stderr
+
+
+@pytest.mark.usefixtures("backup")
+@pytest.mark.parametrize("arguments", [("nowhere/x.backup",), ("home.backup", "--scratch", "/proc")])
+def test_a_drill_that_has_no_place_for_its_store_says_so(
+    homecell: Homecell, arguments: tuple[str, ...]
+) -> None:
+    result = homecell("store", "drill", *arguments)
+    assert result.exit_code == 1
+    assert "no scratch store can be made there" in result.stderr
 
 
 def test_a_drill_without_the_live_store_tells_the_recovery_time_all_the_same(
