@@ -104,17 +104,19 @@ class MovedSet:
         move = self._moves.get(key)
         if move is not None:
             if hint.epoch != _NO_EPOCH:
-                return hint.epoch < move.epoch
-            return hint.issued_at_s <= move.moved_at_s + self._skew_s
+                if hint.epoch < move.epoch:
+                    return True
+            elif hint.issued_at_s <= move.moved_at_s + self._skew_s:
+                return True
         if self._any_cell_s == -inf:
             return False
-        return self._spilled_overrules(hint)
+        return self._spilled_overrules(hint)  # also where a move is kept: an older one may have come later
 
     def overrules_name(self, key: str, epoch: int, read_at_s: float) -> bool:
         """The same of whom the key names as an alias, by what was read then."""
         move = self._moves.get(_AS_ALIAS + key)
-        if move is not None:
-            return epoch < move.epoch
+        if move is not None and epoch < move.epoch:
+            return True
         changed_at_s = max(self._left_at_s.get(NAMES, -inf), self._left_at_s.get(FREED, -inf))
         return read_at_s <= changed_at_s + self._skew_s
 
@@ -128,8 +130,8 @@ class MovedSet:
         if not self._reaches_back:
             return True
         move = self._moves.get(key)
-        if move is not None:
-            return hint.epoch <= move.epoch
+        if move is not None and hint.epoch <= move.epoch:
+            return True
         return self._any_cell_s != -inf and (hint.cell in self._left_at_s or "" in self._left_at_s)
 
     def reaches_back_to(self, hint: Hint) -> bool:
@@ -152,13 +154,15 @@ class MovedSet:
         return _NO_EPOCH if move is None else move.epoch
 
     def note(self, key: str, epoch: int, moved_at_s: float, left_cell: str) -> None:
-        """Keep a change unless a newer one of the key is known. `left_cell` "" = can't be told; of aliases
-        see ports.KeyMove."""
+        """Keep a change unless a newer one of the key is known; in whatever order they come. `left_cell` "" =
+        can't be told; of aliases see ports.KeyMove."""
         if left_cell in _MARKS and not key.startswith(_AS_ALIAS):
             key = _AS_ALIAS + key
         former = self._moves.get(key)
         if former is not None:
             if former.epoch >= epoch:
+                if former.left_cell != left_cell:
+                    self.note_left(left_cell, moved_at_s)
                 return
             if former.left_cell != left_cell:
                 self.note_left(former.left_cell, former.moved_at_s)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lookup.aliases import NAMES
 from lookup.assignment import NO_EPOCH
 from lookup.moved import MovedSet
+from lookup.ports import KeyMove
 from lookup.resolution import Hint
 from tests.lookup.fakes import NOW_S
 
@@ -159,6 +163,44 @@ def test_who_is_in_a_cell_that_a_forgotten_user_left_may_be_that_one(
     assert moved.may_be_moving("user:9", claim("cell-z", 2, NOW_S - 1)) is from_elsewhere
     moved.forget_before(NOW_S - 55)
     assert not moved.may_be_moving("user:9", hint), "no move is open for so long"
+
+
+CHANGES = [
+    KeyMove(f"user:{user}", epoch, NOW_S - 100 + 10 * epoch + user, f"cell-{(user + epoch - 1) % 3}")
+    for user in range(4)
+    for epoch in (2, 3, 4)
+]
+"""At epoch n user u lives in cell (u + n) mod 3."""
+
+
+@given(st.permutations(CHANGES), st.integers(1, 5))
+def test_in_whatever_order_changes_come_none_that_was_spilled_is_hidden_by_an_older_one(
+    changes: list[KeyMove], capacity: int
+) -> None:
+    moved = caught_up(capacity, covers_since_s=NOW_S - 500)
+    moved.forget_before(NOW_S - 400)
+    for change in changes:
+        moved.note(change.key, change.epoch, change.moved_at_s, change.left_cell)
+    for change in CHANGES:
+        issued_at_s = change.moved_at_s - 1.0
+        for epoch in (NO_EPOCH, change.epoch - 1):
+            assert not moved.holds(change.key, claim(change.left_cell, epoch, issued_at_s), NOW_S)
+        written = claim(change.left_cell, change.epoch, NOW_S)  # issued while the user was being moved away
+        assert change.epoch < 4 or moved.may_be_moving(change.key, written)
+    for user in range(4):
+        assert moved.holds(f"user:{user}", claim(f"cell-{(user + 4) % 3}", 4, NOW_S), NOW_S)
+
+
+@given(st.permutations([2, 3, 4]), st.integers(1, 3))
+def test_nor_is_a_change_of_whom_a_key_names(epochs: list[int], capacity: int) -> None:
+    moved = caught_up(capacity)
+    for epoch in epochs:
+        moved.note("email:a@x", epoch, NOW_S - 100 + 10 * epoch, NAMES)
+        for other in range(capacity):
+            moved.note(f"user:{other}", epoch, NOW_S - 100, "cell-a")
+    for epoch in (1, 2, 3):
+        assert moved.overrules_name("email:a@x", epoch, NOW_S - 100 + 10 * epoch)
+    assert not moved.overrules_name("email:a@x", 4, NOW_S)
 
 
 def test_a_set_that_takes_over_anothers_knowledge_takes_its_reach_along() -> None:

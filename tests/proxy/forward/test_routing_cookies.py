@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import inf
 
 import pytest
 
@@ -95,6 +96,31 @@ async def test_a_reply_that_no_shared_cache_may_give_to_others_carries_the_cooki
 async def test_who_is_being_moved_gets_no_cookie_that_a_fenced_cell_would_let_pass(stage: Stage) -> None:
     client = await stage.client()
     _, reply = await stage.serve(client, with_session(8))
+    assert cookie_in(reply) == b""
+
+
+@staged
+async def test_while_the_feed_is_silent_only_what_was_read_just_now_goes_into_a_cookie(stage: Stage) -> None:
+    client = await stage.client()
+    stage.resolver.believe_claims_until(0.0)
+    for gives in (True, False):
+        _, reply = await stage.serve(client, with_session(1))
+        assert (cookie_in(reply) != b"") is gives
+    stage.resolver.believe_claims_until(inf)
+    _, reply = await stage.serve(client, with_session(1))
+    assert cookie_in(reply) != b""
+    await stage.settled()
+    assert [line["tier"] for line in stage.log()] == ["store", "memory", "memory"]
+
+
+@staged
+async def test_what_was_remembered_before_a_gap_of_the_feed_goes_into_no_cookie(stage: Stage) -> None:
+    client = await stage.client()
+    await stage.serve(client, with_session(1))
+    stage.resolver.lose_continuity()
+    stage.resolver.believe_claims_until(inf)
+    stage.store.available = False
+    _, reply = await stage.serve(client, with_session(1))
     assert cookie_in(reply) == b""
 
 
