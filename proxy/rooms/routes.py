@@ -6,7 +6,6 @@ import posixpath
 import re
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 _ENDS: Final = b"/?"
 _PERCENT: Final = 0x25  # a number, because `in` is six times as fast with it as with b"%"
@@ -15,6 +14,12 @@ _SPELLED: Final = re.compile(rb"[%\\;]|/\.|//")
 
 _ODD: Final = re.compile(rb"[\x00-\x1f\x7f\\?#%]")
 """In a decoded path: ends it, parts it or is decoded again, for some readers and not for others."""
+
+_ESCAPE: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
+_HEX_DIGITS: Final = "0123456789abcdefABCDEF"
+_OCTETS: Final = {
+    f"%{high}{low}".encode(): bytes((int(high + low, 16),)) for high in _HEX_DIGITS for low in _HEX_DIGITS
+}
 
 
 class StaticReply:
@@ -103,7 +108,7 @@ class Routes:
         """
         if _SPELLED.search(path) is None:
             return False
-        decoded = unquote_to_bytes(path)
+        decoded = _decoded(path)
         hidden = decoded.count(b"/") != path.count(b"/") or decoded.count(b";") != path.count(b";")
         if hidden or _ODD.search(decoded) is not None or not _is_utf8(decoded):
             return True
@@ -120,8 +125,20 @@ def _prefix_length(route: Route) -> int:
 
 def _normal(path: bytes) -> bytes:
     """Percent-decoded, without empty and dot segments: /a/%2e%2e//b is /b. A `%3F` begins no query."""
-    normal = posixpath.normpath(unquote_to_bytes(path))
+    normal = posixpath.normpath(_decoded(path))
     return b"/" + normal.lstrip(b"/").replace(b"?", b"%3F")
+
+
+def _decoded(path: bytes) -> bytes:
+    """Percent-decoded; what is no escape stays.
+
+    urllib's decoding takes 13 ms for 16 KiB of nothing but `%`, from anybody, before it is known who asks.
+    """
+    return _ESCAPE.sub(_octet, path)
+
+
+def _octet(escape: re.Match[bytes]) -> bytes:
+    return _OCTETS[escape[0]]
 
 
 def _is_utf8(path: bytes) -> bool:
