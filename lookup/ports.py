@@ -70,8 +70,8 @@ class KeyMove:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Moves, older ones first (of a feed that was begun anew only hour by hour): every one that happened after
-    `covers_since_s`, perhaps some earlier ones."""
+    """Moves, older ones first (of a feed that was begun anew hour by hour only): every one that happened
+    after `covers_since_s`, perhaps some earlier ones."""
 
     covers_since_s: float
     moves: Sequence[KeyMove]

@@ -20,8 +20,8 @@ def test_an_answer_in_between_starts_the_count_anew() -> None:
     circuit = Circuit(failures_to_open=2, open_s=1.0)
     for _ in range(5):
         circuit.failed(0.0)
+        assert circuit.state is CircuitState.CLOSED
         circuit.succeeded()
-    assert circuit.state is CircuitState.CLOSED
 
 
 def test_after_its_time_one_question_is_let_through() -> None:

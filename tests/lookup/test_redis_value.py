@@ -62,6 +62,11 @@ def test_a_value_of_another_version_is_a_miss(version: bytes) -> None:
     assert redis_value.decode(version + redis_value.encode(home("user:1"))[1:], "user:1") is None
 
 
+@pytest.mark.parametrize("epoch", [0, -1])
+def test_no_record_has_such_an_epoch(epoch: int) -> None:
+    assert redis_value.decode(redis_value.encode(home("user:1", epoch=epoch)), "user:1") is None
+
+
 def test_a_record_that_could_not_be_read_back_is_refused() -> None:
     with pytest.raises(ValueError, match="line break"):
         redis_value.encode(home("user:1", cell="a\nb"))

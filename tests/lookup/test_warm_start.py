@@ -92,10 +92,12 @@ async def test_while_the_store_answers_nothing_is_served_that_was_not_read_anew(
 async def test_the_end_of_the_hard_stale_time_is_kept_over_the_restart(tmp_path: Path) -> None:
     former = Life(tmp_path)
     former.learn("user:1")
+    former.memory.learn_alias(Alias("email:a@x", "user:1", 1), NOW_S, 0)
     await former.warm.write(NOW_S, [])
     later = Life(tmp_path)
     await later.restored(NOW_S + SETTINGS.hard_stale_s + 1)
     assert later.memory.known.find("user:1") is None
+    assert later.memory.aliases.find("email:a@x") is None
 
 
 @asynchronous
@@ -133,6 +135,7 @@ async def test_a_home_that_is_older_than_a_known_move_is_forgotten(tmp_path: Pat
     await own.warm.write(NOW_S, [])
     later = Life(tmp_path)
     await later.restored()
+    assert later.memory.known.find("user:1") is None
     assert await later.tier_of("user:1") is Outcome.UNAVAILABLE
 
 
@@ -198,9 +201,14 @@ async def test_what_was_known_at_a_time_yet_to_come_is_not_used_as_nobody_can_te
         assert await Life(tmp_path).warm.restore(NOW_S) is None
     assert "edge-1.3.snapshot: not used, as it is of a time yet to come" in caplog.text
     right.resolver.learn_history(History(0.0, [KeyMove("user:2", 2, NOW_S, "cell-a")]), NOW_S)
+    right.memory.learn(home("user:1"), NOW_S + 5, 0)
     await right.warm.write(NOW_S + 5, [])
     later = Life(tmp_path)
     assert (await later.restored(NOW_S)).as_of_s == NOW_S + 5, "a clock may be set right by some seconds"
+    assert later.resolver.recall("user:3", Hint("cell-a", 1, NOW_S - 9), NOW_S, True) is None, "no feed yet"
+    known = later.memory.known.find("user:1")
+    assert known is not None
+    assert known.read_at_s == NOW_S
     assert await later.tier_of("user:2", hint=Hint("cell-a", 1, NOW_S - 9)) is Outcome.UNAVAILABLE
 
 
@@ -279,6 +287,7 @@ async def test_a_name_of_a_known_user_is_served_as_the_user_is(tmp_path: Path) -
     found = await later.resolver.resolve("email:a@x", None, LATER_S, True)
     assert (found.tier, found.key, found.cell) == (Tier.STALE, "user:1", "cell-b")
     assert await later.tier_of("email:a@x", safe=False) is Outcome.UNAVAILABLE
+    assert later.memory.aliases.find("email:b@x") is None
     assert await later.tier_of("email:b@x") is Outcome.UNAVAILABLE
 
 

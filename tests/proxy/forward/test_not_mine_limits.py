@@ -159,6 +159,21 @@ async def test_the_rules_hold_for_the_cell_that_the_truth_names(
 
 
 @staged
+async def test_whom_the_truth_does_not_know_any_more_goes_nowhere_from_then_on(stage: Stage) -> None:
+    client, cell = await mistaken(stage, None)
+    client.send(get())
+    await cell.expect(got())
+    cell.send(not_mine(b"5"))
+    for _ in range(2):
+        problem = await problem_of(client)
+        assert (problem.status, problem.slug) == (404, "unknown-home")
+        client.send(get())
+    await problem_of(client)
+    await stage.insist_untouched()
+    assert not cell.received
+
+
+@staged
 async def test_a_home_that_is_flagged_down_gets_nothing(stage: Stage) -> None:
     client, cell = await mistaken(stage, home("eu-2", 5))
     stage.flag("eu-2", Flag.DOWN)
