@@ -159,7 +159,7 @@ class Limits(Section):
     connections: Count = Field(
         default=20_000,
         description="Client connections of this edge; each worker takes its equal share. A connection "
-        "needs up to two file descriptors.",
+        "needs up to two file descriptors. Who comes beyond gets 503 and is closed.",
     )
 
     @property

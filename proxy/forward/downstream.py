@@ -27,6 +27,10 @@ _LOOKAHEAD_BYTES: Final = 65536
 _SERVED_AT_ONCE: Final = 64
 """Requests of one connection in one turn of the loop, which others must have their part in."""
 
+LINGERING_REFUSED: Final = 16
+"""Clients beyond the limit of connections that get time to read why, at once. Who else comes is told, too,
+but closed in the same turn, and may see a reset in place of it: the limit must hold whatever clients do."""
+
 _CR: Final = 13
 
 
@@ -65,8 +69,11 @@ class Downstream(Closing):
         self.peer = Peer(address, edge.trusts(address))
         edge.connections.add(self)
         edge.meters.connected()
-        if len(edge.connections) > edge.connection_limit:
+        beyond = len(edge.connections) - edge.connection_limit
+        if beyond > 0:
             self._refuse(Refusal(errors.OUT_OF_RESOURCES, "too many connections"))
+            if beyond > LINGERING_REFUSED:
+                self.transport.close()
         else:
             edge.wheel.set_deadline(self, edge.timeouts.head_s)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -9,11 +10,13 @@ from typing import Final
 import pytest
 
 from lookup.flags import Flag
+from proxy.forward.downstream import LINGERING_REFUSED
 from proxy.observe.layout import REPLY_PLACES, REQUEST_BUCKET_COUNT, REQUEST_BUCKETS
 from proxy.rooms.routes import Route
 from tests.proxy.wire.refused_requests import EVERY_REFUSAL
 from tests.proxy.wire.test_chunked import MALFORMED
-from tests.support.ends import until
+from tests.support.cells import HOST
+from tests.support.ends import End, until
 from tests.support.messages import Problem, answer, answered, ask, asked, get, got, lines
 from tests.support.stage import HEAD_S, IDLE_S, Stage, staged
 
@@ -235,3 +238,20 @@ async def test_a_client_beyond_the_limit_of_connections_is_told(stage: Stage) ->
     second.close()
     first.send(get())
     await (await stage.cell.connection()).expect(got())
+
+
+@staged
+async def test_clients_that_come_beyond_the_limit_and_stay_do_not_pile_up(stage: Stage) -> None:
+    """They are told all the same, but only a few get time to read it; no time passes here."""
+    stage.edge.connection_limit = 1
+    await stage.client()
+    loop = asyncio.get_running_loop()
+    refused: list[End] = []
+    for _ in range(LINGERING_REFUSED + 40):
+        refused.append((await loop.create_connection(End, HOST, stage.port))[1])
+        assert Problem(await refused[-1].rest()).slug == "out-of-resources"
+    await until(lambda: len(stage.edge.connections) == 1 + LINGERING_REFUSED, "the others are closed")
+    stage.pass_time(2)
+    await until(lambda: len(stage.edge.connections) == 1, "those few are closed, too")
+    for client in refused:
+        client.break_off()
