@@ -134,6 +134,9 @@ class Downstream(Closing):
             self._journey.on_client_writable()
         else:
             self.release(LOOKAHEAD)
+            if self.phase == HEAD:
+                timeouts = self.edge.timeouts
+                self.edge.wheel.set_deadline(self, timeouts.head_s if self.buffer else timeouts.idle_s)
             self._serve()
 
     def on_deadline(self) -> None:
@@ -143,7 +146,8 @@ class Downstream(Closing):
         elif self.phase == HEAD and self.received().strip(b"\r\n") and not self.write_paused:
             self._refuse(Refusal(errors.REQUEST_TIMEOUT, "the request's head came too slowly"))
         elif self.phase == HEAD:
-            self.close()
+            if not (self.write_paused and self.buffer) or self.reader_is_stuck():
+                self.close()
         elif self.phase == LINGER:
             self.linger_on()
 

@@ -9,9 +9,10 @@ from typing import Final
 
 import pytest
 
+from proxy.forward.reading import HEAD, LINGER
 from tests.support.ends import End, until
 from tests.support.messages import answer, answered, ask, chunk, get, got, lines, unchunk
-from tests.support.stage import HEAD_S, Stage, staged
+from tests.support.stage import BODY_S, Stage, staged
 
 SIZE: Final = 64 << 20
 BLOCK: Final = bytes(range(256)) * 256
@@ -187,7 +188,12 @@ async def test_a_client_that_reads_no_refusals_is_read_no_further(stage: Stage) 
         scales.weigh()
     assert connection.write_paused
     assert scales.heaviest < BOUND, scales.heaviest
-    stage.pass_time(HEAD_S)  # it is the reading that is slow, and no head
+    passed_s = 0.0
+    while connection.phase == HEAD and passed_s < 2 * BODY_S:  # it is the reading that is slow, and no head
+        stage.pass_time(BODY_S / 4)
+        passed_s += BODY_S / 4
+    assert connection.phase == LINGER
+    assert passed_s > BODY_S
     client.go_on_reading()
     received = await client.until_cut()
     assert b"HTTP/1.1 401 " in received
