@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from time import perf_counter
 from typing import Final
 
 from bench.lookup import load
+from bench.lookup.apart import apart
 from bench.lookup.counted import CountedStore
 from bench.lookup.figures import Figure
 from bench.lookup.openloop import drive, saturate
@@ -33,6 +34,8 @@ COLD_USERS: Final = 50_000
 COLD_PER_S: Final = 5000
 STAMPEDE: Final = 10_000
 WARM_UP_S: Final = 20.0
+STEADY_S: Final = 30.0
+"""Of the load that is measured then: Java compiles for what it is asked, which takes a core."""
 
 _WARM_UP_KEYS: Final = 5_000
 _WARM_UP_AT_ONCE: Final = 8
@@ -45,22 +48,28 @@ def store_misses(stage: Stage) -> list[Figure]:
     records = homes([*alone, *behind, *_users("warm", _WARM_UP_KEYS)])
     cassandra, redis = stage.cassandra(records), stage.redis()
     stage.tell("store misses")
+    run(_keep_asking(cassandra))
     figures: list[Figure] = []
     for cache, keys in ((None, alone), (redis, behind)):
-        before = load.read(stage.pids())
-        figures += run(_store_misses(cassandra, cache, keys, stage.asked.seconds))
-        figures += load.figures(before, load.read(stage.pids()))
+        figures += run(_store_misses(cassandra, cache, keys, stage.asked.seconds, stage.pids()))
     return figures
 
 
 async def _store_misses(
-    cassandra: CassandraSettings, redis: RedisSettings | None, keys: Sequence[str], seconds: int
+    cassandra: CassandraSettings,
+    redis: RedisSettings | None,
+    keys: Sequence[str],
+    seconds: int,
+    pids: Mapping[str, int],
 ) -> list[Figure]:
     what = "Cassandra alone" if redis is None else "Redis asked first"
     async with _tiers(cassandra, redis, LookupSettings()) as (lookup, store):
-        await warm_up(store, _users("warm", _WARM_UP_KEYS))
+        await _ask_each(store, _users("warm", _WARM_UP_KEYS))
         requests, asked, begun = store.requests.begun, store.keys, store.readings.begun
-        tally = await drive(lookup, keys, arrivals(MISSES_PER_S, seconds, 1)[: len(keys)])
+        with apart(pids.values()):
+            before = load.read(pids)
+            tally = await drive(lookup, keys, arrivals(MISSES_PER_S, seconds, 1)[: len(keys)])
+            busy = load.figures(before, load.read(pids))
         readings, read = store.readings.begun - begun, store.keys - asked
         requests = store.requests.begun - requests
     return [
@@ -68,7 +77,24 @@ async def _store_misses(
         *tally.tail(what, P99_MS),
         Figure(f"{what}: CPU of the process, a miss", tally.cpu_s / len(tally.latencies_s) * 1e6, "µs"),
         Figure(f"{what}: keys in a request", read / requests, "keys", note=f"{readings:,} readings"),
+        *busy,
     ]
+
+
+async def _keep_asking(cassandra: CassandraSettings) -> None:
+    """First as hard as it goes, then at the rate that is measured."""
+    keys = _users("warm", _WARM_UP_KEYS)
+    async with _tiers(cassandra, None, LookupSettings()) as (_, store):
+        await warm_up(store, keys)
+        for _ in range(round(STEADY_S * MISSES_PER_S / len(keys))):
+            await _ask_each(store, keys)
+
+
+async def _ask_each(store: CountedStore, keys: Sequence[str]) -> None:
+    """By a resolver that remembers nothing yet."""
+    lookup = build_resolver(store, LookupSettings(), Random(1))
+    await drive(lookup, keys, arrivals(MISSES_PER_S, 2 * len(keys) / MISSES_PER_S, 2)[: len(keys)])
+    await lookup.close()
 
 
 def cold_start(stage: Stage) -> list[Figure]:
