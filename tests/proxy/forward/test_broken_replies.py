@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from proxy.observe import layout
+from tests.proxy.forward.begun import exchange
 from tests.proxy.wire.test_chunked import MALFORMED
 from tests.proxy.wire.test_reply import BROKEN
 from tests.support.ends import End, until
@@ -36,15 +37,6 @@ ENDLESS: Final = (
     b"HTTP/2 200\r\n",
 )
 ID: Final = b"X-Request-Id: " + REQUEST_ID
-
-
-async def exchange(stage: Stage, request: bytes = b"") -> tuple[End, End]:
-    """A request has reached the cell; it is the cell's turn."""
-    client = await stage.client()
-    client.send(request or get())
-    cell = await stage.cell.connection()
-    await cell.take_head()
-    return client, cell
 
 
 async def insist_fresh(stage: Stage, client: End) -> None:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.support.ends import End, until
+from tests.proxy.forward.begun import exchange
+from tests.support.ends import until
 from tests.support.messages import (
     answer,
     answered,
     ask,
-    get,
     lines,
     unchunk,
 )
 from tests.support.stage import BODY_S, Stage, staged
-
-
-async def exchange(stage: Stage, request: bytes = b"") -> tuple[End, End]:
-    """A request has reached the cell; it is the cell's turn."""
-    client = await stage.client()
-    client.send(request or get())
-    cell = await stage.cell.connection()
-    await cell.take_head()
-    return client, cell
 
 
 @staged

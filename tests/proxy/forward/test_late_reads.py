@@ -7,38 +7,14 @@ from typing import Final
 
 import pytest
 
-from lookup.assignment import Assignment, State
+from lookup.assignment import Assignment
 from lookup.flags import Flag
-from proxy.observe import layout
+from tests.proxy.forward.waiting import MOVED, MOVING, between_attempts, known_client
 from tests.support.ends import End, until
 from tests.support.messages import answer, answered, get, got, problem_of
 from tests.support.stage import Stage, staged
 
-MOVING: Final = Assignment("user:1", "eu-1", "eu", 4, State.MOVING, "eu-2")
-MOVED: Final = Assignment("user:1", "eu-2", "eu", 5)
 ELSEWHERE: Final = Assignment("user:1", "eu-2", "ch", 5)
-
-
-async def known_client(stage: Stage) -> End:
-    """A client whose home is remembered; its cell has closed the connection."""
-    client = await stage.client()
-    client.send(get())
-    cell = await stage.cell.connection()
-    await cell.expect(got())
-    cell.send(answer(b""))
-    await client.take_head()
-    cell.close()
-    await until(lambda: stage.pool().open_count == 0, "the kept connection is closed")
-    return client
-
-
-async def between_attempts(stage: Stage) -> End:
-    """A client whose read failed to connect, and will be tried again."""
-    client = await known_client(stage)
-    await stage.cell.shut()
-    client.send(get())
-    await until(lambda: stage.counted(layout.RETRIES, "eu-1") == 1, "the first attempt has failed")
-    return client
 
 
 async def connecting(stage: Stage) -> End:
@@ -75,7 +51,7 @@ async def test_a_waiting_read_follows_its_user_to_the_new_home(stage: Stage) -> 
 async def test_a_read_for_a_cell_that_is_gone_follows_its_user_who_was_moved_away(
     stage: Stage, flagged: bool
 ) -> None:
-    client = await between_attempts(stage)
+    client = await between_attempts(stage, get())
     hear(stage, MOVED)
     if flagged:
         stage.flag("eu-1", Flag.DOWN)

@@ -9,40 +9,21 @@ from typing import Final
 
 import pytest
 
-from lookup.assignment import Assignment, State
 from lookup.flags import Flag
 from proxy.observe import layout
+from tests.proxy.forward.waiting import MOVED, MOVING, between_attempts
 from tests.support.ends import End, until
 from tests.support.messages import answer, answered, asked, get, got, post, posted, problem_of
 from tests.support.stage import Stage, staged
 
 Doubt = Callable[[Stage], None]
 
-MOVING: Final = Assignment("user:1", "eu-1", "eu", 4, State.MOVING, "eu-2")
-MOVED: Final = Assignment("user:1", "eu-2", "eu", 5)
 BODY: Final = b"hello"
-
-
-async def known_client(stage: Stage, connections: int = 0) -> End:
-    """A client whose home is remembered; its cell has closed all other connections."""
-    client = await stage.client()
-    client.send(get())
-    cell = await stage.cell.connection()
-    await cell.expect(got())
-    cell.send(answer(b""))
-    await client.take_head()
-    cell.close()
-    await until(lambda: stage.pool().open_count == connections, "the kept connection is closed")
-    return client
 
 
 async def waiting_write(stage: Stage) -> End:
     """A client whose write was permitted, and waits for a connection to its cell."""
-    client = await known_client(stage)
-    await stage.cell.shut()
-    client.send(post(b"/", BODY))
-    await until(lambda: stage.counted(layout.RETRIES, "eu-1") == 1, "the first attempt has failed")
-    return client
+    return await between_attempts(stage, post(b"/", BODY))
 
 
 def lose_lease(stage: Stage) -> None:
@@ -137,10 +118,7 @@ async def test_a_waiting_write_is_not_confirmed_while_the_lease_holds(stage: Sta
 
 @staged
 async def test_a_waiting_read_is_sent_without_the_truth(stage: Stage) -> None:
-    client = await known_client(stage)
-    await stage.cell.shut()
-    client.send(get())
-    await until(lambda: stage.counted(layout.RETRIES, "eu-1") == 1, "the first attempt has failed")
+    await between_attempts(stage, get())
     lose_lease(stage)
     stage.store.place(MOVED)
     await stage.cell.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.proxy.forward.begun import exchange
 from tests.support.ends import End
 from tests.support.messages import REQUEST_ID, answer, answered, ask, chunk, get, got, lines, unchunk
 from tests.support.stage import Stage, staged
@@ -12,15 +13,6 @@ CHUNKED = b"Transfer-Encoding: chunked"
 LAST = b"0\r\n\r\n"
 ID = b"X-Request-Id: " + REQUEST_ID
 OK = b"HTTP/1.1 200 OK"
-
-
-async def exchange(stage: Stage, request: bytes = b"") -> tuple[End, End]:
-    """A request has reached the cell; it is the cell's turn."""
-    client = await stage.client()
-    client.send(request or get())
-    cell = await stage.cell.connection()
-    await cell.take_head()
-    return client, cell
 
 
 async def insist_kept(client: End, cell: End) -> None:

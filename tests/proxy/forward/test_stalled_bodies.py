@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from proxy.kernel.send_queue import unacknowledged_bytes
 from tests.proxy.forward.begun import exchange
-from tests.support.ends import until
+from tests.support.ends import End, until
 from tests.support.messages import (
     Problem,
     answer,
@@ -107,18 +108,23 @@ async def test_a_cell_that_reads_the_body_slowly_is_not_too_slow(stage: Stage) -
     client.break_off()
 
 
+async def pour(sender: End, is_held_up: Callable[[], bool]) -> int:
+    """Send chunks until nobody takes more; returns how much was in them."""
+    sent = 0
+    while not is_held_up():
+        sender.send(chunk(bytes(100_000)))
+        sent += 100_000
+        await asyncio.sleep(0.001)
+    return sent
+
+
 @staged
 async def test_the_time_that_a_client_reads_nothing_is_not_the_cells(stage: Stage) -> None:
     client, cell = await exchange(stage)
     client.stop_reading()
     (connection,) = stage.edge.connections
-    block = bytes(100_000)
-    cell.send(lines(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked"))
-    sent = 0
-    while not connection.write_paused:
-        cell.send(chunk(block))
-        sent += len(block)
-        await asyncio.sleep(0.001)
+    cell.send(lines(b"HTTP/1.1 200 OK", CHUNKED))
+    sent = await pour(cell, lambda: connection.write_paused)
     stage.pass_time(BODY_S - 2)
     client.go_on_reading()
     await until(lambda: len(client.received) > sent, "the client has read what there was")
@@ -131,15 +137,10 @@ async def test_the_time_that_a_client_reads_nothing_is_not_the_cells(stage: Stag
 
 @staged
 async def test_the_time_that_a_cell_reads_nothing_is_not_the_clients(stage: Stage) -> None:
-    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", b"Transfer-Encoding: chunked"))
+    client, cell = await exchange(stage, ask(b"POST / HTTP/1.1", CHUNKED))
     cell.stop_reading()
     (connection,) = stage.edge.connections
-    block = bytes(100_000)
-    sent = 0
-    while not connection.holds:
-        client.send(chunk(block))
-        sent += len(block)
-        await asyncio.sleep(0.001)
+    sent = await pour(client, lambda: connection.holds != 0)
     stage.pass_time(BODY_S - 2)
     cell.go_on_reading()
     await until(lambda: len(cell.received) > sent, "the cell has read what there was")
