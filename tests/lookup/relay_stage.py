@@ -8,16 +8,19 @@ from random import Random
 from lookup.feed_event import FeedEvent
 from lookup.moves import Position
 from lookup.outbox import FeedLostError, FeedNotBegunError
+from lookup.ports import StoreUnavailableError
 from lookup.relay import Relay
 from tests.lookup.fake_outbox import FakeOutbox
 from tests.lookup.fakes import NOW_S
 
 
 class FakePublisher:
-    """A feed in memory: `said` is all of it in order; `lost` until one is begun, `is_new` if none was."""
+    """A feed in memory: `said` is all of it in order; `lost` until one is begun, `is_new` if none was; takes
+    no change whose operation is in `refused`."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.refused: set[str] = set()
         self.lost = False
         self.is_new = False
         self.another_begins = False
@@ -27,6 +30,8 @@ class FakePublisher:
     async def publish(self, events: Sequence[FeedEvent]) -> str:
         if self.lost:
             raise FeedLostError("lost")
+        if not self.refused.isdisjoint(event.operation for event in events):
+            raise StoreUnavailableError("the test refuses this one")
         self.said += [event.operation for event in events]
         return "g"
 

@@ -64,6 +64,23 @@ async def test_without_the_truth_the_feed_does_not_beat() -> None:
 
 
 @asynchronous
+async def test_the_feed_does_not_beat_while_one_of_many_changes_could_not_be_told() -> None:
+    stage = Stage()
+    for number in range(40):
+        stage.outbox.note(change(f"op-{number}", home(f"user:{number}", epoch=2)), NOW_S, committed=True)
+    stage.publisher.refused = {"op-7"}
+    with pytest.raises(StoreUnavailableError):
+        await stage.relay.turn()
+    assert "beat" not in stage.publisher.said
+    assert "op-7" not in stage.outbox.finished
+    stage.publisher.refused.clear()
+    await stage.relay.turn()
+    assert sorted(stage.publisher.said) == sorted(["beat", *stage.outbox.finished])
+    assert stage.publisher.said[-1] == "beat"
+    assert not stage.outbox.intents
+
+
+@asynchronous
 async def test_a_lost_feed_begins_anew_with_pending_and_published_moves_and_only_then_beats() -> None:
     stage = Stage()
     stage.publisher.lost = True
