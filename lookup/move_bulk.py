@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from math import inf
 from typing import Final
+from weakref import WeakValueDictionary
 
 from lookup.assignment import Assignment
 from lookup.move_fates import (
@@ -72,7 +73,8 @@ class BulkMover:
         self._failure: StoreUnavailableError | None = None
         self._places = asyncio.Semaphore(order.parallel)
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._resumed: set[str] = set()
+        self._alone: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._resumed: dict[str, str] = {}
         self._later: list[tuple[Wish, Move]] = []
         self._flags_due_s = -inf
         self._looking = asyncio.Lock()
@@ -116,7 +118,7 @@ class BulkMover:
         """These users can't write until their moves are over: so they come first, even beyond `most`."""
         for move in await self.left_open():
             if self._stop is Stop.NOT:
-                self._resumed.add(move.order.key)
+                self._resumed[move.order.key] = move.order.target
                 await self._places.acquire()
                 wish = Wish(move.order.key, move.order.target)
                 self._look_after(wish, move.order.operation, group)
@@ -127,7 +129,7 @@ class BulkMover:
             if self._stop is not Stop.NOT or self._left == 0:
                 self._places.release()
                 return
-            if wish.key in self._resumed:
+            if wish.key in self._resumed and wish.target in ("", self._resumed[wish.key]):
                 self._places.release()
             else:
                 self._look_after(wish, "", group)
@@ -203,7 +205,8 @@ class BulkMover:
 
     async def _try_again(self, wish: Wish, move: Move) -> None:
         try:
-            await self._drive(wish, move)
+            async with self._alone_with(move.order.key):
+                await self._drive(wish, move)
         except MoveTakenError as taken:
             self._tell(Ending(wish, Fate.OPEN, move.order.target, str(taken)))
         except StoreUnavailableError as failure:
@@ -216,6 +219,19 @@ class BulkMover:
         if record is None:
             self._tell(unknown(wish))
             return
+        alone = self._alone_with(record.key)
+        had_to_wait = alone.locked()
+        async with alone:
+            if had_to_wait:
+                record = (await self._store.read([wish.key])).get(wish.key, record)
+            await self._treat_alone(wish, operation, record)
+
+    def _alone_with(self, key: str) -> asyncio.Lock:
+        """The list may have a user twice, also by other keys that name it: two drivers of one move would copy
+        beside each other, and the home would change when one copy is complete."""
+        return self._alone.setdefault(key, asyncio.Lock())
+
+    async def _treat_alone(self, wish: Wish, operation: str, record: Assignment) -> None:
         operation = operation or member_operation(self._order.operation, record.key)
         move = await self._log.move(operation)
         ending = None if move is None else known_before(wish, move, record)

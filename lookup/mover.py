@@ -15,6 +15,7 @@ from lookup.assignment import Assignment
 from lookup.hooks import HookFailedError, Hooks
 from lookup.lease_rounds import LeaseRounds
 from lookup.leases import LEASE_S, Lease, LeaseBook, stands_in_way
+from lookup.move_commit import commit
 from lookup.move_log import MoveLog, MoveTakenError
 from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
 from lookup.ports import EpochConflictError, Store
@@ -253,18 +254,12 @@ class Mover:
         )
 
     async def _commit(self, move: Move) -> _Outcome:
-        arrived = move.arrived(self._clock())
         if self._is_too_old(move) and move.owns(
             (await self._store.read([move.order.key])).get(move.order.key)
         ):
             return _Outcome(Event.EXPIRED, self._too_old)
-        try:
-            await self._store.compare_and_set(arrived, move.epoch + 1)
-        except EpochConflictError as conflict:
-            current = conflict.current
-            if current is None or (current.cell, current.epoch) != (arrived.cell, arrived.epoch):
-                return _Outcome(Event.OVERTAKEN, str(conflict))
-        return _Outcome(Event.COMMITTED)
+        overtaken = await commit(self._store, move, self._clock, self._patience.skew_s)
+        return _Outcome(Event.OVERTAKEN, overtaken) if overtaken else _Outcome(Event.COMMITTED)
 
     async def _return(self, move: Move) -> _Outcome:
         record = (await self._store.read([move.order.key])).get(move.order.key)

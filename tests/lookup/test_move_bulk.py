@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+from lookup.assignment import NO_EPOCH, Alias
 from lookup.flags import Flag
 from lookup.move_fates import Ending, Fate, Outcome, Stop, member_operation
 from lookup.move_list import Wish
@@ -107,6 +108,31 @@ async def test_a_user_who_stands_twice_in_the_list_is_moved_once(tmp_path: Path)
         await b.bulk().run(wishes("user:0", "user:0", Wish("user:0", "cell-c")))
         assert b.fates() == {Fate.MOVED: 1, Fate.THERE: 1, Fate.REFUSED: 1}
         await b.insist_on_moved_once(["user:0"])
+
+
+@asynchronous
+async def test_a_user_who_stands_in_the_list_by_two_names_is_copied_once(tmp_path: Path) -> None:
+    """Two copies at once: the home would change when one is complete, while the other one still writes."""
+    async with bulk_bench(tmp_path, 1) as b:
+        await b.store.set_alias(Alias("email:ann@b.example", "user:0", 1, NOW_S), NO_EPOCH)
+        b.gate.clear()
+        bulk = b.bulk()
+        running = asyncio.create_task(bulk.run(wishes("user:0", "email:ann@b.example", "user:0")))
+        await until(lambda: b.hooks != [] and bulk.under_way == 2)
+        b.gate.set()
+        await running
+        assert b.hooks == ["user:0", "user:0"]  # to copy and to verify
+        assert b.fates() == {Fate.MOVED: 1, Fate.THERE: 2}
+        await b.insist_on_moved_once(["user:0"])
+
+
+@asynchronous
+async def test_a_line_that_wants_another_cell_than_an_open_move_is_refused(tmp_path: Path) -> None:
+    async with bulk_bench(tmp_path, 1) as b:
+        operation = member_operation("bulk-1", "user:0")
+        await b.store.note_move(MoveOrder(operation, "user:0", "cell-b", "copy"), home("user:0"), NOW_S)
+        await b.bulk().run(wishes(Wish("user:0", "cell-b"), Wish("user:0", "cell-c")))
+        assert b.fates() == {Fate.MOVED: 1, Fate.REFUSED: 1}
 
 
 @asynchronous
