@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from itertools import islice
 from typing import Final
 
 from lookup.assignment import NO_EPOCH, Assignment, State
@@ -16,6 +18,7 @@ EPOCHS_END: Final = 2**53
 
 _MAX_NAME_CHARS: Final = 64
 _FAR_S: Final = 100 * 365 * 86_400.0
+_TOLD_MEMBERS: Final = 5
 
 
 def check_names(*names: str) -> None:
@@ -70,6 +73,30 @@ def insist_on_nothing_else(rest: Mapping[object, object], what: str) -> None:
     """Raises ValueError for members that nobody would look at: one of them may be misspelled."""
     if rest:
         raise ValueError(f"{what} has no {', '.join(sorted(f'`{name}`' for name in rest))}")
+
+
+def texts_of(form: object, what: str, needed: Sequence[str], others: Sequence[str]) -> Mapping[str, str]:
+    """The texts of a body. Raises ValueError: it tells which members are unknown, missing or no texts."""
+    if not isinstance(form, dict):
+        raise ValueError(f"the body is no object; {what} has {_listed(needed)}, and maybe {_listed(others)}")
+    known = (*needed, *others)
+    unknown = list(islice((name for name in form if name not in known), _TOLD_MEMBERS))
+    meant = {name: near for name in unknown if (near := get_close_matches(name.lower(), known, n=1))}
+    wrong = [
+        f"has no `{name}`, "
+        + (f"did you mean `{meant[name][0]}`?" if name in meant else f"but {_listed(known)}")
+        for name in unknown
+    ]
+    spoken_of = {near[0] for near in meant.values()}
+    wrong += [f"needs `{name}`" for name in needed if name not in form and name not in spoken_of]
+    wrong += [f"has a `{name}` that is no text" for name in known if not isinstance(form.get(name, ""), str)]
+    if wrong:
+        raise ValueError(f"{what} {'; '.join(wrong)}")
+    return form
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def is_epoch(value: object) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lookup.keys import AS_THEY_ARE, KeySpelling
 from lookup.placement import NoRoom, warnings
 from lookup.placer import PlacementPlan, Placer
 from lookup.ports import Store
@@ -37,23 +36,14 @@ class CellAnswers:
         store: Store,
         plan: PlacementPlan,
         clock: Callable[[], float],
-        spelling: KeySpelling = AS_THEY_ARE,
     ) -> None:
-        self._spelling = spelling
         self._placer = Placer(store, plan, clock, _COUNT_S)
         self._plan = plan
         self._clock = clock
 
-    async def place(self, text: str, form: object) -> Mapping[str, Json]:
-        """The key's home: the one that it has already, or a new one in a cell that has room."""
-        match form:
-            case {"jurisdiction": str() as jurisdiction, **rest} if not rest.keys() - {"tenant"}:
-                tenant = rest.get("tenant", "")
-            case _:
-                raise ValueError("the body is no object with `jurisdiction`, and `cell` or `tenant`")
-        if not isinstance(tenant, str):
-            raise ValueError("`tenant` is no text")
-        found = await self._placer.place(self._spelling.admit(text), jurisdiction, tenant)
+    async def place(self, key: str, jurisdiction: str, tenant: str) -> Mapping[str, Json]:
+        """The home of a key as the store spells it: the one that it has, or a new one in a cell with room."""
+        found = await self._placer.place(key, jurisdiction, tenant)
         if isinstance(found, NoRoom):
             raise ProblemError("no-room", str(found))
         return record_form(found)

@@ -65,7 +65,7 @@ async def running(
     resolver = build_resolver(store, settings, Random(), shared)
     follower = _follower(store, resolver, settings)
     meters = ServiceMeters(lambda: time.time() - follower.fresh_as_of_s)
-    cells = CellAnswers(store, plan, time.time, spelling)
+    cells = CellAnswers(store, plan, time.time)
     moves = MoveAnswers(moving, plan, time.time, spelling)
     streams = Streams(store, meters)
     service = Service(

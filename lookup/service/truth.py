@@ -18,6 +18,7 @@ from lookup.service.admission import (
     expiry_of,
     insist_on_nothing_else,
     insist_on_permitted,
+    texts_of,
     time_of,
 )
 from lookup.service.cells import CellAnswers
@@ -53,14 +54,14 @@ class TruthAnswers:
 
     async def place(self, text: str, form: object) -> Mapping[str, Json]:
         """The key's home: the one that it has already, or a new one: that which was asked for, if any."""
-        match form:
-            case dict() if "cell" not in form:
-                self._insist_on_true_mark(self._spelling.admit(text), "", "")
-                return await self._cells.place(text, form)
-            case {"cell": str() as cell, "jurisdiction": str() as jurisdiction, **rest}:
-                insist_on_nothing_else(rest, "a placement into a named cell")
-                return record_form(await self._place(self._spelling.admit(text), cell, jurisdiction))
-        raise ValueError("the body is no object with the texts `jurisdiction` and, if need be, `cell`")
+        told = texts_of(form, "a placement", ("jurisdiction",), ("cell", "tenant"))
+        key, jurisdiction = self._spelling.admit(text), told["jurisdiction"]
+        if "cell" not in told:
+            self._insist_on_true_mark(key, "", "")
+            return await self._cells.place(key, jurisdiction, told.get("tenant", ""))
+        if "tenant" in told:
+            raise ValueError("a placement into a named cell has no `tenant`")
+        return record_form(await self._place(key, told["cell"], jurisdiction))
 
     async def put(self, text: str, form: object) -> Mapping[str, Json]:
         """The record, written if the store's has the expected epoch and names the same cell."""

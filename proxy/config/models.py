@@ -33,7 +33,10 @@ from proxy.model import Cell
 class Edge(Section):
     """This edge: its name, its jurisdiction and where it listens."""
 
-    name: Name = Field(description="Name of this edge in logs, metrics and the `Via` field.")
+    name: Name = Field(
+        description="Name of this edge in its log lines, in `edge` of the access log, `/-/ready` and "
+        "`/-/flags`, and before the `/` in its workers' names. Neither metrics nor `Via` carry it."
+    )
     jurisdiction: Name = Field(
         description="Whose law this edge is under; one of the names below `residency`."
     )

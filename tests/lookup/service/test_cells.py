@@ -69,6 +69,31 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, form: object) -> None:
     scenario()
 
 
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({"jurisdicton": "eu"}, "a placement has no `jurisdicton`, did you mean `jurisdiction`?"),
+        ({"jurisdiction": "eu", "cel": "eu-1"}, "a placement has no `cel`, did you mean `cell`?"),
+        (
+            {"cell": "eu-1", "x": ""},
+            "a placement has no `x`, but `jurisdiction`, `cell`, `tenant`; needs `jurisdiction`",
+        ),
+        ({}, "a placement needs `jurisdiction`"),
+        ({"cell": "eu-1"}, "a placement needs `jurisdiction`"),
+        ({"jurisdiction": "eu", "cell": 7}, "a placement has a `cell` that is no text"),
+        (["eu"], "the body is no object; a placement has `jurisdiction`, and maybe `cell`, `tenant`"),
+    ],
+)
+def test_what_is_wrong_with_the_body_of_a_placement_is_told(tmp_path: Path, form: object, told: str) -> None:
+    @asynchronous
+    async def scenario() -> None:
+        async with served(tmp_path, PLAN) as (_, service):
+            status, problem = await service.ask("POST", "/v1/keys/user:3:place", form)
+            assert (status, problem["detail"]) == (400, told)
+
+    scenario()
+
+
 @asynchronous
 async def test_tells_how_full_the_cells_are(tmp_path: Path) -> None:
     async with served(tmp_path, PLAN) as (store, service):
