@@ -25,6 +25,7 @@ from lookup.tasks import end_tasks
 HOLD_S: Final = 15.0
 """A driver that is not heard of for so long has crashed; another one may take over."""
 
+_STOPPED: Final = "its driver was stopped"
 _HOLD_EVERY_S: Final = 5.0
 _TELL_EVERY_S: Final = 1.0
 _NOTICED_S: Final = 7.5
@@ -127,7 +128,7 @@ class Mover:
 
         Raises MoveTakenError, or StoreUnavailableError: then it stays open at the step that the log says.
         """
-        detail = "its driver was stopped"
+        detail = _STOPPED
         try:
             move = await self._hold(operation, steal=False)
             while not move.is_over:
@@ -152,10 +153,14 @@ class Mover:
             await self._let_go(operation, move.detail)
             state = "over" if move.is_over else "committing: it can only be resumed"
             raise MoveRefusedError(f"operation {operation} can't be given up, it is {state}")
-        if move.step is not Step.RETURNING:
-            await self._advance(move, _Outcome(Event.GIVEN_UP, reason))
-        if former is not None and former.holder not in ("", self._holder):
-            await self._pause(max(0.0, min(_NOTICED_S, former.held_until_s - self._clock())))
+        try:
+            if move.step is not Step.RETURNING:
+                await self._advance(move, _Outcome(Event.GIVEN_UP, reason))
+            if former is not None and former.holder not in ("", self._holder):
+                await self._pause(max(0.0, min(_NOTICED_S, former.held_until_s - self._clock())))
+        except asyncio.CancelledError:
+            await self._let_go(operation, _STOPPED)
+            raise
         return await self.drive(operation)
 
     async def step(self, operation: str) -> Move:

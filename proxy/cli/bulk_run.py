@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,6 +37,7 @@ from proxy.cli.bulk_report import Tally
 from proxy.cli.listing import RESTART, not_listed, unlisted_cells, warn_of_unlisted
 from proxy.cli.move_options import MoveChoices
 from proxy.cli.moving import holder, patience_of
+from proxy.cli.signals import on_signals
 from proxy.cli.store import with_database
 from proxy.cli.user_move import find_cell
 from proxy.wiring import key_spelling, placement_plan
@@ -181,7 +180,7 @@ class _Run:
             again = "; once more leaves them as they are" if mover.under_way else ""
             self._say(f"stopping: {mover.under_way} under way come to their end{again}")
 
-        with _signals(interrupted):
+        with on_signals(interrupted):
             try:
                 return await running, 0
             except asyncio.CancelledError:
@@ -226,15 +225,3 @@ class _Run:
 def _warn(texts: Iterator[str]) -> None:
     for text in texts:
         click.secho(f"warning: {text}", fg="yellow", err=True)
-
-
-@contextmanager
-def _signals(interrupted: Callable[[], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupted)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)

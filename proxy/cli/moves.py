@@ -102,12 +102,13 @@ def resume_move(
       0  the user has its new home
       1  the move was aborted, the user stays where it was
       2  there is no such move
-      3  the store cannot be reached; the move stays open
+      3  the move stays open, the user's writes are refused: the store cannot be
+         reached, or Ctrl-C or SIGTERM stopped it
     """
     settings = load_settings(config_file)
     _insist_on_known(settings, operation)
     waits = Waits(hook_timeout_s, wait_s)
-    move = drive(settings, waits, as_json, lambda mover: mover.drive(operation))
+    move = drive(settings, waits, as_json, lambda mover: mover.drive(operation), operation)
     if as_json:
         say_json(document(move))
     else:
@@ -134,11 +135,12 @@ def abort_move(config_file: Path | None, operation: str, reason: str, as_json: b
     Exit codes:
       0  the user is at home where it was
       2  there is no such move, or it is too late
-      3  the store cannot be reached
+      3  the move stays open, the user's writes are refused: the store cannot be
+         reached, or Ctrl-C or SIGTERM stopped it
     """
     settings = load_settings(config_file)
     _insist_on_known(settings, operation)
-    move = drive(settings, Waits(1), as_json, lambda mover: mover.give_up(operation, reason))
+    move = drive(settings, Waits(1), as_json, lambda mover: mover.give_up(operation, reason), operation)
     if as_json:
         say_json(document(move))
     else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from proxy.cli.answers import NO, OK, CommandError, UnreachableError, UsageMistakeError
+from proxy.cli.answers import NO, OK, UNREACHABLE, CommandError, UnreachableError, UsageMistakeError
 from proxy.cli.durations import Duration
 from proxy.cli.login import login_name
 from proxy.cli.tables import moment
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 _USUAL_S: Final = 120.0
 _SLACK_S: Final = 5.0
 """For a store and a feed that are slow themselves."""
+
+
+class StoppedError(CommandError):
+    """Ctrl-C or SIGTERM came while a move was open: it counts as when the store is lost meanwhile."""
+
+    exit_code = UNREACHABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,19 @@ def patience_of(settings: Settings, waits: Waits) -> Patience:
     return Patience(acknowledge_s=float(waits.acknowledge_s))
 
 
-def drive(settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover], Awaitable[Move]]) -> Move:
-    """What `work` makes of a mover on the config's store; ends the command when it can't."""
+def drive(
+    settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover], Awaitable[Move]], known: str = ""
+) -> Move:
+    """What `work` makes of a mover on the config's store; ends the command when it can't.
+
+    known  the operation, when it is in the store already
+    """
+    import asyncio
+
     from lookup.hooks import OperatorHooks
     from lookup.move_log import MoveInProgressError, MoveTakenError
     from lookup.mover import Mover, MoveRefusedError
+    from proxy.cli.signals import on_signals
     from proxy.cli.store import with_database
     from proxy.cli.teller import Teller
 
@@ -90,7 +104,13 @@ def drive(settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover],
 
     async def run(store: Database) -> Move:
         hooks = OperatorHooks(float(waits.hook_s))
-        return await work(Mover(store, store, store, hooks, holder(), time.time, patience, teller))
+        mover = Mover(store, store, store, hooks, holder(), time.time, patience, teller)
+        working = asyncio.ensure_future(work(mover))
+        with on_signals(working.cancel):
+            try:
+                return await working
+            except asyncio.CancelledError:
+                raise _stopped(teller.operation or known) from None
 
     try:
         return with_database(settings, run)
@@ -104,9 +124,17 @@ def drive(settings: Settings, waits: Waits, quiet: bool, work: Callable[[Mover],
         if teller.operation:
             failure.mend = f"the move stays open: {resume_or_abort(teller.operation)}"
         raise
-    except KeyboardInterrupt:
-        mend = resume_or_abort(teller.operation) if teller.operation else "nothing was begun"
-        raise CommandError("stopped; the move stays as it is", mend) from None
+
+
+def _stopped(operation: str) -> CommandError:
+    if not operation:
+        return StoppedError(
+            "stopped before the first step", "see whether the move is open: homecell moves list"
+        )
+    return StoppedError(
+        "stopped; the move stays open, and this user's writes are refused until it is resumed or aborted",
+        resume_or_abort(operation),
+    )
 
 
 def holder() -> str:

@@ -74,7 +74,8 @@ def move_user(
       0  the user has its new home
       1  the move was given up, the user stays where it was
       2  wrong usage, nothing was begun
-      3  the store cannot be reached; the move stays open
+      3  the move stays open, the user's writes are refused until it is resumed or
+         aborted: the store cannot be reached, or Ctrl-C or SIGTERM stopped it
     """
     from proxy.cli.store import as_stored
 

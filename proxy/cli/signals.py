@@ -1,0 +1,21 @@
+"""Ctrl-C and SIGTERM, alike for commands that have something to put in order before they end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def on_signals(interrupted: Callable[[], object]) -> Iterator[None]:
+    """Call that at each Ctrl-C or SIGTERM, in the running loop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
