@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,27 +59,11 @@ def command(file: Path | None, as_json: bool, reference: bool) -> None:
             raise ConfigMistakesError(error) from error
         say_json(_report(error.mistakes, error.warnings))
         end(MISTAKE)
-    warnings = (*loaded.warnings, *_unusable_tokens(loaded.settings))
     if as_json:
-        say_json(_report((), warnings) | _summary(loaded.settings))
+        say_json(_report((), loaded.warnings) | _summary(loaded.settings))
         return
-    show_warnings(warnings)
+    show_warnings(loaded.warnings)
     _show_summary(loaded.settings)
-
-
-def _unusable_tokens(settings: Settings) -> Iterator[Finding]:
-    """Warns of what the lookup service would refuse; an edge runs all the same. A missing file is told of."""
-    from lookup.service.tokens import TokensFileError, load_tokens
-    from proxy.config import Finding
-
-    service = settings.lookup_service
-    if service is None or not os.access(service.tokens_file, os.R_OK):
-        return
-    try:
-        load_tokens(service.tokens_file)
-    except TokensFileError as error:
-        what = "cannot be used, `homecell lookup` will refuse it"
-        yield Finding(settings.path, 0, "lookup_service.tokens_file", what, str(error))
 
 
 def _report(mistakes: Sequence[Finding], warnings: Sequence[Finding]) -> dict[str, object]:

@@ -34,8 +34,8 @@ class Edge(Section):
     """This edge: its name, its jurisdiction and where it listens."""
 
     name: Name = Field(
-        description="Name of this edge in its log lines, in `edge` of the access log, `/-/ready` and "
-        "`/-/flags`, and before the `/` in its workers' names. Neither metrics nor `Via` carry it."
+        description="Name of this edge in its logs, in `/-/ready` and `/-/flags`, and in its workers' names. "
+        "Metrics and `Via` do not carry it."
     )
     jurisdiction: Name = Field(
         description="Whose law this edge is under; one of the names below `residency`."
