@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lookup.flags import Flag, FlagRecord
 from proxy.cli.answers import UsageMistakeError, config_option, end, json_option, load_settings, say_json
 from proxy.cli.completion import cell_names
 from proxy.cli.move_options import MoveChoices, move_options
@@ -18,6 +18,7 @@ from proxy.cli.moving import document, drive, exit_code, verdict
 if TYPE_CHECKING:
     from lookup.assignment import Assignment
     from lookup.database import Database
+    from lookup.flags import FlagRecord
     from lookup.mover import Mover
     from lookup.moves import Move, MoveOrder
     from proxy.config import Settings
@@ -123,18 +124,27 @@ def insist_on_permitted(settings: Settings, jurisdiction: str, cell: Cell) -> No
         raise UsageMistakeError(found.what, found.mend)
 
 
+def insist_on_serving(flags: Mapping[str, FlagRecord], cell: str, insisting: str = "") -> None:
+    """End the command if the cell takes nobody new; `insisting` says how to have it nevertheless."""
+    from lookup.placer import closed_cells
+
+    if cell in closed_cells(flags, time.time()):
+        mend = f"choose another cell, or put it back: homecell cells flag {cell} serving{insisting}"
+        raise UsageMistakeError(f"{cell} is flagged {flags[cell].shown}: {flags[cell].reason}", mend)
+
+
 def _known_or_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, force: bool) -> Move | None:
     """The move if it is known: it is not judged again, what was asked for stays asked for. Ends the command
     if the cell may not have the user."""
     from proxy.cli.listing import insist_on_listed
     from proxy.cli.store import with_database
 
-    async def read(store: Database) -> tuple[Move | None, Assignment | None, FlagRecord | None]:
+    async def read(store: Database) -> tuple[Move | None, Assignment | None, Mapping[str, FlagRecord]]:
         known = await store.move(order.operation)
         record = (await store.read([order.key])).get(order.key)
-        return known, record, (await store.flags()).get(cell.name)
+        return known, record, await store.flags()
 
-    known, record, flag = with_database(settings, read)
+    known, record, flags = with_database(settings, read)
     if known is not None:
         return known
     if record is None:
@@ -144,10 +154,7 @@ def _known_or_welcome(settings: Settings, order: MoveOrder, cell: Cell, *, force
         mend = "see which move it is, and resume or abort it: homecell moves list"
         raise UsageMistakeError(f"{order.key} is being moved to {record.moved_to}", mend)
     insist_on_permitted(settings, record.jurisdiction, cell)
-    expired = flag is not None and flag.expires_at_s is not None and flag.expires_at_s <= time.time()
-    if flag is not None and flag.flag is not Flag.SERVING and not expired:
-        mend = f"choose another cell, or put it back: homecell cells flag {cell.name} serving"
-        raise UsageMistakeError(f"{cell.name} is flagged {flag.flag}: {flag.reason}", mend)
+    insist_on_serving(flags, cell.name)
     if not force:
         insist_on_listed(settings, cell.name)
     return None

@@ -21,7 +21,7 @@ from proxy.cli.answers import (
     say_json,
 )
 from proxy.cli.completion import cell_names
-from proxy.cli.user_move import UserKey, find_cell, insist_on_permitted
+from proxy.cli.user_move import UserKey, find_cell, insist_on_permitted, insist_on_serving
 
 if TYPE_CHECKING:
     from lookup.assignment import Assignment
@@ -46,7 +46,11 @@ if TYPE_CHECKING:
     help="Whose law its bytes are under.  [default: the cell's, without --cell this edge's]",
 )
 @click.option("--tenant", default="", help="Whose user it is, for cells that are kept for tenants.")
-@click.option("--force", is_flag=True, help="Also in a named cell that the running edge does not list yet.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also in a named cell that is flagged down, or that the running edge does not list yet.",
+)
 @json_option
 def place_user(
     config_file: Path | None,
@@ -62,7 +66,8 @@ def place_user(
     Without --cell it gets one that its jurisdiction allows, that is serving and
     that the running edge lists: its tenant's own, else one for everybody, by weight
     and by how full it is (`weight`, `capacity` and `tenants` in the cells file,
-    `placement` in the config).
+    `placement` in the config). A cell that is named must be serving and listed,
+    too, unless --force is given.
 
     \b
     Examples:
@@ -74,7 +79,7 @@ def place_user(
     Exit codes:
       0  the user is at home there
       1  the user is at home in another cell than the named one, or no cell has room
-      2  wrong usage
+      2  wrong usage, or the named cell takes nobody now
       3  the store cannot be reached; placing the user again tells
     """
     from proxy.cli.listing import RESTART, unlisted_cells, warn_of_unlisted
@@ -117,7 +122,16 @@ def _place_there(
         raise UsageMistakeError("--tenant helps to choose a cell, and --cell has chosen", "leave one away")
     if not force:
         insist_on_listed(settings, cell.name)
-    return with_store(settings, lambda store: place(store, user, cell_name, law, time.time()))
+
+    async def run(store: FeedingStore) -> Assignment:
+        present = None if force else (await store.read([user])).get(user)
+        if present is not None:
+            return present
+        if not force:
+            insist_on_serving(await store.flags(), cell.name, ", or give --force")
+        return await place(store, user, cell.name, law, time.time())
+
+    return with_store(settings, run)
 
 
 def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: str) -> Assignment:

@@ -183,3 +183,16 @@ def test_a_driver_that_was_killed_is_told_as_silent_and_its_move_is_carried_on_t
         assert resumed.exit_code == 1
         assert "operation op-1 is carried out by ann@vm:7" in resumed.stderr
         assert "if that process is dead, try again: 15 s after" in resumed.stderr
+
+
+def test_a_new_user_is_placed_in_a_cell_that_is_down_only_by_who_insists(homecell: Homecell) -> None:
+    there = ("users", "place", "user:9", "--cell", "eu-2")
+    homecell("cells", "flag", "eu-2", "down", "--reason", "disk full")
+    refused = homecell(*there)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "eu-2 is flagged down: disk full" in refused.stderr
+    assert "put it back: homecell cells flag eu-2 serving, or give --force" in refused.stderr
+    assert homecell("users", "show", "user:9").exit_code == 1
+    assert homecell(*there, "--force").stdout == "user:9 is at home in eu-2 (epoch 1)\n"
+    assert homecell(*there).stdout == "user:9 is at home in eu-2 (epoch 1)\n"
+    assert "user:1 was NOT placed in eu-2" in homecell("users", "place", "user:1", "--cell", "eu-2").stderr
