@@ -103,6 +103,11 @@ def staying(wish: Wish, record: Assignment, verdict: Stays) -> Ending:
     return Ending(wish, Fate.REFUSED, wish.target, verdict.reason)
 
 
+def bound_elsewhere(wish: Wish, target: str) -> Ending:
+    """Of a user whom this operation moves to `target`, by another line of its list."""
+    return Ending(wish, Fate.REFUSED, wish.target, f"is moved to {target} by this operation")
+
+
 def known_before(wish: Wish, move: Move, record: Assignment) -> Ending | None:
     """Of a user whose move this operation has noted before; None: that move is still to be carried on.
 
@@ -110,7 +115,7 @@ def known_before(wish: Wish, move: Move, record: Assignment) -> Ending | None:
     """
     target = move.order.target
     if wish.target not in ("", target):
-        return Ending(wish, Fate.REFUSED, wish.target, f"is moved to {target} by this operation")
+        return bound_elsewhere(wish, target)
     if not move.is_over:
         return None
     if move.step is not Step.DONE:

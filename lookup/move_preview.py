@@ -13,6 +13,7 @@ from lookup.move_fates import (
     BulkOrder,
     Ending,
     Fate,
+    bound_elsewhere,
     known_before,
     member_operation,
     staying,
@@ -68,6 +69,7 @@ async def preview(
     found = Preview()
     most = None if order.most is None else order.most - await log.noted_under(order.operation)
     left_open = {move.order.key: move for move in await open_moves(log, order)}
+    bound: dict[str, str] = {}
     async for together in _together(wishes):
         records = await store.read([wish.key for wish in together])
         moves = await _known_moves(log, order.operation, records)
@@ -76,7 +78,10 @@ async def preview(
                 return found
             record = records.get(wish.key)
             move = moves.get(wish.key) or left_open.get(record.key if record else wish.key)
-            found.note(_ending(wish, record, move, targets))
+            ending = _ending(wish, record, move, targets)
+            if record is not None and not order.leaving:  # a list may name a user by several keys
+                ending = _once(ending, bound, record.key)
+            found.note(ending)
     return found
 
 
@@ -88,6 +93,16 @@ async def _known_moves(
         *(log.move(member_operation(operation, record.key)) for record in records.values())
     )
     return dict(zip(records, found, strict=True))
+
+
+def _once(ending: Ending, bound: dict[str, str], key: str) -> Ending:
+    """The same, unless a line before, by another key, moves that user; `bound` says who is moved where."""
+    wish, target = ending.wish, bound.get(key)
+    if target is None:
+        if ending.fate is Fate.MOVED:
+            bound[key] = ending.target
+        return ending
+    return Ending(wish, Fate.THERE, target) if wish.target in ("", target) else bound_elsewhere(wish, target)
 
 
 def _ending(wish: Wish, record: Assignment | None, move: Move | None, targets: Targets) -> Ending:

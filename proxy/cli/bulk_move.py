@@ -41,10 +41,11 @@ def move_many(
     """Move the users of a list to other cells, many at once, while they are served.
 
     FILE, or - for standard input, has a line for each user: its key and, if it
-    shall go to a certain cell, that cell. After a # come remarks. Of a user that is
-    listed again the first line holds. Users without a cell go to one of --to, or to
-    any serving cell under their own law: by weight, where there is room. Nobody goes
-    where its jurisdiction may not live, nor into a cell that is not serving.
+    shall go to a certain cell, that cell. After a # come remarks. Lines that ask
+    for the same count once; a list that wants a user in two cells is refused. Users
+    without a cell go to one of --to, or to any serving cell under their own law: by
+    weight, where there is room. Nobody goes where its jurisdiction may not live, nor
+    into a cell that is not serving.
 
     Each user is moved as by `homecell users move`, with the same commands. The
     whole has a name: asked for again under the same name it goes on where it was,

@@ -34,10 +34,44 @@ def test_a_list_is_moved_and_the_same_list_again_moves_nobody(homecell: Homecell
     assert homes(site) == {**UNTOUCHED, **expected}
 
 
-def test_of_a_user_that_is_listed_again_the_first_line_holds(homecell: Homecell, site: Site) -> None:
-    file = write_list(site, "user:e1 eu-3", "user:e1 eu-2", "user:e1")
-    homecell("moves", "bulk", file, "--no-copy")
+def test_lines_that_ask_for_the_same_count_once(homecell: Homecell, site: Site) -> None:
+    file = write_list(site, "user:e1 eu-3", "user:e2 eu-1", "user:e1  eu-3 # again", "user:e2 eu-1")
+    told = homecell("moves", "bulk", file, "--dry-run").stdout
+    assert told == (
+        "1 user would be moved: 1 to eu-3\n1 user would have nothing to do: at home there already\n"
+    )
+    told = json.loads(homecell("moves", "bulk", file, "--no-copy", "--json").stdout)
+    assert (told["moved"], told["there"], told["failures"]) == ({"eu-3": 1}, 1, [])
     assert homes(site) == {**UNTOUCHED, "user:e1": ("eu-3", 3)}
+
+
+@pytest.mark.parametrize("how", ["--no-copy", "--dry-run"])
+def test_a_list_that_wants_one_user_in_two_cells_is_refused(homecell: Homecell, site: Site, how: str) -> None:
+    file = write_list(site, "user:e1 eu-3", "user:e2", "user:e1 eu-2", "user:e2 eu-2", "user:e1")
+    refused = homecell("moves", "bulk", file, how)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[1:] == [
+        "users.txt:3: user:e1 is to go to eu-2 here, and by line 1 to eu-3",
+        "users.txt:4: user:e2 is to go to eu-2 here, and by line 2 to any cell",
+        "users.txt:5: user:e1 is to go to any cell here, and by line 1 to eu-3",
+        "       nobody was moved",
+    ]
+    assert homes(site) == UNTOUCHED
+
+
+def test_a_dry_run_tells_of_a_user_with_two_names_what_the_run_does(homecell: Homecell, site: Site) -> None:
+    assert homecell("users", "alias", "email:ann@b.example", "user:e1").exit_code == 0
+    file = write_list(site, "user:e1 eu-3", "email:ann@b.example")
+    some = ("moves", "bulk", file, "--json")
+    dry = json.loads(homecell(*some, "--dry-run").stdout)
+    run = json.loads(homecell(*some, "--no-copy").stdout)
+    assert (dry["to"], dry["there"]) == (run["moved"], run["there"]) == ({"eu-3": 1}, 1)
+    write_list(site, "user:e2 eu-3", "email:bob@b.example eu-2")
+    assert homecell("users", "alias", "email:bob@b.example", "user:e2").exit_code == 0
+    reason = "is moved to eu-3 by this operation"
+    dried = homecell(*some, "--dry-run")
+    assert (dried.exit_code, reason in dried.stdout) == (1, True)
+    assert reason in homecell(*some, "--no-copy").stdout
 
 
 def test_standard_input_is_a_list_too(homecell: Homecell, site: Site) -> None:
@@ -47,11 +81,11 @@ def test_standard_input_is_a_list_too(homecell: Homecell, site: Site) -> None:
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing(homecell: Homecell, site: Site) -> None:
-    file = write_list(site, *EUROPEANS, "user:3", "user:9", "user:e0 us-1", "user:e1 eu-1")
+    file = write_list(site, *EUROPEANS[2:], "user:3", "user:9", "user:e0 us-1", "user:e1 eu-1")
     result = homecell("moves", "bulk", file, "--dry-run")
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("60 users would be moved: ")
+    assert lines[0].startswith("58 users would be moved: ")
     assert "to eu-2, " in lines[0]
     assert "to eu-3" in lines[0]
     assert lines[1:] == [
