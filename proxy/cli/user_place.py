@@ -94,11 +94,10 @@ def place_user(
     if as_json:
         say_json({**asdict(record), "state": record.state.name.lower()})
     elif cell_name not in ("", record.cell):
-        mend = f"to move it: homecell users move {record.key} --to {cell_name}"
         raise CommandError(
             f"{user} was NOT placed in {cell_name}: it is at home in {record.cell} already "
             f"(epoch {record.epoch})",
-            mend,
+            _way_there(settings, record, cell_name),
         )
     else:
         named = user if record.key == key else f"{user} names {record.key}, which"
@@ -106,6 +105,20 @@ def place_user(
     if record.cell in unlisted_cells(settings):
         warn_of_unlisted(settings, record.cell, f"its users get 503 home-not-listed; {RESTART}")
     end(OK if cell_name in ("", record.cell) else NO)
+
+
+def _way_there(settings: Settings, record: Assignment, cell_name: str) -> str:
+    """How the user gets into that cell, or why it can't."""
+    from lookup.residency import objection
+    from proxy.wiring import placement_plan
+
+    if record.moved_to:
+        return f"it is being moved to {record.moved_to}; see which move it is: homecell moves list"
+    found = objection(placement_plan(settings), record.jurisdiction, cell_name)
+    if found is not None:
+        return f"it may not move there: {found}"
+    command = f"homecell users move {record.key} --to {cell_name} --copy-command ./copy-user.sh"
+    return f"to move it: {command}, or with --no-copy when there is nothing to copy"
 
 
 def _place_there(

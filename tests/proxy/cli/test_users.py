@@ -77,7 +77,23 @@ def test_a_new_user_is_placed_once(homecell: Homecell) -> None:
     told = homecell("users", "place", "user:9", "--cell", "eu-2", "--config", "edge.yaml")
     assert (told.exit_code, told.stdout) == (1, "")
     assert "user:9 was NOT placed in eu-2: it is at home in eu-1 already (epoch 1)" in told.stderr
-    assert "to move it: homecell users move --config edge.yaml user:9 --to eu-2" in told.stderr
+    command = "homecell users move --config edge.yaml user:9 --to eu-2 --copy-command ./copy-user.sh"
+    assert f"to move it: {command}, or with --no-copy when there is nothing to copy" in told.stderr
+
+
+def test_who_lives_elsewhere_is_not_offered_a_move_that_would_be_refused(homecell: Homecell) -> None:
+    for user, cell, why in (
+        (
+            "user:1",
+            "us-1",
+            "it may not move there: us-1 is under the law of us, where users of eu may not live",
+        ),
+        ("user:3", "eu-2", "it is being moved to us-1; see which move it is: homecell moves list"),
+    ):
+        told = homecell("users", "place", user, "--cell", cell)
+        assert (told.exit_code, "users move" in told.stderr) == (1, False)
+        assert why in told.stderr
+        assert homecell("users", "move", user, "--to", cell, "--no-copy").exit_code == 2
 
 
 def test_a_new_user_gets_a_cell_that_has_room(homecell: Homecell, site: Site) -> None:

@@ -42,7 +42,8 @@ SHAPE = [
         "  name: edge-1\n",
         "",
         "edge.yaml:1: edge.name is missing; "
-        "add `name: ...` (Name of this edge in its logs, in `/-/ready` and `/-/flags`, and in its workers' names)",
+        "add `name: ...` (Name of this edge in its logs, in `/-/ready` and `/-/flags`, "
+        "and in its workers' names)",
     ),
     (
         "  workers: 2",
