@@ -131,7 +131,7 @@ class Service:
                 detail = "what Authorization holds is no token of the service: compare with its tokens_file"
             raise ProblemError("no-credential", detail)
         if caller.right < needs:
-            raise ProblemError("not-permitted", "the token may read; this is for tokens that may write")
+            raise ProblemError("not-permitted", "the token may only read; this is for tokens that may write")
         return caller
 
     @web.middleware

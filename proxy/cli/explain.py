@@ -44,9 +44,9 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     way through the edge of the config is walked with the proxy's own code,
     against the store as it is now. A running edge may remember an older answer
     of the store for `lookup.refresh_s`, unless the change feed corrected it.
-    A running edge that does not list the cell yet, the last step tells.
-    While the user is being moved, `move` says what becomes of safe and of unsafe
-    methods (--method). Nothing is sent to the cell: whether it answers, the access log tells.
+    A running edge that does not list the cell yet, or gets no answer from it, the
+    last step tells; nothing is sent to the cell. While the user is being moved,
+    `move` says what becomes of safe and of unsafe methods (--method).
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def command(config_file: Path | None, key: str, token: str, method: str, path: s
     Exit codes:
       0  the request would be forwarded to the user's home cell
       1  it would not: the last step says why; also where a signed claim sends it
-         to another cell than the store's
+         to another cell than the store's, or the running edge gets no answer there
       2  wrong usage or config
       3  the store cannot be reached
     """
@@ -95,14 +95,17 @@ async def _walk(settings: Settings, store: FeedingStore, question: Question) -> 
 
 
 def _compare(settings: Settings, told: Explanation) -> None:
-    """The walk went by the cells file as it is; a running edge goes by what it was when the edge started."""
+    """The walk went by the cells file as it is; a running edge goes by what it was when the edge started, and
+    knows whether the cell answers."""
     from proxy import errors
-    from proxy.cli.listing import RESTART, not_listed, unlisted_cells
+    from proxy.cli.listing import RESTART, not_listed, unanswering_cells, unlisted_cells
 
     cell = told.cell
     if cell and cell in unlisted_cells(settings):
         told.served, told.cell = False, ""
         told.ends("running", not_listed(settings, cell), RESTART, errors.HOME_NOT_LISTED)
+    elif cell and told.steps[-1].room == "endpoint" and cell in unanswering_cells(settings):
+        told.does_not_answer(settings.edge.name)
 
 
 def _named_key(key: str, token: str) -> str:

@@ -31,7 +31,7 @@ class Step:
 class Explanation:
     """The steps in order, and what the client gets: `status` is None when the cell's own reply is passed on.
 
-    served  the request is forwarded to the user's home
+    served  the request is forwarded to the user's home, which answers for all that is known
     reason  slug of the problem, "" when the request is forwarded
     """
 
@@ -50,3 +50,13 @@ class Explanation:
         self.steps.append(Step(room, False, says, rule))
         self.status, self.reason = problem.status, problem.slug
         self.client_gets = f"{problem.status} {problem.title} ({problem.slug}){more}"
+
+    def does_not_answer(self, edge: str) -> None:
+        """Of the cell that the last step sends the request to, by the running edge's word."""
+        last = self.steps.pop()
+        rule = f"{edge} tries it with every request; `reason` in its access log says how that failed"
+        self.steps.append(
+            Step(last.room, False, f"{last.says}: {self.cell} does not answer, says {edge}", rule)
+        )
+        self.served = False
+        self.client_gets = f"503 or 502, unless {self.cell} answers again"

@@ -30,14 +30,19 @@ def unlisted_cells(settings: Settings) -> frozenset[str]:
     )
 
 
+def unanswering_cells(settings: Settings) -> list[str]:
+    """Cells that the running edge gets no answer from; none when no edge can be asked."""
+    edge = settings.edge
+    try:
+        return failing_cells(edge.admin, Meant(edge.name, settings.store.place))
+    except AdminUnreachableError:
+        return []
+
+
 def warn_of_failing(settings: Settings) -> None:
     """Of cells that the running edge gets no answer from, if an edge can be asked."""
     edge = settings.edge
-    try:
-        failing = failing_cells(edge.admin, Meant(edge.name, settings.store.place))
-    except AdminUnreachableError:
-        return
-    for name in failing:
+    for name in unanswering_cells(settings):
         click.secho(f"warning: {name} does not answer, says {edge.name}", fg="yellow", err=True)
 
 

@@ -129,9 +129,10 @@ def _show(file: Path, reader: BackupReader) -> None:
 def contents(summary: Summary) -> str:
     """`1,000 homes (2 of them being moved), 3 aliases, 1 flag`."""
     moving = f" ({summary.moving:,} of them being moved)" if summary.moving else ""
-    homes, aliases = _some(summary.records, "home"), _some(summary.aliases, "alias", "aliases")
-    return f"{homes}{moving}, {aliases}, {_some(summary.flags, 'flag')}"
+    homes, aliases = counted(summary.records, "home"), counted(summary.aliases, "alias", "aliases")
+    return f"{homes}{moving}, {aliases}, {counted(summary.flags, 'flag')}"
 
 
-def _some(count: int, name: str, names: str = "") -> str:
+def counted(count: int, name: str, names: str = "") -> str:
+    """`1 home`, `2,000 homes`."""
     return f"1 {name}" if count == 1 else f"{count:,} {names or name + 's'}"

@@ -13,7 +13,7 @@ import click
 
 from proxy.cli.answers import CommandError, config_option, json_option, load_settings, say_json
 from proxy.cli.key_progress import key_progress
-from proxy.cli.store_backup import BACKUP_FILE, backup_errors
+from proxy.cli.store_backup import BACKUP_FILE, backup_errors, counted
 from proxy.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class _Done:
     written: int = 0
     left: Plan | None = None
     refused: Sequence[Alias] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the store had it all."""
+        return not (self.written or self.plan.aliases or self.plan.flags)
 
     def refusal(self, keep_newer: bool) -> CommandError | None:
         """Why nothing was written, if nothing may be."""
@@ -102,7 +107,11 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
         raise _not_all(done.left)
     if done.refused:
         raise _nobody_named(done.refused)
-    if not as_json and not dry_run:
+    if as_json or dry_run:
+        return
+    if done.is_nothing:
+        click.echo("nothing to restore: the store has all of it, or newer")
+    else:
         click.echo(f"restored in {took_s:.1f} s ({plan.records / took_s:,.0f} keys/s)")
 
 
@@ -178,10 +187,9 @@ def _warn_of_unknown_cells(settings: Settings, reader: BackupReader) -> None:
     listed = {cell.name for cell in settings.cells} | {NO_CELL}
     for cell, users in sorted(reader.summary.users.items()):
         if cell not in listed:
-            text = (
-                f"warning: {users:,} users of the backup live in {cell}, which the cells file does not list"
-            )
-            click.secho(f"{text}: edges refuse their requests", fg="yellow", err=True)
+            who = f"{counted(users, 'user')} of the backup {'lives' if users == 1 else 'live'} in {cell}"
+            text = f"warning: {who}, which the cells file does not list: edges refuse their requests"
+            click.secho(text, fg="yellow", err=True)
 
 
 def _told(plan: Plan) -> list[tuple[str, str]]:
@@ -199,7 +207,7 @@ def _told(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _knows_newer(plan: Plan) -> CommandError:
-    what = f"the store knows {plan.backward:,} homes newer than the backup does: {_examples(plan)}"
+    what = f"the store knows {counted(plan.backward, 'home')} newer than the backup does: {_examples(plan)}"
     mend = "restore into an empty store; or --keep-newer: these stay as they are, the rest is restored"
     return CommandError(what, mend)
 
@@ -207,8 +215,8 @@ def _knows_newer(plan: Plan) -> CommandError:
 def _is_written_to(plan: Plan, workers: Sequence[str]) -> CommandError:
     names = ", ".join(workers[:_NAMES]) + (", ..." if len(workers) > _NAMES else "")
     what = (
-        f"{plan.rehomed:,} users would get another cell while workers may write to the one they have: "
-        f"{_some(plan.first_rehomed, plan.rehomed)}; {len(workers):,} such workers: {names}"
+        f"{counted(plan.rehomed, 'user')} would get another cell while workers may write to the one they "
+        f"have: {_some(plan.first_rehomed, plan.rehomed)}; {counted(len(workers), 'such worker')}: {names}"
     )
     mend = (
         "stop all edges and lookup services (one that was killed counts until what it had sent is over, see "
@@ -231,7 +239,9 @@ def _not_all(left: Plan) -> CommandError:
 def _nobody_named(refused: Sequence[Alias]) -> CommandError:
     shown = ", ".join(f"{alias.key} (for {alias.home})" for alias in refused[:_NAMES])
     more = ", ..." if len(refused) > _NAMES else ""
-    what = f"all homes are restored, but {len(refused):,} aliases are not: {shown}{more}"
+    what = (
+        f"all homes are restored, but {counted(len(refused), 'alias is', 'aliases are')} not: {shown}{more}"
+    )
     mend = (
         "their users were placed while the backup was taken, or these keys are something else in the store: "
         "look at them with homecell users show, and name them with homecell users alias"

@@ -20,6 +20,7 @@ from lookup.ports import FeedingStore
 from lookup.resolution import TIER_LABELS, Hint, Outcome, Resolution, Tier
 from lookup.resolver import build_resolver
 from lookup.tasks import end_tasks
+from lookup.writer import FIRST_EPOCH
 from proxy import errors, wiring
 from proxy.cells.flags import FlagBoard
 from proxy.cli.explanation import Explanation, Question, Step
@@ -196,11 +197,10 @@ class Walk:
     def _record_text(self, record: Assignment | None, resolution: Resolution) -> str:
         if record is None:
             return "; the store has no record"
-        age = f"placed {span(max(0.0, self._now_s - record.updated_at_s))} ago" if record.updated_at_s else ""
-        state = f", moving to {record.moved_to}" if record.state is State.MOVING else ""
+        told = _state(record, self._now_s)
         if record.cell == resolution.cell and record.epoch == resolution.epoch:
-            return f"{state}, {age}" if age else state
-        return f"; the store says {record.cell}, {_epoch(record.epoch)}{state}, {age}".rstrip(", ")
+            return told
+        return f"; the store says {record.cell}, {_epoch(record.epoch)}{told}"
 
     def _permitted(self, resolution: Resolution, cell: Cell) -> bool:
         edge = self._settings.edge
@@ -263,6 +263,16 @@ class Walk:
         rule = f"{method} is not safe: 503 until the move is over, then as before; safe ones are answered"
         self.told.ends("move", says, rule, errors.MOVING, f", Retry-After: {errors.MOVING.retry_after_s} s")
         return False
+
+
+def _state(record: Assignment, now_s: float) -> str:
+    """`, moving to cell-b for 8 s`: what holds since the record was last changed."""
+    age = span(max(0.0, now_s - record.updated_at_s)) if record.updated_at_s else ""
+    if record.state is State.MOVING:
+        return f", moving to {record.moved_to}" + (f" for {age}" if age else "")
+    if not age:
+        return ""
+    return f", placed {age} ago" if record.epoch == FIRST_EPOCH else f", at home there for {age}"
 
 
 def _epoch(epoch: int) -> str:

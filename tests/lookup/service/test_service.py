@@ -112,6 +112,7 @@ async def test_a_token_that_may_read_may_not_write(tmp_path: Path) -> None:
         ):
             status, problem = await service.ask(method, path, form, token=READ_TOKEN)
             assert (status, slug(problem)) == (403, "not-permitted")
+            assert problem["detail"] == "the token may only read; this is for tokens that may write"
         assert await store.read(["user:1"]) == {}
         assert await store.flags() == {}
 

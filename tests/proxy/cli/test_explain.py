@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -40,6 +41,20 @@ def test_a_served_user_passes_every_room(homecell: Homecell) -> None:
     assert step(answer, "lookup")["says"].startswith("eu-1, epoch 1, placed ")
     assert step(answer, "lookup")["rule"] == "tier store"
     assert step(answer, "endpoint")["says"] == "127.0.0.1:8101"
+
+
+@pytest.mark.parametrize(
+    ("user", "state"),
+    [
+        ("user:1", "eu-1, epoch 1, placed [0-9].* ago"),
+        ("user:2", "us-1, epoch 3, at home there for [0-9].*"),
+        ("user:3", "eu-1, epoch 5, moving to us-1 for [0-9].*"),
+    ],
+)
+def test_since_when_somebody_is_at_home_or_moving_is_told_in_words_that_fit(
+    homecell: Homecell, user: str, state: str
+) -> None:
+    assert re.fullmatch(state, step(told(homecell, user), "lookup")["says"])
 
 
 def test_a_cell_with_several_endpoints_is_told_with_all(homecell: Homecell) -> None:

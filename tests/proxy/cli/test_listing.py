@@ -118,3 +118,16 @@ def test_the_list_warns_of_a_cell_that_does_not_answer_the_running_edge(
         warning = "warning: us-1 does not answer, says edge-1\n"
         assert (listed.exit_code, listed.stderr.count(warning)) == (0, 1)
     assert "does not answer" not in homecell("cells", "list").stderr
+
+
+def test_explain_says_that_the_cell_does_not_answer_the_running_edge(homecell: Homecell, site: Site) -> None:
+    with admin_port({**whose(site), "failing": ["eu-1"]}) as port:
+        site.spoil(('127.0.0.1:1"', f'127.0.0.1:{port}"'))
+        result = homecell("explain", "user:1")
+        assert result.exit_code == 1
+        assert "no  endpoint   127.0.0.1:8101: eu-1 does not answer, says edge-1\n" in result.stdout
+        assert result.stdout.endswith("The client gets 503 or 502, unless eu-1 answers again\n")
+        told = json.loads(homecell("explain", "user:1", "--json").stdout)
+        assert (told["served"], told["status"], told["cell"]) == (False, None, "eu-1")
+        assert homecell("explain", "user:2").exit_code == 0
+    assert homecell("explain", "user:1").exit_code == 0

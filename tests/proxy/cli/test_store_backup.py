@@ -120,7 +120,7 @@ def test_a_store_that_knows_newer_homes_is_left_alone_unless_told_to_keep_them(
     refused = homecell("store", "restore", str(backup))
     assert refused.exit_code == 1
     assert (
-        "the store knows 1 homes newer than the backup does: user:1 (us-1 at epoch 9, not eu-1 at 1)\n"
+        "the store knows 1 home newer than the backup does: user:1 (us-1 at epoch 9, not eu-1 at 1)\n"
         in refused.stderr
     )
     assert on_store(site, lambda store: store.read(["user:2"])) == {}
@@ -131,6 +131,10 @@ def test_a_store_that_knows_newer_homes_is_left_alone_unless_told_to_keep_them(
     assert kept.exit_code == 0
     found = on_store(site, lambda store: store.read(["user:1", "user:2"]))
     assert (found["user:1"].epoch, found["user:2"].cell) == (9, "us-1")
+    assert "\nrestored in " in kept.stdout
+    again = homecell("store", "restore", str(backup), "--keep-newer")
+    assert again.exit_code == 0
+    assert again.stdout.endswith("nothing to restore: the store has all of it, or newer\n")
 
 
 def test_nobody_gets_another_cell_while_an_edge_runs(homecell: Homecell, backup: Path, site: Site) -> None:
@@ -146,8 +150,8 @@ def test_nobody_gets_another_cell_while_an_edge_runs(homecell: Homecell, backup:
         refused = homecell("store", "restore", str(backup), *further)
         assert refused.exit_code == 1
         assert (
-            "1 users would get another cell while workers may write to the one they have: "
-            "user:2 (eu-1 at epoch 1, not us-1 at 3); 1 such workers: edge-1/0\n       stop all edges"
+            "1 user would get another cell while workers may write to the one they have: "
+            "user:2 (eu-1 at epoch 1, not us-1 at 3); 1 such worker: edge-1/0\n       stop all edges"
         ) in refused.stderr
     assert list(on_store(site, lambda store: store.read(["user:1", "user:2"]))) == ["user:2"]
     told = json.loads(homecell("store", "restore", str(backup), "--json").stdout)
@@ -250,7 +254,7 @@ def test_aliases_that_name_nobody_are_told_and_all_else_is_restored(homecell: Ho
     start_empty(site, homecell)
     result = homecell("store", "restore", "live.backup")
     assert result.exit_code == 1
-    assert "1 aliases are not: email:late@b.example (for user:78)" in result.stderr
+    assert "1 alias is not: email:late@b.example (for user:78)" in result.stderr
     assert list(on_store(site, lambda store: store.read(["user:77"]))) == ["user:77"]
     told = json.loads(homecell("store", "restore", "live.backup", "--json").stdout)
     assert told["refused_aliases"] == 1
@@ -263,9 +267,10 @@ def test_users_in_cells_that_are_not_listed_are_warned_of(homecell: Homecell, si
         writer.records([Assignment("user:77", "eu-99", "eu", 1, updated_at_s=1_700_000_000.0)])
         writer.finish(1_700_000_001.0)
     start_empty(site, homecell)
-    result = homecell("store", "restore", "other.backup", "--dry-run")
-    assert result.exit_code == 0
-    assert "1 users of the backup live in eu-99, which the cells file does not list" in result.stderr
+    for options in (["--dry-run"], []):
+        result = homecell("store", "restore", "other.backup", *options)
+        assert result.exit_code == 0
+        assert "1 user of the backup lives in eu-99, which the cells file does not list" in result.stderr
 
 
 @pytest.mark.usefixtures("backup")
