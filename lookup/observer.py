@@ -28,8 +28,11 @@ class LookupObserver:
     def misrouted(self, tier: int) -> None:
         """It was another one than the store's for longer than allowed."""
 
-    def tier_failed(self, tier: int, reason: str) -> None:
-        """A tier failed (LATE, ERROR), answered wrongly (OLDER, WRONG_KEY), or was skipped (OPEN)."""
+    def tier_failed(self, tier: int, reason: str, cause: str = "") -> None:
+        """A tier failed (LATE, ERROR), answered wrongly (OLDER, WRONG_KEY), or was skipped (OPEN).
+
+        cause  in words of who asked the tier, "" where there are none
+        """
 
     def circuit(self, tier: int, is_open: bool) -> None:
         """From now on the tier is skipped because it kept failing; or (not `is_open`) it is asked again."""

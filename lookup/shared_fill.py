@@ -42,7 +42,7 @@ class SharedFill:
             while self._waiting:
                 records, self._waiting = self._waiting, []
                 await self._cache.fill(records)
-        except StoreUnavailableError:
-            self._observer.tier_failed(Tier.SHARED, ERROR)
+        except StoreUnavailableError as error:
+            self._observer.tier_failed(Tier.SHARED, ERROR, str(error))
         finally:
             self._filling = None

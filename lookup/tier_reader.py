@@ -249,7 +249,7 @@ class TierReader:
         if not isinstance(failure, StoreUnavailableError):
             _log.error("the %s tier raised what its port doesn't name", self._tier.name, exc_info=failure)
         self._note(False)
-        self._fail(flights, ERROR)
+        self._fail(flights, ERROR, str(failure))
 
     def _note(self, answered: bool) -> None:
         """For the circuit: how a reading went."""
@@ -273,8 +273,8 @@ class TierReader:
             else:
                 self._deck.answered(flight, record, self._tier)
 
-    def _fail(self, flights: list[Flight], reason: str) -> None:
-        self._observer.tier_failed(self._tier, reason)
+    def _fail(self, flights: list[Flight], reason: str, cause: str = "") -> None:
+        self._observer.tier_failed(self._tier, reason, cause)
         for flight in flights:
             self._deck.unanswered(flight, self._tier)
 

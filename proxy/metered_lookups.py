@@ -14,6 +14,7 @@ from lookup.settings import LookupSettings
 from proxy.observe.meters import Meters
 
 _TELL_AGAIN_S: Final = 30.0
+_MAX_CAUSE_CHARS: Final = 300
 
 _log = logging.getLogger("homecell")
 
@@ -44,13 +45,19 @@ class MeteredLookups(LookupObserver):
     def circuit(self, tier: int, is_open: bool) -> None:
         self._meters.circuit(tier, is_open)
 
-    def tier_failed(self, tier: int, reason: str) -> None:
+    def tier_failed(self, tier: int, reason: str, cause: str = "") -> None:
         self._meters.tier_failed(tier, reason)
         now_s = self._clock()
         if reason != OPEN and now_s - self._told_at_s[tier] > _TELL_AGAIN_S:
             self._told_at_s[tier] = now_s
             words = self._late.get(tier, reason) if reason == LATE else reason
-            _log.warning("lookups: the tier %s failed (%s)", TIER_LABELS[tier], words)
+            because = f": {_shown(cause)}" if cause else ""
+            _log.warning("lookups: the tier %s failed (%s%s)", TIER_LABELS[tier], words, because)
+
+
+def _shown(cause: str) -> str:
+    """On one line of the log, whatever a server wrote."""
+    return "".join(c if c.isprintable() else "?" for c in cause[:_MAX_CAUSE_CHARS])
 
 
 def _words_for_late(settings: LookupSettings) -> dict[int, str]:

@@ -133,6 +133,7 @@ class Counts(LookupObserver):
     def __init__(self) -> None:
         self.lookups: Counter[tuple[int, int]] = Counter()
         self.failures: Counter[tuple[int, str]] = Counter()
+        self.causes: list[str] = []
         self.hedges: Counter[int] = Counter()
 
     def lookup(self, tier: int, outcome: int, seconds: float) -> None:
@@ -142,5 +143,6 @@ class Counts(LookupObserver):
     def hedged(self, tier: int) -> None:
         self.hedges[tier] += 1
 
-    def tier_failed(self, tier: int, reason: str) -> None:
+    def tier_failed(self, tier: int, reason: str, cause: str = "") -> None:
         self.failures[tier, reason] += 1
+        self.causes.append(cause)

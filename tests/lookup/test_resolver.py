@@ -72,6 +72,7 @@ async def test_a_broken_shared_cache_is_skipped_and_counted() -> None:
     answer = await resolver(store, shared, counts).resolve("user:1", None, NOW_S, safe=True)
     assert answer.tier is Tier.STORE
     assert counts.failures[Tier.SHARED, ERROR] >= 1
+    assert set(counts.causes) == {"down"}
     assert counts.lookups == {(Tier.STORE, Outcome.FOUND): 1}
 
 

@@ -31,7 +31,8 @@ class Told(LookupObserver):
         assert tier == Tier.SHARED
         self.said.append("open" if is_open else "closed")
 
-    def tier_failed(self, tier: int, reason: str) -> None:
+    def tier_failed(self, tier: int, reason: str, cause: str = "") -> None:
+        del cause
         assert tier == Tier.SHARED
         self.said.append({ERROR: "failed", LATE: "late", OPEN: "skipped"}[reason])
 

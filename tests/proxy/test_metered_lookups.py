@@ -14,14 +14,14 @@ from proxy.observe.meters import Meters
 from proxy.observe.rows import RowBank
 
 
-def told(caplog: pytest.LogCaptureFixture, *failures: tuple[float, int, str]) -> list[str]:
+def told(caplog: pytest.LogCaptureFixture, *failures: tuple[float, int, str], cause: str = "") -> list[str]:
     """What is logged of failures of a tier, each at its time, with a deadline of 0.5 s."""
     times = iter([failure[0] for failure in failures])
     row = RowBank(1).open_row()
     observer = MeteredLookups(Meters(row.counters), LookupSettings(deadline_s=0.5), lambda: next(times))
     with caplog.at_level(logging.WARNING, "homecell"):
         for _, tier, reason in failures:
-            observer.tier_failed(tier, reason)
+            observer.tier_failed(tier, reason, cause)
     row.close()
     return caplog.messages
 
@@ -45,3 +45,10 @@ def test_a_tier_that_keeps_failing_is_told_twice_a_minute(caplog: pytest.LogCapt
 
 def test_a_tier_that_is_skipped_is_not_told_again(caplog: pytest.LogCaptureFixture) -> None:
     assert told(caplog, (0.0, Tier.STORE, OPEN)) == []
+
+
+def test_what_a_tier_failed_of_is_told_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    cause = "http://lookup:8090: no answer (refused)\nedge stops"
+    assert told(caplog, (0.0, Tier.STORE, ERROR), cause=cause) == [
+        "lookups: the tier store failed (error: http://lookup:8090: no answer (refused)?edge stops)"
+    ]
