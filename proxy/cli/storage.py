@@ -162,6 +162,10 @@ def _show(told: StoreReport) -> None:
         rows.append(("feed", "silent"))
     if told.redis is not None:
         rows.append(("redis", "answers" if told.redis else "does not answer"))
+    still = told.moves_without_driver
+    if still:
+        stand = "1 stands" if still == 1 else f"{still:,} stand"
+        rows.append(("moves", pasteable(f"{stand} still, without a driver: homecell moves list")))
     show_table(("PART", "STATE"), rows)
     if told.keys is not None:
         click.echo()

@@ -6,13 +6,17 @@ Changes nothing.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from lookup.move_log import MoveLog
 from lookup.outbox import FeedNotBegunError
 from lookup.ports import StoreUnavailableError, StoreUnusableError
+from lookup.service.move_watch import lacks_driver
 from proxy.tiers import Tiers, cassandra_settings, open_tiers
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ T = TypeVar("T")
 _PATIENCE_S: Final = 4.0
 """A heartbeat comes every second; connecting to servers takes one or two."""
 
+_MOST_MOVES: Final = 1000
 _COUNT_S: Final = 120.0
 _NOBODY: Final = "user:0000000000-probe"
 
@@ -53,6 +58,7 @@ class StoreReport:
     usable   lookups are answered
     fresh    no edge or lookup service has run on it: the first one begins its feed
     keys     how many live in each cell, if that was asked for
+    moves_without_driver  they stand still; of the last _MOST_MOVES open ones; None of a lookup service
     """
 
     kind: str
@@ -64,6 +70,7 @@ class StoreReport:
     feed: Feed | None
     redis: bool | None
     keys: Mapping[str, int] | None
+    moves_without_driver: int | None
     troubles: tuple[str, ...]
 
     @property
@@ -87,6 +94,9 @@ async def report_on(settings: Settings, count: bool) -> StoreReport:
         if tiers.shared is not None:
             shared = tiers.shared
             redis = await parts.answer("redis", lambda: shared.read([_NOBODY])) is not None
+        without_driver = None
+        if usable and tiers.database is not None and (schema is None or not schema.trouble):
+            without_driver = await parts.answer("moves", partial(_moves_without_driver, tiers.database))
         keys = None
         if count and usable:
             keys = await parts.answer("keys", tiers.store.count_by_cell, _COUNT_S)
@@ -104,6 +114,7 @@ async def report_on(settings: Settings, count: bool) -> StoreReport:
         feed,
         redis,
         keys,
+        without_driver,
         tuple(dict.fromkeys(trouble for trouble in parts.troubles if trouble)),
     )
 
@@ -158,6 +169,12 @@ def _file_trouble(path: str, found: int, known: int) -> str:
     if found > known:
         return f"{path} has schema version {found}, this program knows {known}: use a newer program"
     return "" if found == known else f"{path} has schema version {found}: homecell store migrate"
+
+
+async def _moves_without_driver(log: MoveLog) -> int:
+    moves = await log.moves(open_only=True, limit=_MOST_MOVES)
+    now_s = time.time()
+    return sum(lacks_driver(move, now_s) for move in moves)
 
 
 async def _feed(tiers: Tiers) -> Feed:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
 
+from lookup.moves import MoveOrder
+from lookup.stores.sqlite import SqliteStore
 from lookup.stores.sqlite_file import SCHEMA_VERSION
-from tests.proxy.cli.conftest import Homecell
+from tests.proxy.cli.conftest import HOMES, Homecell
+from tests.proxy.cli.test_store_backup import on_store
 from tests.proxy.config.site import Site
 
 
@@ -117,3 +121,19 @@ def test_migrate_puts_right_what_an_older_program_or_a_wrong_clock_left_wrong(
     ]
     assert "old-1" not in homecell("store", "status", "--count").stdout
     assert homecell("store", "migrate").stdout.splitlines() == [place]
+
+
+def test_status_tells_of_moves_that_nobody_carries_out(homecell: Homecell, site: Site) -> None:
+    assert "\nmoves" not in homecell("store", "status").stdout
+
+    async def leave_a_move(store: SqliteStore) -> None:
+        order = MoveOrder("stranded", "user:2", "eu-1")
+        await store.note_move(order, HOMES[1], time.time() - 3600)
+
+    on_store(site, leave_a_move)
+    told = homecell("store", "status", "--config", "edge.yaml")
+    assert told.exit_code == 0
+    assert (
+        "moves    1 stands still, without a driver: homecell moves list --config edge.yaml\n" in told.stdout
+    )
+    assert json.loads(homecell("store", "status", "--json").stdout)["moves_without_driver"] == 1
