@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def on_signals(interrupted: Callable[[], object]) -> Iterator[None]:
-    """Call that at each Ctrl-C or SIGTERM, in the running loop."""
+    """Call that at each Ctrl-C or SIGTERM, in the running loop. Only the main thread hears of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted)
