@@ -32,7 +32,7 @@ from tests.lookup.fakes import NOW_S, home
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
 TIMES = st.floats(0, 4e9)
-EPOCHS = st.integers(1, 2**62)
+EPOCHS = st.integers(1, 2**62 - 1)
 RECORD_LISTS = st.lists(
     st.builds(Assignment, NAMES, NAMES, NAMES, EPOCHS, st.sampled_from(State), NAMES, TIMES), max_size=30
 )
