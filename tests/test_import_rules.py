@@ -35,7 +35,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "proxy.model": (),
     "proxy.errors": (),
     "proxy.kernel": (),
-    "proxy.config": (*VOCABULARY, "proxy.rooms.keys", "proxy.rooms.jwks", "lookup.service.tokens"),
+    "proxy.config": (*VOCABULARY, "proxy.rooms.keys", "proxy.rooms.jwks"),
     "proxy.wire": (*VOCABULARY, *VALUES),
     "proxy.rooms": (*VOCABULARY, *VALUES),
     "proxy.cells": (*VOCABULARY, *VALUES),

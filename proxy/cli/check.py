@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,11 +60,27 @@ def command(file: Path | None, as_json: bool, reference: bool) -> None:
             raise ConfigMistakesError(error) from error
         say_json(_report(error.mistakes, error.warnings))
         end(MISTAKE)
+    warnings = (*loaded.warnings, *_unusable_tokens(loaded.settings))
     if as_json:
-        say_json(_report((), loaded.warnings) | _summary(loaded.settings))
+        say_json(_report((), warnings) | _summary(loaded.settings))
         return
-    show_warnings(loaded.warnings)
+    show_warnings(warnings)
     _show_summary(loaded.settings)
+
+
+def _unusable_tokens(settings: Settings) -> Iterator[Finding]:
+    """Warns of what the lookup service would refuse; an edge runs all the same. A missing file is told of."""
+    from lookup.service.tokens import TokensFileError, load_tokens
+    from proxy.config import Finding
+
+    service = settings.lookup_service
+    if service is None or not os.access(service.tokens_file, os.R_OK):
+        return
+    try:
+        load_tokens(service.tokens_file)
+    except TokensFileError as error:
+        what = "cannot be used, `homecell lookup` will refuse it"
+        yield Finding(settings.path, 0, "lookup_service.tokens_file", what, str(error))
 
 
 def _report(mistakes: Sequence[Finding], warnings: Sequence[Finding]) -> dict[str, object]:

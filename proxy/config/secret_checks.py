@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from lookup.service.tokens import TokensFileError, load_tokens
 from proxy.config.document import KeyPath
 from proxy.config.findings import Finding
 from proxy.config.models import ConfigFile
@@ -118,13 +117,8 @@ def _check_service_tokens(config: Shape[ConfigFile], warnings: list[Finding]) ->
     unreadable = _unreadable(config, path, file)
     if unreadable is not None:
         warnings.append(unreadable)
-        return
-    _warn_if_open(config, path, file, warnings)
-    try:
-        load_tokens(file)
-    except TokensFileError as error:
-        what = "cannot be used, `homecell lookup` will refuse it"
-        warnings.append(config.finding(path, what, str(error)))
+    else:
+        _warn_if_open(config, path, file, warnings)
 
 
 def _warn_if_open(config: Shape[ConfigFile], path: KeyPath, file: Path, warnings: list[Finding]) -> None:

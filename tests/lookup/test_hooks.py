@@ -106,6 +106,7 @@ async def test_a_webhook_that_has_only_accepted_the_work_has_not_copied_anything
             await OperatorHooks(10.0).run(f"{url}/copy", MOVE)
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_webhook_that_said_no_is_not_waited_for_until_it_has_said_why() -> None:
     async def copy(request: web.Request) -> web.StreamResponse:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from lookup.flags import Flag
 from lookup.move_fates import Fate
 from lookup.move_list import Wish
@@ -49,6 +51,7 @@ async def test_it_writes_nothing(tmp_path: Path) -> None:
         assert list(await b.store.moves(open_only=False, limit=10)) == []
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_the_run_then_does_what_was_foreseen(tmp_path: Path) -> None:
     async with bulk_bench(tmp_path, 703) as b:

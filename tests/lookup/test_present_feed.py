@@ -72,6 +72,7 @@ async def begin(feed: PresentFeed) -> None:
     await feed.beat()
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_change_told_to_the_former_master_is_told_to_the_promoted_one_as_well(tmp_path: Path) -> None:
     with needed():

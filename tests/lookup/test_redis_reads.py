@@ -125,6 +125,7 @@ async def test_who_leaves_costs_no_connection_and_shifts_no_answer() -> None:
         assert tier.wrong_values == 0
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_server_that_greets_nobody_delays_for_the_connects_time_and_is_dialled_rarely() -> None:
     async with scripted_redis(silently) as (scripted, settings):

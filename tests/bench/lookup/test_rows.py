@@ -70,6 +70,7 @@ def test_a_run_is_kept_with_its_surroundings_and_the_command_of_each_row(tmp_pat
     assert kept["rows"]["redis"]["figures"][0]["target"] == 2.0
 
 
+@pytest.mark.slow
 def test_the_chart_has_a_bar_for_each_figure_with_a_target(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     row = next(row for row in ROWS if row.name == "redis")

@@ -31,6 +31,7 @@ def test_part_of_a_cell_may_leave_it_while_new_users_come(homecell: Homecell) ->
     assert "new users" not in homecell("moves", "bulk", "--from", "eu-1", "--limit", "3", "--dry-run").stderr
 
 
+@pytest.mark.slow
 def test_targets_that_get_too_many_of_all_users_are_warned_of(homecell: Homecell, site: Site) -> None:
     crowd(site, 1_100)
     for more, share in (("--dry-run", "99.7%"), ("--no-copy", "99.8%")):  # one is on the way already
@@ -39,6 +40,7 @@ def test_targets_that_get_too_many_of_all_users_are_warned_of(homecell: Homecell
         assert result.stderr.count(f"warning: {warning}\n") == 1, result.stderr
 
 
+@pytest.mark.slow
 def test_of_several_targets_it_is_said_what_one_will_have_at_the_least(
     homecell: Homecell, site: Site
 ) -> None:

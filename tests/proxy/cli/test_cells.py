@@ -140,6 +140,7 @@ def test_the_command_waits_until_every_worker_applies_the_flag(homecell: Homecel
     assert second.startswith("applied on 2 of 2 workers of edge-1, slowest ")
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_follow_is_told_and_the_answer_is_no(homecell: Homecell, site: Site) -> None:
     lagging = {**whose(site), "workers": [worker(0, {"eu-1": 1}), worker(1, {"eu-1": 1}, ready=False)]}
     with admin_port(lagging) as port:

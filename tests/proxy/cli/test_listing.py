@@ -63,6 +63,7 @@ def test_a_bulk_move_that_may_choose_passes_it_over(homecell: Homecell) -> None:
     assert home(homecell, "user:1") == "eu-1"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("edge")
 def test_placing_a_user_there_needs_insisting_and_is_no_free_choice(homecell: Homecell) -> None:
     refused = homecell("users", "place", "user:9", "--cell", "eu-2")
