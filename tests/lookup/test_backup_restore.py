@@ -218,6 +218,7 @@ class TestRestore:
             await store.compare_and_set(home("user:1", "cell-c", 4, LATER_S + 1), 3)
             assert [move.epoch for move in (await worker.history(0.0)).moves] == [4]
 
+    @pytest.mark.slow
     @given(
         old=st.dictionaries(st.integers(0, 9), st.integers(1, 4)),
         present=st.dictionaries(st.integers(0, 9), st.integers(1, 4)),

@@ -12,11 +12,13 @@ from tests.lookup.model.machine import crowd, explore, rehearse
 from tests.lookup.model.sqlite_stage import sqlite_stage
 
 
+@pytest.mark.slow
 def test_no_interleaving_loses_a_write_or_lets_one_reach_the_wrong_cell() -> None:
     crowd(sqlite_stage, examples=6, moments=60)
     explore(sqlite_stage, examples=4, steps=8)
 
 
+@pytest.mark.slow
 def test_no_scene_that_chance_would_seldom_bring_does() -> None:
     rehearse(sqlite_stage, times=4)
 

@@ -217,6 +217,7 @@ def test_an_event_is_one_line_of_data_with_its_place_in_the_feed() -> None:
     assert encode_event(Change("g", 7)).startswith(b"event: heartbeat\n")
 
 
+@pytest.mark.slow
 @asynchronous
 async def test_a_follower_that_leaves_makes_room_for_another(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, service), LookupClient(service.url, READ_TOKEN) as client:

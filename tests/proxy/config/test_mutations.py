@@ -121,6 +121,7 @@ def mistakes(file: Path) -> tuple[Finding, ...]:
     return ()
 
 
+@pytest.mark.slow
 @given(edge=spoilt(EDGE), cells=spoilt(CELLS))
 @example(edge=EDGE.replace("workers: 2", "workers: \ud800"), cells=CELLS)
 def test_a_config_changed_at_random_is_loaded_or_refused_in_words(spare: Site, edge: str, cells: str) -> None:

@@ -79,6 +79,7 @@ def insist_whole(body: bytes, chunked: bool) -> None:
     assert hashlib.blake2b(data).digest() == hashlib.blake2b(BLOCK * (SIZE // len(BLOCK))).digest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunked", [False, True])
 @staged
 async def test_an_upload_to_a_cell_that_reads_slowly(stage: Stage, chunked: bool) -> None:

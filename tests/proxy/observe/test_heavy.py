@@ -37,6 +37,7 @@ def test_an_estimate_is_never_below_the_truth_nor_above_it_by_more_than_the_boun
     insist_on_bounds(sketch, truth, capacity)
 
 
+@pytest.mark.slow
 @given(capacity=st.integers(1, 12), workers=st.lists(BATCHES, max_size=4), weight=st.sampled_from([1, 16]))
 def test_sketches_of_several_workers_are_merged_within_the_same_bound(
     capacity: int, workers: Sequence[Sequence[Sequence[Item]]], weight: int

@@ -66,6 +66,7 @@ def test_a_good_reply_is_read_alike_by_all(data: bytes, method: bytes) -> None:
     check_reply(data, accepted_reply(data, method == b"HEAD"), method)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(damaged(reply_heads()), st.sampled_from((b"GET", b"HEAD")))
 def test_a_damaged_reply_is_read_alike_by_all_or_refused_by_us(data: bytes, method: bytes) -> None:
