@@ -17,6 +17,7 @@ HOT_MODULES: tuple[str, ...] = (
     "lookup/flight.py",
     "lookup/flights.py",
     "lookup/hedging.py",
+    "lookup/last_resort.py",
     "lookup/memory.py",
     "lookup/moved.py",
     "lookup/redis_value.py",

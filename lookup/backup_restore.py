@@ -3,15 +3,13 @@ nobody another cell while writes may be on their way to the one that the store k
 
 from __future__ import annotations
 
-from asyncio import gather
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from lookup.aliases import AliasRefusedError
-from lookup.assignment import NO_EPOCH, Alias, Assignment, State
+from lookup.assignment import Alias, Assignment, State
 from lookup.backup import BackupStore, Progress
+from lookup.backup_aliases import lacking_aliases, restore_aliases
 from lookup.backup_format import BackupError
 from lookup.backup_reader import BackupReader
 from lookup.flags import FlagRecord
@@ -22,7 +20,6 @@ from lookup.ports import EpochConflictError
 from lookup.scan import FIRST
 
 _SHOWN: Final = 5
-_ALIASES_AT_ONCE: Final = 256
 _SKEW_S: Final = Patience().skew_s
 
 
@@ -106,7 +103,7 @@ async def plan_restore(store: BackupStore, reader: BackupReader, progress: Progr
         marks = [record.jurisdiction for record in block.records if record.key == MARK]
         plan.spelling = marks[0] if marks else plan.spelling
         _note(plan, await _compare(store, block.records, plan.was_empty))
-        plan.aliases += len(await _lacking_aliases(store, block.aliases))
+        plan.aliases += len(await lacking_aliases(store, block.aliases))
         progress(plan.records)
     _insist_on_known_words(reader.flags)
     present = await store.flags()
@@ -143,7 +140,7 @@ async def restore(
         written += await store.load([settled(record, now_s) for record in found.new])
         for pair in await _allowed(store, found.newer, now_s):
             written += await _raise(store, settled(pair.backup, now_s), pair.store.epoch, now_s)
-        homeless += await _restore_aliases(store, block.aliases, now_s)
+        homeless += await restore_aliases(store, block.aliases, now_s)
         done += len(block.records)
         progress(done)
     for flag in plan.flags:
@@ -272,38 +269,3 @@ async def _raise(store: BackupStore, record: Assignment, expected_epoch: int, no
     except EpochConflictError:  # somebody was quicker: what is there now is newer than when it was planned
         return 0
     return 1
-
-
-async def _lacking_aliases(store: BackupStore, aliases: list[Alias]) -> list[tuple[Alias, int]]:
-    """Those that the store has not, or older, each with the epoch that it has there."""
-    found: list[tuple[Alias, int]] = []
-    for start in range(0, len(aliases), _ALIASES_AT_ONCE):
-        some = aliases[start : start + _ALIASES_AT_ONCE]
-        for alias, held in zip(some, await gather(*(store.alias(one.key) for one in some)), strict=True):
-            epoch = NO_EPOCH if held is None else held.epoch
-            if epoch < alias.epoch:
-                found.append((alias, epoch))
-    return found
-
-
-async def _restore_aliases(store: BackupStore, aliases: list[Alias], now_s: float) -> list[Alias]:
-    """Returns those that can't be."""
-    refused: list[Alias] = []
-    lacking = await _lacking_aliases(store, aliases)
-    for start in range(0, len(lacking), _ALIASES_AT_ONCE):
-        some = lacking[start : start + _ALIASES_AT_ONCE]
-        done = await gather(*(_set_alias(store, alias, epoch, now_s) for alias, epoch in some))
-        refused += [alias for (alias, _), is_done in zip(some, done, strict=True) if not is_done]
-    return refused
-
-
-async def _set_alias(store: BackupStore, alias: Alias, expected_epoch: int, now_s: float) -> bool:
-    """As the backup has it, unless somebody was quicker. False: the key or its home is something else by now,
-    or the home is not there: it was placed while the backup was taken."""
-    new = replace(alias, updated_at_s=alias.updated_at_s or now_s)
-    with suppress(EpochConflictError):
-        try:
-            await store.set_alias(new, expected_epoch)
-        except AliasRefusedError:
-            return False
-    return True

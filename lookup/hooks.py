@@ -13,6 +13,7 @@ import aiohttp
 
 from lookup.hook_child import LAST_WORDS_BYTES, command_line
 from lookup.moves import Move
+from lookup.printable import printable
 from lookup.web_errors import in_words
 
 _EXPLAINING_S: Final = 2.0
@@ -171,7 +172,5 @@ async def _explanation(reply: aiohttp.ClientResponse) -> bytes:
 
 
 def _quoted(said: bytes) -> str:
-    """For a log and a terminal, which obey what can't be printed."""
-    spaced = " ".join(said.decode(errors="replace").split())
-    text = "".join(letter if letter.isprintable() else "?" for letter in spaced)
+    text = printable(" ".join(said.decode(errors="replace").split()))
     return f": {text}" if text else ""

@@ -24,12 +24,13 @@ from lookup.move_fates import (
     staying,
     unknown,
 )
+from lookup.move_hold import HOLD_S
 from lookup.move_list import Wish
 from lookup.move_log import MoveInProgressError, MoveLog, MoveTakenError
 from lookup.move_open import open_moves
 from lookup.move_pace import Pace, too_many_failed
 from lookup.move_targets import Stays, Targets
-from lookup.mover import HOLD_S, Mover, MoveRefusedError
+from lookup.mover import Mover, MoveRefusedError
 from lookup.moves import Move, MoveOrder, Step
 from lookup.placer import closed_cells
 from lookup.ports import Store, StoreUnavailableError

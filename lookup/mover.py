@@ -6,7 +6,6 @@ What a step does may be done twice, when a crash came between doing and noting; 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,17 +15,13 @@ from lookup.hooks import HookFailedError, Hooks
 from lookup.lease_rounds import LeaseRounds
 from lookup.leases import LEASE_S, Lease, LeaseBook, stands_in_way
 from lookup.move_commit import commit
-from lookup.move_log import MoveLog, MoveTakenError
+from lookup.move_hold import MoveHold
+from lookup.move_log import MoveLog
 from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
 from lookup.ports import EpochConflictError, Store
 from lookup.settings import CLAIM_LIFETIME_S
-from lookup.tasks import end_tasks
-
-HOLD_S: Final = 15.0
-"""A driver that is not heard of for so long has crashed; another one may take over."""
 
 _STOPPED: Final = "its driver was stopped"
-_HOLD_EVERY_S: Final = 5.0
 _TELL_EVERY_S: Final = 1.0
 _NOTICED_S: Final = 7.5
 """By then a driver whose move was taken has noticed, and ended its hook."""
@@ -103,6 +98,7 @@ class Mover:
         self._listener = listener
         self._pause = pause
         self._rounds = LeaseRounds(leases, pause)
+        self._hold = MoveHold(log, holder, clock, patience.again_s)
 
     async def begin(self, order: MoveOrder) -> Move:
         """Note the move, or find it when its operation id is known.
@@ -130,27 +126,25 @@ class Mover:
         """
         detail = _STOPPED
         try:
-            move = await self._hold(operation, steal=False)
+            move = await self._hold.take(operation, steal=False)
             while not move.is_over:
                 self._listener.stepped(move)
-                if move.held_until_s < self._clock() + HOLD_S - _HOLD_EVERY_S:
-                    move = await self._hold(operation, steal=False)
-                move = await self._carry_on(move)
+                move = await self._carry_on(await self._hold.renewed(move))
             self._listener.stepped(move)
             detail = move.detail
         except Exception as failure:
             detail = str(failure)
             raise
         finally:
-            await self._let_go(operation, detail)
+            await self._hold.let_go(operation, detail)
         return move
 
     async def give_up(self, operation: str, reason: str) -> Move:
         """Bring the user back home, whoever drives the move now. MoveRefusedError when it is too late."""
         former = await self._log.move(operation)
-        move = await self._hold(operation, steal=True)
+        move = await self._hold.take(operation, steal=True)
         if move.is_over or not (may_give_up(move.step) or move.step is Step.RETURNING):
-            await self._let_go(operation, move.detail)
+            await self._hold.let_go(operation, move.detail)
             state = "over" if move.is_over else "committing: it can only be resumed"
             raise MoveRefusedError(f"operation {operation} can't be given up, it is {state}")
         try:
@@ -159,19 +153,19 @@ class Mover:
             if former is not None and former.holder not in ("", self._holder):
                 await self._pause(max(0.0, min(_NOTICED_S, former.held_until_s - self._clock())))
         except asyncio.CancelledError:
-            await self._let_go(operation, _STOPPED)
+            await self._hold.let_go(operation, _STOPPED)
             raise
         return await self.drive(operation)
 
     async def step(self, operation: str) -> Move:
         """Do what the move's step asks for, and note what came of it. Raises MoveTakenError."""
-        move = await self._hold(operation, steal=False)
+        move = await self._hold.take(operation, steal=False)
         return move if move.is_over else await self._carry_on(move)
 
     async def _carry_on(self, move: Move) -> Move:
         if _hook(move):
             move = await self._log.begin_attempt(move, self._holder)
-        return await self._advance(move, await self._keep_hold(move, self._act(move)))
+        return await self._advance(move, await self._hold.keep(move, self._act(move)))
 
     async def _act(self, move: Move) -> _Outcome:
         if move.step is Step.INTENDED:
@@ -278,32 +272,6 @@ class Mover:
             except EpochConflictError as conflict:
                 record = conflict.current
         return _Outcome(Event.RETURNED, move.detail)
-
-    # Who carries it out.
-
-    async def _hold(self, operation: str, *, steal: bool) -> Move:
-        now_s = self._clock()
-        return await self._log.hold_move(operation, self._holder, now_s, now_s + HOLD_S, steal)
-
-    async def _let_go(self, operation: str, detail: str) -> None:
-        """As far as the store can be reached; else the hold runs out."""
-        with contextlib.suppress(Exception):
-            await asyncio.shield(self._log.release_move(operation, self._holder, detail))
-
-    async def _keep_hold(self, move: Move, work: Awaitable[_Outcome]) -> _Outcome:
-        """Do the work and stay the move's holder meanwhile; the work ends when somebody else takes over."""
-        working = asyncio.ensure_future(work)
-        try:
-            while True:
-                done, _ = await asyncio.wait((working,), timeout=_HOLD_EVERY_S)
-                if done:
-                    return working.result()
-                held = await self._hold(move.order.operation, steal=False)
-                if (held.step, held.attempt) != (move.step, move.attempt):  # others had it, and let it go
-                    await self._let_go(move.order.operation, held.detail)
-                    raise MoveTakenError(move.order.operation, "")
-        finally:
-            await end_tasks((working,), self._patience.again_s)
 
 
 def _hook(move: Move) -> str:

@@ -17,6 +17,7 @@ from lookup.assignment import NO_EPOCH, Alias, Assignment
 from lookup.first_sight import FirstSight
 from lookup.flight import Flight
 from lookup.flights import Flights
+from lookup.last_resort import LastResort
 from lookup.leases import LEASE_S
 from lookup.memory import RESTORED, Entry, Memory
 from lookup.moved import MovedSet, latest_s
@@ -53,13 +54,13 @@ class Resolver:
         self._memory = memory
         self._known = memory.known
         self._moved = moved
+        self._last_resort = LastResort(memory, moved)
         self._flights = Flights(memory, moved, store, shared, settings, observer, first_sight)
         self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._refresh_s = memory.lifetimes.refresh_s
         self._earliest_age_s = -memory.lifetimes.refresh_s  # a clock set back by more makes ages doubtful
         self._expiry_s = memory.lifetimes.expiry_s
-        self._hard_stale_s = memory.lifetimes.hard_stale_s
         self._unknown_s = memory.lifetimes.unknown_s
 
     def recall(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution | None:
@@ -114,7 +115,7 @@ class Resolver:
             waiter: asyncio.Future[None] = self._loop.create_future()
             flight.waiters.append(waiter)
             await waiter
-        found = flight.answer or self._last_resort(flight.key, hint, now_s, safe)
+        found = flight.answer or self._last_resort.answer(flight.key, hint, now_s, safe)
         self._observer.lookup(found.tier, found.outcome, self._loop.time() - begun_s)
         return found
 
@@ -230,7 +231,7 @@ class Resolver:
         entry = self._known.find(alias.cell)
         if entry is None or not self._is_usable(alias, now_s - alias.loaded_at_s, now_s, safe):
             return None
-        if self._is_renamed(alias):
+        if self._last_resort.is_renamed(alias):
             return None
         return self._recall_due(entry, now_s - entry.loaded_at_s, now_s, safe)
 
@@ -244,7 +245,7 @@ class Resolver:
         return entry
 
     def _recall_due(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> Resolution | None:
-        is_usable = self._is_usable(entry, age_s, now_s, safe) and not self._has_left(entry)
+        is_usable = self._is_usable(entry, age_s, now_s, safe) and not self._last_resort.has_left(entry)
         return entry if is_usable else None
 
     def _is_usable(self, entry: Entry, age_s: float, now_s: float, safe: bool) -> bool:
@@ -259,53 +260,6 @@ class Resolver:
             self._flights.refresh(entry.key, now_s)
         entry.referenced = True
         return True
-
-    def _last_resort(self, key: str, hint: Hint | None, now_s: float, safe: bool) -> Resolution:
-        """No tier answered: what is known from before, to safe methods; the newer of memory and claim."""
-        if not safe:
-            return Resolution(_UNAVAILABLE, key, _STORE)
-        entry = self._known.find(key) or self._home_named(key, now_s)
-        if entry is not None and (now_s - entry.loaded_at_s >= self._hard_stale_s or self._has_left(entry)):
-            entry = None
-        epoch = NO_EPOCH - 1 if entry is None else entry.epoch
-        if hint is not None and hint.epoch > epoch:
-            if self._claim_outlives_feed(key, hint, now_s):
-                return Resolution(_FOUND, key, _STALE, hint.cell, "", hint.epoch)
-            entry = None  # whoever issued the credential knew a later one
-        if entry is None:
-            return Resolution(_UNAVAILABLE, key, _STORE)
-        return Resolution(_FOUND, entry.key, _STALE, entry.cell, entry.jurisdiction, entry.epoch, entry.state)
-
-    def _home_named(self, key: str, now_s: float) -> Entry | None:
-        """What is known of the home that the key names, if that name may still be used."""
-        alias = self._memory.aliases.find(key)
-        if alias is None or now_s - alias.loaded_at_s >= self._hard_stale_s or self._is_renamed(alias):
-            return None
-        return self._known.find(alias.cell)
-
-    def _has_left(self, entry: Entry) -> bool:
-        """Whether the home changed, or may have, since the entry was read: in a gap of the feed, which the
-        history has told of meanwhile. Changes after the gap the feed tells by their keys."""
-        if entry.generation == self._memory.generation:
-            return entry.epoch < self._moved.epoch_of(entry.key)
-        return self._moved.overrules(entry.key, Hint(entry.cell, entry.epoch, entry.read_at_s - LEASE_S))
-
-    def _is_renamed(self, alias: Entry) -> bool:
-        """The same of whom the key names."""
-        if alias.generation == self._memory.generation:
-            return alias.epoch < self._moved.alias_epoch_of(alias.key)
-        return self._moved.overrules_name(alias.key, alias.epoch, alias.read_at_s - LEASE_S)
-
-    def _claim_outlives_feed(self, key: str, hint: Hint, now_s: float) -> bool:
-        """Whether the claim held when the feed was last alive, and that is not too long ago."""
-        moved = self._moved
-        if (
-            not key.startswith(_ALWAYS_HOME)
-            or not moved.reaches_back_to(hint)
-            or now_s - moved.fresh_until_s >= self._hard_stale_s
-        ):
-            return False
-        return not moved.overrules(key, hint)
 
 
 def _adopt(key: str, hint: Hint) -> Resolution:

@@ -9,6 +9,7 @@ from math import inf
 from typing import Final
 
 from lookup.observer import LATE, OPEN, LookupObserver
+from lookup.printable import printable
 from lookup.resolution import TIER_LABELS, Tier
 from lookup.settings import LookupSettings
 from proxy.observe.meters import Meters
@@ -51,13 +52,8 @@ class MeteredLookups(LookupObserver):
         if reason != OPEN and now_s - self._told_at_s[tier] > _TELL_AGAIN_S:
             self._told_at_s[tier] = now_s
             words = self._late.get(tier, reason) if reason == LATE else reason
-            because = f": {_shown(cause)}" if cause else ""
+            because = f": {printable(cause[:_MAX_CAUSE_CHARS])}" if cause else ""
             _log.warning("lookups: the tier %s failed (%s%s)", TIER_LABELS[tier], words, because)
-
-
-def _shown(cause: str) -> str:
-    """On one line of the log, whatever a server wrote."""
-    return "".join(c if c.isprintable() else "?" for c in cause[:_MAX_CAUSE_CHARS])
 
 
 def _words_for_late(settings: LookupSettings) -> dict[int, str]:

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from lookup.move_hold import HOLD_S
 from lookup.move_log import MoveLog
-from lookup.mover import HOLD_S
 from lookup.moves import Move, Step
 from lookup.outage import Outage
 from lookup.ports import StoreUnavailableError

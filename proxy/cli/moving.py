@@ -148,7 +148,7 @@ def resume_or_abort(operation: str) -> str:
 
 
 def _if_it_died() -> str:
-    from lookup.mover import HOLD_S
+    from lookup.move_hold import HOLD_S
 
     again = f"if that process is dead, try again: {HOLD_S:g} s after its last sign of life the move is free"
     return f"see how far it is: homecell moves list; {again}"

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from lookup.printable import printable
 from proxy.model import Endpoint
 
 _COLOURS: Final = {"serving": "green", "down": "bold red"}
@@ -17,17 +18,13 @@ _COLOURS: Final = {"serving": "green", "down": "bold red"}
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The rows on standard output; no cell is cut. What a terminal would obey is not repeated: some texts are
     of others."""
-    rows = [[_shown(text) for text in row] for row in rows]
+    rows = [[printable(text) for text in row] for row in rows]
     if sys.stdout.isatty():
         _show_ruled(heads, rows)
         return
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     for row in (heads, *rows):
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _shown(text: str) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _show_ruled(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

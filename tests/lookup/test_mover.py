@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lookup.assignment import State
+from lookup.move_hold import HOLD_S
 from lookup.move_log import MoveInProgressError, MoveTakenError
-from lookup.mover import HOLD_S, MoveRefusedError
+from lookup.mover import MoveRefusedError
 from lookup.moves import MoveOrder, Step
 from lookup.settings import CLAIM_LIFETIME_S
 from tests.lookup.asynchronous import asynchronous, until

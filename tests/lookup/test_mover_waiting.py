@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lookup.leases import Lease
-from lookup.mover import HOLD_S
+from lookup.move_hold import HOLD_S
 from lookup.moves import Position, Step
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S

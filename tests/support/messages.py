@@ -20,6 +20,9 @@ def lines(*parts: bytes) -> bytes:
     return b"\r\n".join([*parts, b"", b""])
 
 
+NO_CREDENTIAL: Final = lines(b"GET /anonymous HTTP/1.1", HOST_LINE, b"X-Request-Id: " + REQUEST_ID)
+
+
 def bearer(user: int) -> bytes:
     """The line that says who asks."""
     return b"Authorization: Bearer " + token(user)
@@ -132,3 +135,8 @@ class Problem:
 async def problem_of(client: End) -> Problem:
     """The problem document that comes next."""
     return Problem(await client.take_head() + await client.take_to(b"}\n"))
+
+
+def length_of(head: bytes) -> int:
+    """The Content-Length that a head names."""
+    return int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])

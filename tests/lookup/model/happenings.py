@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from lookup.assignment import NO_EPOCH, State
 from lookup.leases import LEASE_S
-from lookup.mover import HOLD_S
+from lookup.move_hold import HOLD_S
 from lookup.resolution import Hint
 from tests.lookup.model.disk import content_of, restore
 from tests.lookup.model.fates import Fate

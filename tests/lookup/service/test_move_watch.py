@@ -13,7 +13,8 @@ import pytest
 
 from lookup.assignment import State
 from lookup.hooks import ConfiguredHooks
-from lookup.mover import HOLD_S, MoveListener, Mover, Patience
+from lookup.move_hold import HOLD_S
+from lookup.mover import MoveListener, Mover, Patience
 from lookup.moves import Move, MoveOrder, Step
 from lookup.ports import StoreUnavailableError
 from lookup.service.meters import ServiceMeters

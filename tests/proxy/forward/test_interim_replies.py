@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from functools import partial
 
 import pytest
@@ -264,17 +265,23 @@ async def test_a_cell_that_answers_without_reading_is_not_asked_again_on_that_co
     upstream = journey.upstream
     assert upstream is not None
     assert upstream._transport is not None
-    body, block = journey.body, bytes(50_000)
+    transport, body, block = upstream._transport, journey.body, bytes(50_000)
     assert body is not None
+    # Buffers of a size that is set are not made bigger by the kernel.
+    for end, option in ((cell.transport, socket.SO_RCVBUF), (transport, socket.SO_SNDBUF)):
+        end.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, option, 4096
+        )  # and the kernel adds no more
     sent = waiting = 0
     while waiting < 10:  # looks in a row that found something waiting: the kernel takes no more
-        waiting = waiting + 1 if upstream._transport.get_write_buffer_size() else 0
+        waiting = waiting + 1 if transport.get_write_buffer_size() else 0
         if not waiting:
             client.send(chunk(block))
             sent += len(block)
             await until(partial(has_come, body, sent), "the piece has come")
         await asyncio.sleep(0.002)
-    client.send(chunk(block + block), b"0\r\n\r\n")
+    transport.set_write_buffer_limits(transport.get_write_buffer_size())  # one byte more is too much
+    client.send(chunk(b"the last"), b"0\r\n\r\n")  # small enough to be read as one
     await until(lambda: body.done and upstream.write_paused, "all has come and some of it waits")
     cell.send(answer(b"enough"))
     await client.expect(answered(b"enough"))

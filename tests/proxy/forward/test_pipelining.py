@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.support.ends import until
 from tests.support.messages import (
+    NO_CREDENTIAL,
     Problem,
     answer,
     answered,
@@ -16,13 +16,11 @@ from tests.support.messages import (
     chunk,
     get,
     got,
-    lines,
+    length_of,
     post,
     posted,
 )
 from tests.support.stage import HEAD_S, Stage, staged
-
-NO_CREDENTIAL = lines(b"GET /anonymous HTTP/1.1", b"Host: a.example", b"X-Request-Id: r-1")
 
 
 @staged
@@ -102,14 +100,10 @@ async def test_a_refusal_takes_its_place_in_the_order(stage: Stage) -> None:
     cell.send(answer(b"two"))
     for status in (401, 404):
         head = await client.take_head()
-        problem = Problem(head + await client.take(_length(head)))
+        problem = Problem(head + await client.take(length_of(head)))
         assert problem.status == status
         assert not problem.closes
     await client.expect(answered(b"two"))
-
-
-def _length(head: bytes) -> int:
-    return int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
 
 
 @staged
@@ -152,7 +146,7 @@ async def test_a_thousand_refusals_in_one_go(stage: Stage) -> None:
     for _ in range(1000):
         head = await client.take_head()
         assert head.startswith(b"HTTP/1.1 401 ")
-        await client.take(_length(head))
+        await client.take(length_of(head))
     await client.expect(answered(b"last"))
 
 
@@ -232,75 +226,6 @@ async def test_the_start_of_a_head_behind_a_refusal_has_the_time_of_a_head(stage
     client = await stage.client()
     client.send(NO_CREDENTIAL, b"GET /2 HT")
     head = await client.take_head()
-    await client.take(_length(head))
+    await client.take(length_of(head))
     stage.pass_time(HEAD_S)
     assert Problem(await client.rest()).status == 408
-
-
-@staged
-async def test_what_a_half_closing_client_sent_ahead_is_answered(stage: Stage) -> None:
-    client = await stage.client()
-    client.send(get(b"/1"), get(b"/2"))
-    client.finish()
-    cell = await stage.cell.connection()
-    for path in (b"/1", b"/2"):
-        await cell.expect(got(path))
-        cell.send(answer(path))
-    await client.expect(answered(b"/1"), answered(b"/2"))
-    await client.expect_end()
-
-
-@staged
-async def test_a_refusal_does_not_end_what_a_half_closing_client_sent_ahead(stage: Stage) -> None:
-    client = await stage.client()
-    client.send(get(b"/1"), NO_CREDENTIAL, get(b"/3"))
-    client.finish()
-    (connection,) = stage.edge.connections
-    cell = await stage.cell.connection()
-    await cell.expect(got(b"/1"))
-    await until(lambda: connection.ended, "the proxy knows that no more will come")
-    cell.send(answer(b"one"))
-    await client.expect(answered(b"one"))
-    head = await client.take_head()
-    assert head.startswith(b"HTTP/1.1 401 ")
-    await client.take(_length(head))
-    await cell.expect(got(b"/3"))
-    cell.send(answer(b"three"))
-    await client.expect(answered(b"three"))
-    await client.expect_end()
-
-
-@staged
-async def test_a_head_that_will_never_be_complete_is_not_waited_for(stage: Stage) -> None:
-    client = await stage.client()
-    client.send(get(b"/1"), b"GET /2 HT")
-    client.finish()
-    cell = await stage.cell.connection()
-    await cell.expect(got(b"/1"))
-    cell.send(answer(b"one"))
-    await client.expect(answered(b"one"))
-    await client.expect_end()
-    await until(lambda: not stage.edge.connections, "the connection is over")
-
-
-@pytest.mark.parametrize("beginning", [b"hel", chunk(b"x") * 3000], ids=["short", "in many small chunks"])
-@pytest.mark.parametrize("refused", [0, 62, 63])
-@staged
-async def test_a_body_that_will_never_be_complete_is_not_waited_for(
-    stage: Stage, beginning: bytes, refused: int
-) -> None:
-    client = await stage.client()
-    framing = b"Content-Length: 10" if beginning == b"hel" else b"Transfer-Encoding: chunked"
-    client.send(get(b"/1"), NO_CREDENTIAL * refused, ask(b"POST /2 HTTP/1.1", framing), beginning)
-    client.finish()
-    (connection,) = stage.edge.connections
-    cell = await stage.cell.connection()
-    await cell.expect(got(b"/1"))
-    await until(lambda: connection.ended, "the proxy knows that no more will come")
-    cell.send(answer(b"one"))
-    await client.expect(answered(b"one"))
-    assert (await client.rest()).count(b"HTTP/1.1 401 ") == refused
-    await until(lambda: not stage.edge.connections, "the connection is over")
-    reasons = [line["reason"] for line in stage.log()]
-    assert reasons == ["", *["no-credential"] * refused, "client-closed"]
-    await cell.until_cut()
