@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections import deque
 from typing import Final
 
 _LOWEST: Final = 20_000
@@ -12,17 +13,41 @@ _HIGHEST: Final = 32_000
 can't take that port itself."""
 
 
+_MOST_CLAIMS: Final = 100
+
+_claims: deque[socket.socket] = deque()
+"""UDP sockets on the ports that were given last: until their servers listen, no process gives them again."""
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on now."""
+    """A port that nothing listens on now, and that nobody else was given just now."""
     while True:
         port = random.randint(_LOWEST, _HIGHEST)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
+        if _is_free(host, port) and _claim(host, port):
             return port
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def _claim(host: str, port: int) -> bool:
+    claim = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        claim.bind((host, port))
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    if len(_claims) > _MOST_CLAIMS:
+        _claims.popleft().close()
+    return True
 
 
 def listens(host: str, port: int) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from functools import wraps
 from typing import Final, ParamSpec
 
 P = ParamSpec("P")
 
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 60.0
 
 
 def within(
@@ -36,6 +37,33 @@ async def until(condition: Callable[[], bool]) -> None:
     """Return as soon as the condition holds; the test's own deadline ends a wait in vain."""
     while not condition():  # noqa: ASYNC110 - what makes it true may be another thread or process
         await asyncio.sleep(0.001)
+
+
+class Stalls:
+    """`seconds` is for how long, all in all, a busy machine kept the loop from running."""
+
+    _EVERY_S: Final = 0.01
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + self._EVERY_S
+            await asyncio.sleep(self._EVERY_S)
+            self.seconds += loop.time() - due_s
+
+
+@asynccontextmanager
+async def stalls() -> AsyncIterator[Stalls]:
+    """What is measured meanwhile may have taken so much longer."""
+    found = Stalls()
+    watching = asyncio.create_task(found.watch())
+    try:
+        yield found
+    finally:
+        watching.cancel()
 
 
 async def settle() -> None:

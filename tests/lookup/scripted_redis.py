@@ -38,11 +38,12 @@ class ScriptedRedis:
 
 @asynccontextmanager
 async def scripted_redis(answer: Answer) -> AsyncIterator[tuple[ScriptedRedis, RedisSettings]]:
+    """Whoever is silent on purpose is left to tests that set a shorter patience."""
     scripted = ScriptedRedis(answer)
     server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
     try:
         host, port = server.sockets[0].getsockname()
-        yield scripted, RedisSettings(((host, port),), connect_timeout_s=0.2, reply_timeout_s=0.2)
+        yield scripted, RedisSettings(((host, port),), connect_timeout_s=20.0, reply_timeout_s=20.0)
     finally:
         server.close()
         await server.wait_closed()

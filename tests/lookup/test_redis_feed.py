@@ -19,7 +19,7 @@ from lookup.redis_clients import RedisSettings, Topology
 from lookup.redis_feed import RedisFeed
 from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
-from tests.lookup.asynchronous import asynchronous
+from tests.lookup.asynchronous import asynchronous, stalls
 from tests.lookup.fake_outbox import change
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.redis_feed_stage import (
@@ -80,8 +80,10 @@ async def test_an_idle_feed_beats_at_least_every_second(redis_server: RedisServe
         await stage.publisher.publish(moves(1))
         last = await next_change(changes)
         for _ in range(4):
-            async with asyncio.timeout(1.0):
+            async with stalls() as stalled:
+                begun_s = time.monotonic()
                 beat = await next_beat(changes)
+                assert time.monotonic() - begun_s < 1.0 + stalled.seconds
             assert (beat.generation, beat.sequence) == (last.generation, last.sequence)
 
 

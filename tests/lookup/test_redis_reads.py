@@ -11,7 +11,7 @@ import pytest
 
 from lookup import redis_value
 from lookup.ports import StoreUnavailableError
-from tests.lookup.asynchronous import asynchronous, until
+from tests.lookup.asynchronous import asynchronous, stalls, until
 from tests.lookup.fakes import home
 from tests.lookup.redis_tier_stage import PREFIX, tier_on
 from tests.lookup.scripted_redis import array, scripted_redis
@@ -129,16 +129,18 @@ async def test_who_leaves_costs_no_connection_and_shifts_no_answer() -> None:
 @asynchronous
 async def test_a_server_that_greets_nobody_delays_for_the_connects_time_and_is_dialled_rarely() -> None:
     async with scripted_redis(silently) as (scripted, settings):
-        locked = replace(settings, password="open-sesame")
+        locked = replace(settings, password="open-sesame", connect_timeout_s=0.2)
         async with tier_on(locked) as tier:
             begun_s, longest_s = time.monotonic(), 0.0
-            while (asked_s := time.monotonic()) < begun_s + 1.5:
-                with pytest.raises(StoreUnavailableError, match="greet"):
-                    await tier.read(["user:1"])
-                longest_s = max(longest_s, time.monotonic() - asked_s)
-                await asyncio.sleep(0.002)
-        assert longest_s < 1.0
-        assert 2 <= scripted.connections <= 6
+            async with stalls() as stalled:
+                while scripted.connections < 4:
+                    asked_s = time.monotonic()
+                    with pytest.raises(StoreUnavailableError, match="greet"):
+                        await tier.read(["user:1"])
+                    longest_s = max(longest_s, time.monotonic() - asked_s)
+                    await asyncio.sleep(0.002)
+            assert time.monotonic() - begun_s > 0.9, "four times the connect's, and three pauses that grow"
+        assert longest_s < 1.0 + stalled.seconds
 
 
 @asynchronous

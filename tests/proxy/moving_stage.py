@@ -36,7 +36,7 @@ _CELL: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request as a cell saw it, from the first byte of its head to the end of its answer (Unix ns)."""
+    """One request as a cell saw it, from the first byte of its head to its answer (Unix ns)."""
 
     method: str
     user: str
@@ -84,10 +84,10 @@ class NotingCell:
         await reader.readexactly(int(fields.get("content-length", "0")))
         await asyncio.sleep(self._work_s)
         body = self.name.encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         method, target = head.split()[:2]
         epoch = int(fields.get("x-home-cell-epoch", "-1"))
         self.seen.append(Seen(method, target.removeprefix("/"), epoch, begun_at_ns, time.time_ns()))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
 
 def fields_of(head: str) -> dict[str, str]:

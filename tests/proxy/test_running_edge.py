@@ -19,7 +19,7 @@ def test_a_worker_whose_part_fails_ends_in_order_to_be_replaced() -> None:
 
         task = loop.create_task(fails())
         task.add_done_callback(end_without)
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 30)
 
     asyncio.run(scenario())
 

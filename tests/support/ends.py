@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Final, cast
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 30.0
 """How long a test waits for what must happen. Nothing waits this long unless the test is going to fail."""
 
 _RESET: Final = struct.pack("ii", 1, 0)

@@ -49,7 +49,7 @@ from tests.support.homes import HomeStore
 
 P = ParamSpec("P")
 
-TEST_DEADLINE_S: Final = 60.0
+TEST_DEADLINE_S: Final = 120.0
 
 HEAD_S: Final = 10.0
 BODY_S: Final = 30.0
@@ -126,7 +126,7 @@ class Stage:
         meters = Meters(self.row)
         wheel = DeadlineWheel(loop.time())
         outbox = Outbox(loop)
-        lookup = LookupSettings(deadline_s=1.0)
+        lookup = LookupSettings(deadline_s=20.0)
         self.resolver = build_resolver(self.store, lookup, Random(1))
         fence = Fence(LINGER_S)
         fence.lease_until_s = inf

@@ -6,14 +6,16 @@ import asyncio
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
-from time import perf_counter
 
 from bench.lookup.openloop import STARTS_A_TURN, Tally, drive, saturate
 from lookup.assignment import Assignment
 from lookup.ports import StoreUnavailableError
 from lookup.resolver import build_resolver
 from lookup.settings import LookupSettings
+
+PATIENT = LookupSettings(deadline_s=20.0)
 
 
 class SlowStore:
@@ -22,12 +24,17 @@ class SlowStore:
     def __init__(self, delay_s: float) -> None:
         self.readings = 0
         self.most_keys = 0
+        self.most_at_once = 0
+        self._at_once = 0
         self._delay_s = delay_s
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, Assignment]:
         self.readings += 1
         self.most_keys = max(self.most_keys, len(keys))
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
         await asyncio.sleep(self._delay_s)
+        self._at_once -= 1
         if "user:broken" in keys:
             raise StoreUnavailableError("broken")
         return {key: Assignment(key, "cell-01", "eu", 1) for key in keys if key != "user:unknown"}
@@ -35,7 +42,7 @@ class SlowStore:
 
 def asked(store: SlowStore, keys: Sequence[str], intended_s: Sequence[float]) -> Tally:
     async def scenario() -> Tally:
-        lookup = build_resolver(store, LookupSettings(), Random(1))
+        lookup = build_resolver(store, PATIENT, Random(1))
         try:
             return await drive(lookup, keys, array("d", intended_s))
         finally:
@@ -45,9 +52,9 @@ def asked(store: SlowStore, keys: Sequence[str], intended_s: Sequence[float]) ->
 
 
 def test_lookups_start_at_their_times_though_the_ones_before_are_not_answered() -> None:
-    begun_s = perf_counter()
-    tally = asked(SlowStore(0.1), ["user:1", "user:2", "user:3"], [0.0, 0.03, 0.06])
-    assert perf_counter() - begun_s < 0.25, "one after the other they would take 0.3 s"
+    store = SlowStore(0.1)
+    tally = asked(store, ["user:1", "user:2", "user:3"], [0.0, 0.03, 0.06])
+    assert store.most_at_once > 1 or store.readings < 3, "on a busy machine they start together"
     assert len(tally.latencies_s) == 3
     assert min(tally.latencies_s) >= 0.09
     assert tally.answers == Counter({"store": 3})
@@ -67,8 +74,14 @@ def test_who_is_behind_lets_answers_in_between() -> None:
 
 
 def test_answers_are_counted_by_tier_and_those_without_a_home_as_errors() -> None:
-    keys = ["user:1", "user:1", "user:1", "user:unknown", "user:broken"]
-    tally = asked(SlowStore(0.0), keys, [0.0, 0.05, 0.1, 0.15, 0.2])
+    async def scenario() -> Tally:
+        lookup = build_resolver(SlowStore(0.0), PATIENT, Random(1))
+        keys = ["user:1", "user:1", "user:1", "user:unknown", "user:broken"]
+        first, *others = [await drive(lookup, [key], array("d", [0.0])) for key in keys]
+        await lookup.close()
+        return sum(others, first)
+
+    tally = asyncio.run(scenario())
     assert tally.answers == Counter({"store": 1, "memory": 2, "unknown": 1, "unavailable": 1})
     assert tally.errors == 2
     assert tally.said_by().startswith("memory 40.00%")
@@ -78,7 +91,7 @@ def test_callers_in_a_closed_loop_ask_for_every_key_once() -> None:
     store = SlowStore(0.001)
 
     async def scenario() -> Tally:
-        lookup = build_resolver(store, LookupSettings(memory_entries=1000), Random(1))
+        lookup = build_resolver(store, replace(PATIENT, memory_entries=1000), Random(1))
         try:
             return await saturate(lookup, [f"user:{number}" for number in range(100)], 10)
         finally:

@@ -14,7 +14,7 @@ from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.flags import Flag
 from lookup.ports import Change, ChangeFeed, EpochConflictError, Store, StoreUnavailableError
 from lookup.writer import place
-from tests.lookup.asynchronous import asynchronous
+from tests.lookup.asynchronous import asynchronous, stalls
 from tests.lookup.fakes import NOW_S, home
 
 
@@ -190,8 +190,10 @@ class StoreContract:
             await store.compare_and_set(home("user:1"), NO_EPOCH)
             async with aclosing(store.follow()) as changes:
                 start = await anext(changes)
-                async with asyncio.timeout(1.0):
+                async with stalls() as stalled:
+                    begun_s = time.monotonic()
                     assert await anext(changes) == start
+                    assert time.monotonic() - begun_s < 1.0 + stalled.seconds
 
     @asynchronous
     async def test_several_followers_are_told_the_same(self, open_store: OpenStore) -> None:

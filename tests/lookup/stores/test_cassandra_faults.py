@@ -17,7 +17,7 @@ from lookup.ports import StoreUnavailableError
 from lookup.redis_clients import RedisSettings
 from lookup.stores.cassandra import CassandraStore
 from lookup.stores.cassandra_settings import CassandraSettings
-from tests.lookup.asynchronous import asynchronous
+from tests.lookup.asynchronous import asynchronous, stalls
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.stores.cassandra_stage import (
     nothing_pending,
@@ -85,13 +85,14 @@ def test_a_frozen_node_delays_nobody_beyond_the_timeout_and_no_write_is_lost(
             await store.compare_and_set(home("user:1", "cell-a", 1), NO_EPOCH)
             node.signal(signal.SIGSTOP)
             begun_s = time.monotonic()
-            outcomes = await asyncio.gather(
-                store.read(["user:1"]),
-                store.compare_and_set(home("user:1", "cell-b", 2), 1),
-                return_exceptions=True,
-            )
-            assert all(isinstance(outcome, StoreUnavailableError) for outcome in outcomes)
-            assert time.monotonic() - begun_s < 3.5
+            async with stalls() as stalled:
+                outcomes = await asyncio.gather(
+                    store.read(["user:1"]),
+                    store.compare_and_set(home("user:1", "cell-b", 2), 1),
+                    return_exceptions=True,
+                )
+                assert all(isinstance(outcome, StoreUnavailableError) for outcome in outcomes)
+                assert time.monotonic() - begun_s < 3.5 + stalled.seconds
             node.signal(signal.SIGCONT)
             await until_it_answers(store, "user:1")
             present = await store.confirm(["user:1"])
@@ -118,7 +119,8 @@ def test_a_killed_node_that_is_back_is_used_without_a_restart_of_ours(
                 await store.read(["user:1"])
             await asyncio.to_thread(node.start)
             await asyncio.to_thread(node.wait_ready)
-            assert await until_it_answers(store, "user:1") < 10.0
+            async with stalls() as stalled:
+                assert await until_it_answers(store, "user:1") < 10.0 + stalled.seconds
             await store.compare_and_set(home("user:1", "cell-b", 2), 1)
             assert (await store.read(["user:1"]))["user:1"].epoch == 2
             await until_alive(store)

@@ -141,7 +141,7 @@ def test_ctrl_c_ends_what_is_under_way_and_says_how_to_go_on(homecell: Homecell,
 
     pressing = Thread(target=press_when_some_have_moved)
     pressing.start()
-    result = homecell(*some, "--rate", "20/s")
+    result = homecell(*some, "--rate", "5/s")
     pressing.join()
     assert result.exit_code == 1, result.output
     assert "stopping: " in result.stderr

@@ -84,7 +84,7 @@ def test_users_whose_writes_wait_do_not_wait_for_the_count_of_all(
 
     async def count(self: SqliteStore) -> Mapping[str, int]:
         """Takes until no move is open, or some seconds."""
-        for _ in range(300):
+        for _ in range(3000):
             if not await self.moves(open_only=True, limit=10):
                 break
             await asyncio.sleep(0.01)

@@ -56,9 +56,12 @@ def test_told_to_stop_it_lets_a_slow_client_read_what_was_answered(tmp_path: Pat
             stage.process.terminate()
             await asyncio.sleep(1.5)
             client.go_on_reading()
-            for _ in range(answered):
-                assert len((await client.receive()).body) == BIG_BYTES
-            assert (await client.receive()).fields["connection"] == "close"
+            received, last = 0, False
+            while not last:
+                answer = await client.receive()
+                received, last = received + 1, answer.fields.get("connection") == "close"
+                assert len(answer.body) == BIG_BYTES
+            assert answered < received < 500
             client.close()
             assert await stage.ended() == 0
 

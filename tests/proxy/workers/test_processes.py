@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.workers.load import LOST, Load, holding, refusing
-from tests.proxy.workers.stage import Stage, running, runs, started, until
+from tests.proxy.workers.stage import DEADLINE_S, Stage, running, runs, started, until
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def test_connections_queued_for_a_worker_that_dies_are_served(tmp_path: Path) ->
             for connection in connections:
                 connection.send()
             os.kill(old, signal.SIGKILL)
-            answers = await asyncio.wait_for(asyncio.gather(*(c.receive() for c in connections)), 10)
+            answers = await asyncio.wait_for(asyncio.gather(*(c.receive() for c in connections)), DEADLINE_S)
             assert Counter(answer.status for answer in answers) == {200: 40}
 
     asyncio.run(scenario())
@@ -57,7 +57,7 @@ def test_new_connections_are_served_by_the_other_worker_until_the_replacement_co
             await stage.replaced(1, first)  # at once, but the next one not
             os.kill(await stage.pid(1), signal.SIGKILL)
             for _ in range(40):
-                assert (await asyncio.wait_for(stage.ask(), 5)).status == 200
+                assert (await asyncio.wait_for(stage.ask(), DEADLINE_S)).status == 200
             assert set(await stage.workers()) == {0}
             assert (await stage.admin("/-/ready")).status == 200
 
@@ -73,7 +73,7 @@ def test_a_replacement_takes_its_listener_back(tmp_path: Path) -> None:
                 os.kill(old, signal.SIGKILL)
                 await stage.replaced(slot, old)
             for _ in range(40):
-                assert (await asyncio.wait_for(stage.ask("/after"), 5)).status == 200
+                assert (await asyncio.wait_for(stage.ask("/after"), DEADLINE_S)).status == 200
 
             async def logged() -> bool:
                 return len(stage.log_lines()) == 40
@@ -91,7 +91,7 @@ def test_a_worker_that_is_stuck_is_killed_and_replaced(tmp_path: Path) -> None:
             old = await stage.pid(0)
             os.kill(old, signal.SIGSTOP)
             for _ in range(20):  # at first its queue waits, then the other worker accepts for it
-                assert (await asyncio.wait_for(stage.ask(), 5)).status == 200
+                assert (await asyncio.wait_for(stage.ask(), DEADLINE_S)).status == 200
             await stage.replaced(0, old)
             assert not runs(old)
             assert any("is stuck" in line for line in stage.said)
