@@ -38,6 +38,14 @@ class ServiceMeters:
             registry=self._registry,
         )
         self._streams = Gauge("homecell_service_streams", "Followers of the feed.", registry=self._registry)
+        self._connections = Gauge(
+            "homecell_service_connections", "Clients that are connected.", registry=self._registry
+        )
+        self._refused = Counter(
+            "homecell_service_connections_refused",
+            "Clients that were hung up on because too many were connected.",
+            registry=self._registry,
+        )
         age = Gauge(
             "homecell_feed_age_seconds", "Since the feed's last sign of life.", registry=self._registry
         )
@@ -74,6 +82,14 @@ class ServiceMeters:
     def streams(self, count: int) -> None:
         """So many follow the feed now."""
         self._streams.set(count)
+
+    def count_connections(self, connected: Callable[[], int]) -> None:
+        """Ask that at each scrape."""
+        self._connections.set_function(connected)
+
+    def refused(self) -> None:
+        """Somebody was hung up on at once."""
+        self._refused.inc()
 
     def moves(self, is_open: int, without_driver: int) -> None:
         """So many moves are not over, and so many of them need somebody."""

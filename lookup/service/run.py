@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
 from random import Random
 from typing import Final
-
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from lookup.announcement import Announcement
 from lookup.changes import ChangeFollower, FlagListener
@@ -23,6 +19,7 @@ from lookup.relay import Relay
 from lookup.resolver import Resolver, build_resolver
 from lookup.service.app import Service
 from lookup.service.cells import CellAnswers
+from lookup.service.door import USUAL_LIMITS, DoorLimits, opened
 from lookup.service.keys import KeyAnswers
 from lookup.service.meters import ServiceMeters
 from lookup.service.moves import MoveAnswers, Moving
@@ -32,8 +29,6 @@ from lookup.service.truth import TruthAnswers
 from lookup.settings import LookupSettings
 from lookup.tasks import end_tasks
 
-_SHUTDOWN_S = 1.0
-_log: Final = logging.getLogger(__name__)
 NO_PLAN: Final = PlacementPlan((), {}, ShareLimits())
 """No cell is known: who places a user names its cell."""
 
@@ -52,6 +47,7 @@ async def running(
     spelling: KeySpelling = AS_THEY_ARE,
     moving: Moving | None = None,
     announcement: Announcement | None = None,
+    limits: DoorLimits = USUAL_LIMITS,
 ) -> AsyncIterator[int]:
     """The service inside the block; its value is the port (`port` 0: any free one). Raises OSError.
 
@@ -61,6 +57,7 @@ async def running(
     spelling of the keys in the store
     moving   how users are moved to where they may live; None: not at all
     announcement  tells moves that writes go by what is confirmed here; None: no move could hear of it
+    limits   for who connects
     """
     resolver = build_resolver(store, settings, Random(), shared)
     follower = _follower(store, resolver, settings)
@@ -82,7 +79,7 @@ async def running(
     if relay is not None:
         works.append(relay.run())
     try:
-        async with _listening(service, works, host, port) as bound:
+        async with _going_on(works), opened(service.application(), host, port, meters, limits) as bound:
             yield bound
     finally:
         await streams.close()
@@ -103,26 +100,11 @@ def _follower(store: FeedingStore, resolver: Resolver, settings: LookupSettings)
     )
 
 
-def _is_of_ours(record: logging.LogRecord) -> bool:
-    """aiohttp logs a stack for each request that is no HTTP; anybody who reaches the port can send those."""
-    failure = record.exc_info[1] if record.exc_info else None
-    return not isinstance(failure, HttpProcessingError | web.RequestPayloadError)
-
-
-_log.addFilter(_is_of_ours)
-
-
 @contextlib.asynccontextmanager
-async def _listening(
-    service: Service, works: list[Coroutine[None, None, None]], host: str, port: int
-) -> AsyncIterator[int]:
-    """The service on its port while the works go on; afterwards neither is left. Raises OSError."""
-    runner = web.AppRunner(service.application(), access_log=None, logger=_log, shutdown_timeout=_SHUTDOWN_S)
+async def _going_on(works: list[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """The works go on inside the block; afterwards none is left."""
     tasks = [asyncio.get_running_loop().create_task(work) for work in works]
     try:
-        await runner.setup()
-        await web.TCPSite(runner, host, port).start()
-        yield runner.addresses[0][1]
+        yield
     finally:
         await end_tasks(tasks)
-        await runner.cleanup()

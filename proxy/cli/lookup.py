@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ _log = logging.getLogger("homecell")
 
 if TYPE_CHECKING:
     from lookup.announcement import Announcement
+    from lookup.service.door import DoorLimits
     from lookup.service.moves import Moving
     from lookup.service.tokens import Tokens
     from proxy.config import Settings
@@ -124,6 +126,14 @@ def _moving(settings: Settings, tiers: Tiers) -> Moving | None:
     return Moving(tiers.database, hooks, patience, moves.at_once, holder(), amiss)
 
 
+def _limits() -> DoorLimits:
+    """For as many clients as leave files for the store."""
+    from lookup.service.door import USUAL_LIMITS
+    from proxy.kernel.open_files import raise_limit, room_for_clients
+
+    return replace(USUAL_LIMITS, connections=min(USUAL_LIMITS.connections, room_for_clients(raise_limit())))
+
+
 async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     from lookup.key_mark import insist_on_spelling
     from lookup.service.run import running
@@ -151,6 +161,7 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
             spelling=spelling,
             moving=_moving(settings, tiers),
             announcement=_announcement(settings, tiers),
+            limits=_limits(),
         )
         async with service as port:
             _log.info("the lookup service listens on http://%s:%d", listen.host, port)

@@ -1,0 +1,122 @@
+"""The service's port: so many connections at most, each with so long to a first request and between two."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+from aiohttp.web_protocol import RequestHandler
+
+from lookup.service.meters import ServiceMeters
+
+_SHUTDOWN_S: Final = 1.0
+_TELL_EVERY_S: Final = 60.0
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DoorLimits:
+    """For clients, which needn't have a token yet.
+
+    connections  at once; of those that arrive in one turn of the loop a few more
+    first_s      until the head of a first request must have come
+    idle_s       until that of a next one: longer than clients and load balancers usually keep a connection,
+                 because a request that meets a connection's end is lost
+    """
+
+    connections: int = 4096
+    first_s: float = 10.0
+    idle_s: float = 75.0
+
+
+USUAL_LIMITS: Final = DoorLimits()
+
+
+@asynccontextmanager
+async def opened(
+    application: web.Application, host: str, port: int, meters: ServiceMeters, limits: DoorLimits
+) -> AsyncIterator[int]:
+    """The application answers inside the block, at the port that is the value. Raises OSError."""
+    door = _Door(meters, limits)
+    application.middlewares.append(door.hear)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        logger=_log,
+        shutdown_timeout=_SHUTDOWN_S,
+        keepalive_timeout=limits.idle_s,
+    )
+    await runner.setup()
+    try:
+        server = runner.server
+        assert server is not None, "by its setup"
+        meters.count_connections(lambda: len(server.connections))
+        welcome = partial(door.welcome, server)
+        listener = await asyncio.get_running_loop().create_server(welcome, host, port)
+        try:
+            yield listener.sockets[0].getsockname()[1]
+        finally:
+            listener.close()
+    finally:
+        await runner.cleanup()
+
+
+class _Door:
+    def __init__(self, meters: ServiceMeters, limits: DoorLimits) -> None:
+        self._meters = meters
+        self._limits = limits
+        self._silent: set[RequestHandler] = set()
+        self._told_at_s = -_TELL_EVERY_S
+
+    def welcome(self, server: web.Server) -> asyncio.Protocol:
+        """What is to speak with a client who connects now."""
+        if len(server.connections) >= self._limits.connections:
+            self._refuse()
+            return _Refusal()
+        protocol = server()
+        self._silent.add(protocol)
+        asyncio.get_running_loop().call_later(self._limits.first_s, self._insist, protocol)
+        return protocol
+
+    @web.middleware
+    async def hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Whoever has asked once is no longer waited for."""
+        self._silent.discard(request.protocol)
+        return await handler(request)
+
+    def _insist(self, protocol: RequestHandler) -> None:
+        if protocol in self._silent:
+            self._silent.remove(protocol)
+            protocol.force_close()
+
+    def _refuse(self) -> None:
+        self._meters.refused()
+        now_s = time.monotonic()
+        if now_s - self._told_at_s >= _TELL_EVERY_S:
+            self._told_at_s = now_s
+            _log.warning("%d clients are connected: more are hung up on", self._limits.connections)
+
+
+class _Refusal(asyncio.Protocol):
+    """Hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()  # uvloop's is none by its class
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    """aiohttp logs a stack for each request that is no HTTP; anybody who reaches the port can send those."""
+    failure = record.exc_info[1] if record.exc_info else None
+    return not isinstance(failure, HttpProcessingError | web.RequestPayloadError)
+
+
+_log.addFilter(_is_of_ours)
