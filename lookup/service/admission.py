@@ -16,6 +16,9 @@ from lookup.service.problems import ProblemError
 EPOCHS_END: Final = 2**53
 """JSON's numbers are exact below it, in every language."""
 
+_GIVEN_EPOCHS_END: Final = 2**52 + 1
+"""Each change takes an epoch: a record that is brought along leaves the other half to those to come."""
+
 _MAX_NAME_CHARS: Final = 64
 _FAR_S: Final = 100 * 365 * 86_400.0
 _TOLD_MEMBERS: Final = 5
@@ -31,8 +34,8 @@ def check_names(*names: str) -> None:
 def check_record(record: Assignment, latest_s: float) -> None:
     """Raises ValueError for a record that no writer has made; its time must not be after `latest_s`."""
     check_names(record.cell, record.jurisdiction)
-    if not is_epoch(record.epoch):
-        raise ValueError(f"{record.key}: `epoch` is no whole number from 1 to 2^53 - 1")
+    if not 0 < record.epoch < _GIVEN_EPOCHS_END:
+        raise ValueError(f"{record.key}: `epoch` is no whole number from 1 to 2^52")
     if record.state is State.MOVING or record.moved_to:
         raise ValueError(
             f"{record.key}: only a move makes a record `moving`, and ends that: write it as `placed`, "
@@ -99,16 +102,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def is_epoch(value: object) -> bool:
-    """Whether it can be a record's epoch; stores have no room for any whole number."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < EPOCHS_END
-
-
 def expected_epoch_of(value: object) -> int:
     """The epoch that a record must have to be written over, NO_EPOCH for none. Raises ValueError."""
     if value is None:
         return NO_EPOCH
-    if isinstance(value, int) and is_epoch(value):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < EPOCHS_END:
         return value
     raise ValueError("`expected_epoch` is neither null nor a whole number from 1 to 2^53 - 1")
 

@@ -227,8 +227,8 @@ def _other_paths() -> dict[str, Json]:
         "/v1/history": {
             "get": operation(
                 "getHistory",
-                "Which keys moved: a line that says how many, then lines of moves, oldest first; of a key's "
-                "moves away from one cell the latest.",
+                "Which keys moved: a line that says how many, then lines of moves, older ones first, of a "
+                "feed that was begun anew hour by hour only; of a key's moves from one cell the latest.",
                 line,
                 parameters=(since,),
                 kind=LINES_TYPE,

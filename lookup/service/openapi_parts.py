@@ -13,7 +13,8 @@ EPOCH: Final[Json] = {
     "type": "integer",
     "minimum": 1,
     "maximum": 2**53 - 1,
-    "description": "Grows with each change of the record.",
+    "description": "Grows with each change of the record. One that is given to `putKey` or `loadHomes` is "
+    "2^52 at most, so that changes can follow.",
 }
 STATE: Final[Json] = {"type": "string", "enum": ["placed", "moving"]}
 KEY: Final[Json] = {"type": "string", "description": "A routing key, kind:value.", "examples": ["user:42"]}
