@@ -25,6 +25,8 @@ from proxy.cli.tables import address, show_table
 
 if TYPE_CHECKING:
     from proxy.config import Finding, Settings
+    from proxy.config.models import ConfigFile
+    from proxy.config.shape import Shape
 
 
 @click.command("check-config", context_settings=HELP_SETTINGS)
@@ -54,33 +56,31 @@ def command(file: Path | None, as_json: bool, reference: bool) -> None:
 
     insist_on_default(file, "FILE")
     try:
-        loaded = load_with_warnings(file or default_path())
+        loaded = load_with_warnings(file or default_path(), judge=_judge_tokens)
     except ConfigError as error:
         if not as_json:
             raise ConfigMistakesError(error) from error
         say_json(_report(error.mistakes, error.warnings))
         end(MISTAKE)
-    warnings = (*loaded.warnings, *_unusable_tokens(loaded.settings))
     if as_json:
-        say_json(_report((), warnings) | _summary(loaded.settings))
+        say_json(_report((), loaded.warnings) | _summary(loaded.settings))
         return
-    show_warnings(warnings)
+    show_warnings(loaded.warnings)
     _show_summary(loaded.settings)
 
 
-def _unusable_tokens(settings: Settings) -> Iterator[Finding]:
+def _judge_tokens(config: Shape[ConfigFile]) -> Iterator[Finding]:
     """Warns of what the lookup service would refuse; an edge runs all the same. A missing file is told of."""
     from lookup.service.tokens import TokensFileError, load_tokens
-    from proxy.config import Finding
 
-    service = settings.lookup_service
-    if service is None or not os.access(service.tokens_file, os.R_OK):
+    key = ("lookup_service", "tokens_file")
+    file = config.path(key)
+    if file is None or not file.is_file() or not os.access(file, os.R_OK):
         return
     try:
-        load_tokens(service.tokens_file)
+        load_tokens(file)
     except TokensFileError as error:
-        what = "cannot be used, `homecell lookup` will refuse it"
-        yield Finding(settings.path, 0, "lookup_service.tokens_file", what, str(error))
+        yield config.finding(key, "cannot be used, `homecell lookup` will refuse it", str(error))
 
 
 def _report(mistakes: Sequence[Finding], warnings: Sequence[Finding]) -> dict[str, object]:

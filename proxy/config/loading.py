@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -37,8 +37,16 @@ def load(path: Path) -> Settings:
     return load_with_warnings(path).settings
 
 
-def load_with_warnings(path: Path, *, keys: bool = True, writing: bool = True) -> Loaded:
+def load_with_warnings(
+    path: Path,
+    *,
+    keys: bool = True,
+    writing: bool = True,
+    judge: Callable[[Shape[ConfigFile]], Iterable[Finding]] = lambda _config: (),
+) -> Loaded:
     """As load, with the warnings. Raises ConfigError, which has the warnings too.
+
+    `judge` warns of what this package knows nothing of.
 
     The files with `keys` of tokens and cookies, and where an edge is `writing`, may be amiss where they are
     not needed: a bad key file must not keep an operator from taking a cell out.
@@ -51,7 +59,7 @@ def load_with_warnings(path: Path, *, keys: bool = True, writing: bool = True) -
     if config is not None:
         found = check_values(config, inventory, keys=keys, writing=writing)
         mistakes += found.mistakes
-        warnings = _ordered(found.warnings, path)
+        warnings = _ordered((*found.warnings, *judge(config)), path)
     return Loaded(_settings(path, config, inventory, mistakes, warnings), tuple(warnings), texts)
 
 

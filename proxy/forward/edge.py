@@ -46,7 +46,7 @@ class Edge:
 
     connections     open client connections; connection_limit is the most of them
     in_flight       requests under way
-    dates           for the edge's own replies
+    dates           for the edge's own replies and those of cells that have none
     samples         of whom they are
     fence           which unsafe requests are under way, and until when they need no confirming
     disputes_told_s when the log was last told that a cell and the truth disagree, on the wheel's clock

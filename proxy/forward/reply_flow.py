@@ -75,6 +75,8 @@ class ReplyFlow(Exchange):
         else:
             first = data
         self.reply_bytes = len(data)
+        if not reply.dated:
+            reply.block += self.edge.dates.line(self.edge.wheel.now_s)
         self.down.outlet.write(
             head_for_client(
                 reply,

@@ -65,7 +65,17 @@ class ChunkedDecoder:
                 a flood of them takes its turns with everybody else's work
     """
 
-    __slots__ = ("_left", "_line", "_state", "_trailer_bytes", "backlog", "pieces", "problem", "trailers")
+    __slots__ = (
+        "_left",
+        "_line",
+        "_state",
+        "_trailer_bytes",
+        "_trailer_count",
+        "backlog",
+        "pieces",
+        "problem",
+        "trailers",
+    )
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -76,6 +86,7 @@ class ChunkedDecoder:
         self._left = 0
         self._line = b""
         self._trailer_bytes = 0
+        self._trailer_count = 0
 
     @property
     def done(self) -> bool:
@@ -142,10 +153,11 @@ class ChunkedDecoder:
 
     def _take_trailer(self, line: bytes) -> None:
         self._trailer_bytes += len(line)
+        self._trailer_count += 1
         name, colon, _ = line.partition(b":")
         if not colon or f.TOKEN.fullmatch(name) is None or line.translate(None, f.TEXT):
             self._break("malformed trailer field")
-        elif self._trailer_bytes > _MAX_TRAILER_BYTES:
+        elif self._trailer_bytes > _MAX_TRAILER_BYTES or self._trailer_count > f.MAX_FIELDS:
             self._break("trailer section too large")
         else:
             hyphened = name.lower().replace(b"_", b"-")

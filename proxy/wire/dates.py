@@ -15,9 +15,11 @@ _MONTHS: Final = (
 class Dates:
     """Times as HTTP writes them; the last one is remembered."""
 
-    __slots__ = ("_second", "_text")
+    __slots__ = ("_line", "_second", "_text", "_tick_s")
 
     def __init__(self) -> None:
+        self._tick_s = -1.0
+        self._line = b""
         self._second = -1
         self._text = b""
 
@@ -30,3 +32,13 @@ class Dates:
             self._text = b"%b %02d:%02d:%02d GMT" % (day, at.tm_hour, at.tm_min, at.tm_sec)
             self._second = second
         return self._text
+
+    def line(self, tick_s: float) -> bytes:
+        """The field line, with its end, that dates what is received now; the clock is read once a tick.
+
+        tick_s  any time that moves on several times a second
+        """
+        if tick_s != self._tick_s:
+            self._tick_s = tick_s
+            self._line = b"Date: %b\r\n" % self.at(time.time())
+        return self._line

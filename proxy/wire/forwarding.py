@@ -11,15 +11,15 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-_FOR: Final = re.compile(rb'(?:^|[;, \t])for=(?:"([^"\\]*)"|([^;, \t"]+))', re.IGNORECASE)
+_FOR: Final = re.compile(rb'(?:^|[;, \t])for=(?:"([^"\\,;]*)"|([^;, \t"]+))', re.IGNORECASE)
 _PROTO: Final = re.compile(rb'(?:^|[;, \t])proto="?([A-Za-z][A-Za-z0-9+.-]*)"?', re.IGNORECASE)
-_HOST: Final = re.compile(rb'(?:^|[;, \t])host=(?:"([^"\\]*)"|([^;, \t"]+))', re.IGNORECASE)
+_HOST: Final = re.compile(rb'(?:^|[;, \t])host=(?:"([^"\\,;]*)"|([^;, \t"]+))', re.IGNORECASE)
 _WITH_PORT: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]+)?")
 _IN_TEXT: Final = re.compile(rb"[A-Za-z0-9._~:\[\]-]+")
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*")
 _LITERAL: Final = re.compile(rb"[0-9A-Fa-f:.]+")
 _MOST_HOPS: Final = 16
-"""As many are looked at for the client: a chain can be made up, and each costs microseconds."""
+"""As many are looked at, the last ones: a chain can be made up, and each costs microseconds."""
 
 _Values = dict[bytes, list[bytes]]
 
@@ -40,8 +40,8 @@ def extended(told: list[bytes], address: bytes, node: bytes, host: bytes) -> byt
         forwarded = _as_forwarded(clients, proto, named)
     else:
         elements = b", ".join(forwarded)
-        proto = proto or b"".join(_said(_PROTO, elements)[:1])
-        named = named or b"".join(_said(_HOST, elements)[:1])
+        proto = proto or _said(_PROTO.search(elements))
+        named = named or _said(_HOST.search(elements))
     hop = b'for=%b;proto=http;host="%b"' % (node, host)
     return b"\r\n".join(
         (
@@ -60,8 +60,7 @@ def client_named(told: list[bytes], trusts: Callable[[str], bool]) -> str:
     trusts  whether an IP literal is a trusted hop
     "" when the trusted name nobody else, or name him by something that is no IP literal.
     """
-    chain = b",".join(_clients(_values(told))).split(b",")
-    for named in chain[: -1 - _MOST_HOPS : -1]:
+    for named in reversed(_last_hops(_clients(_values(told)))):
         literal = _literal(named.strip(b" \t"))
         if not literal or not trusts(literal):
             return literal
@@ -80,7 +79,13 @@ def _values(told: list[bytes]) -> _Values:
 def _clients(values: _Values) -> list[bytes]:
     """As X-Forwarded-For tells them, or else Forwarded; each may be several with commas between them."""
     told = values.get(b"x-forwarded-for", [])
-    return told or [_bare(client) for client in _said(_FOR, b", ".join(values.get(b"forwarded", [])))]
+    hops = b",".join(_last_hops(values.get(b"forwarded", [])))
+    return told or [_bare(_said(found)) for found in _FOR.finditer(hops)]
+
+
+def _last_hops(told: list[bytes]) -> list[bytes]:
+    """The elements of a field that tells of one hop after the other."""
+    return b",".join(told).rsplit(b",", _MOST_HOPS)[-_MOST_HOPS:]
 
 
 def _literal(client: bytes) -> str:
@@ -97,8 +102,8 @@ def _literal(client: bytes) -> str:
     return str(address)
 
 
-def _said(what: re.Pattern[bytes], elements: bytes) -> list[bytes]:
-    return [b"".join(found.groups(b"")) for found in what.finditer(elements)]
+def _said(found: re.Match[bytes] | None) -> bytes:
+    return b"" if found is None else b"".join(found.groups(b""))
 
 
 def _bare(client: bytes) -> bytes:
@@ -109,7 +114,7 @@ def _bare(client: bytes) -> bytes:
 
 def _as_forwarded(clients: list[bytes], proto: bytes, host: bytes) -> list[bytes]:
     """Elements of Forwarded that say the same: what was asked for, and how, belongs to the first."""
-    elements = [b"for=" + _node(client.strip(b" \t")) for client in b",".join(clients).split(b",")]
+    elements = [b"for=" + _node(client.strip(b" \t")) for client in _last_hops(clients)]
     if _SCHEME.fullmatch(proto):
         elements[0] += b";proto=" + proto
     if _IN_TEXT.fullmatch(host):

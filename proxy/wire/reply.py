@@ -31,7 +31,9 @@ _STATUS_LINES: Final[dict[bytes, tuple[int, bool, bytes]]] = {}
 """Status lines that were read once; there are few, so it is bounded and still always answers."""
 
 _LEARNED_STATUS_LINES: Final = 256
-_NOT_TO_BE_NAMED: Final = frozenset((b"keep-alive", b"close", b"upgrade", b"content-length", b"set-cookie"))
+_NOT_TO_BE_NAMED: Final = frozenset(
+    (b"keep-alive", b"close", b"upgrade", b"content-length", b"set-cookie", b"date")
+)
 """Members of Connection that take no field away."""
 
 _QUOTED: Final = re.compile(rb'"[^"]*"?')
@@ -47,9 +49,10 @@ class ReplyHead:
                     and after each; connection fields and X-Home-Cell* are gone
     framing         NO_BODY, LENGTH (then content_length bytes follow), CHUNKED or UNTIL_CLOSE
     keep_alive      whether the cell keeps the connection open after this reply
+    dated           whether the cell says when it made the reply
     """
 
-    __slots__ = ("block", "content_length", "framing", "keep_alive", "start", "status")
+    __slots__ = ("block", "content_length", "dated", "framing", "keep_alive", "start", "status")
 
     def __init__(self, status: int, start: bytes, block: bytes, keep_alive: bool) -> None:
         self.status = status
@@ -58,6 +61,7 @@ class ReplyHead:
         self.keep_alive = keep_alive
         self.framing = UNTIL_CLOSE
         self.content_length = 0
+        self.dated = True
 
     @property
     def fields(self) -> list[bytes]:
@@ -171,6 +175,7 @@ def _read_fields(reply: ReplyHead, plan: ReplyPlan, parts: list[bytes], persiste
     """Take the fields that mean something to us, remove those that must not pass; returns the problem."""
     if plan.framed_twice:
         return "conflicting framing"
+    reply.dated = plan.dated
     gone = plan.gone
     if plan.length:
         length = parts[plan.length].strip()

@@ -26,16 +26,18 @@ class ReplyPlan:
     length, coding  place of the value of Content-Length and Transfer-Encoding; 0, where nothing is, if there
                     is no such field
     connections     places of the values of Connection
+    dated           whether there is a Date
     gone            places of the values of all lines that never pass
     framed_twice    both or one of them twice
     """
 
-    __slots__ = ("coding", "connections", "framed_twice", "gone", "length")
+    __slots__ = ("coding", "connections", "dated", "framed_twice", "gone", "length")
 
     def __init__(self, names: tuple[bytes, ...]) -> None:
         self.length = 0
         self.coding = 0
         self.framed_twice = False
+        self.dated = b"date" in map(lower_name, names)
         self.connections: list[int] = []
         self.gone: list[int] = []
         for number, beginning in enumerate(names):

@@ -9,6 +9,7 @@ from tests.support.credentials import token
 from tests.support.ends import End
 
 REQUEST_ID: Final = b"r-1"
+DATE: Final = b"Date: Sun, 06 Nov 1994 08:49:37 GMT"
 TRACE: Final = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 HOST_LINE: Final = b"Host: a.example"
@@ -79,17 +80,19 @@ def posted(path: bytes, body: bytes, user: int = 1) -> bytes:
     return asked(b"POST %b HTTP/1.1" % path, b"Content-Length: %d" % len(body), user=user) + body
 
 
+def dated(start: bytes, *more: bytes) -> bytes:
+    """The head of a reply that says when it was made, so that the proxy needn't."""
+    return lines(start, DATE, *more)
+
+
 def answer(body: bytes, *more: bytes) -> bytes:
     """A cell's 200 with Content-Length."""
-    return lines(b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *more) + body
+    return dated(b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *more) + body
 
 
 def answered(body: bytes, *more: bytes) -> bytes:
     """What the client gets of `answer`; `more` stands behind the request id."""
-    return (
-        lines(b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), b"X-Request-Id: " + REQUEST_ID, *more)
-        + body
-    )
+    return answer(body, b"X-Request-Id: " + REQUEST_ID, *more)
 
 
 def chunk(data: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -71,8 +72,13 @@ def test_tokens_that_the_lookup_service_would_refuse_are_warned_of(
     file.write_text(tokens)
     result = homecell("check-config")
     assert result.exit_code == 0
-    assert "edge.yaml: warning: lookup_service.tokens_file cannot be used" in result.stderr
+    warned = r"edge\.yaml:[1-9][0-9]*: warning: lookup_service\.tokens_file cannot be used"
+    assert re.search(warned, result.stderr)
     assert f"lookup.tokens{told}" in result.stderr
+    site.spoil(("  workers: 2", "  worker: 2"))
+    beside_mistakes = homecell("check-config")
+    assert beside_mistakes.exit_code == 2
+    assert re.search(warned, beside_mistakes.stderr)
     assert "short\n" not in result.stderr
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from tests.support.messages import HOST_LINE, REQUEST_ID, TRACE, bearer, chunk, lines
+from tests.support.messages import HOST_LINE, REQUEST_ID, TRACE, bearer, chunk, dated, lines
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -169,7 +169,7 @@ def _replies(draw: st.DrawFn, answers_head: bool, until_close: bool) -> tuple[Se
         fields.insert(draw(st.integers(0, len(fields))), (b"Content-Length", framing.partition(b": ")[2]))
     if chunked:
         trailers = draw(st.lists(_field, max_size=2))
-    head = lines(b"HTTP/1.1 %d Reason" % status, *_mixed(draw, fields, dropped))
+    head = dated(b"HTTP/1.1 %d Reason" % status, *_mixed(draw, fields, dropped))
     if draw(st.integers(0, 4)) == 0:
         head = lines(b"HTTP/1.1 100 Continue") + head  # nobody asked for it
     coded = _coded(draw, body, trailers) if chunked else body

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.proxy.forward.exchanges import Exchange, Fields, Sent, exchanges
 from tests.support.ends import PATIENCE_S, End
-from tests.support.messages import REQUEST_ID, TRACE, bearer
+from tests.support.messages import DATE, REQUEST_ID, TRACE, bearer
 from tests.support.stage import Stage, standing
 
 _ADDED_FOR_CELLS: Final = (
@@ -97,7 +97,7 @@ def check_reply(seen: Understood, exchange: Exchange) -> None:
     assert isinstance(seen.head, h11.Response)
     assert b"%d" % seen.head.status_code == sent.start[0]
     chunked = (sent.chunked or exchange.until_close) and exchange.minor == 1
-    expected = [*sent.fields, (b"X-Request-Id", REQUEST_ID)]
+    expected = [(b"Date", DATE.partition(b": ")[2]), *sent.fields, (b"X-Request-Id", REQUEST_ID)]
     if chunked:
         expected.append((b"Transfer-Encoding", b"chunked"))
     if not exchange.kept:

@@ -18,6 +18,7 @@ from tests.support.messages import (
     ask,
     asked,
     chunk,
+    dated,
     get,
     got,
     lines,
@@ -31,7 +32,7 @@ OK: Final = b"HTTP/1.1 200 OK"
 CHUNKED: Final = b"Transfer-Encoding: chunked"
 LAST: Final = b"0\r\n\r\n"
 ENDLESS: Final = (
-    OK + b"\nContent-Length: 0\n\n",
+    b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
     b"SSH-2.0-OpenSSH\r\n",
     b"\x15\x03\x03\x00\x02",
     b"HTTP/2 200\r\n",
@@ -107,8 +108,8 @@ async def test_a_reply_cut_off_inside_its_head_is_a_bad_gateway(stage: Stage, cu
 @staged
 async def test_a_body_shorter_than_its_length_is_broken_off(stage: Stage, by_reset: bool) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK, b"Content-Length: 10"), b"01234")
-    await client.expect(lines(OK, b"Content-Length: 10", ID), b"01234")
+    cell.send(dated(OK, b"Content-Length: 10"), b"01234")
+    await client.expect(dated(OK, b"Content-Length: 10", ID), b"01234")
     if by_reset:
         cell.break_off()
     else:
@@ -123,8 +124,8 @@ async def test_a_body_shorter_than_its_length_is_broken_off(stage: Stage, by_res
 @staged
 async def test_a_chunked_body_cut_off_gets_no_last_chunk(stage: Stage, sent: bytes, by_reset: bool) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK, CHUNKED))
-    await client.expect(lines(OK, ID, CHUNKED))
+    cell.send(dated(OK, CHUNKED))
+    await client.expect(dated(OK, ID, CHUNKED))
     if sent:
         cell.send(sent)
         data = sent.partition(b"\r\n")[2].partition(b"\r\n")[0]
@@ -139,8 +140,8 @@ async def test_a_chunked_body_cut_off_gets_no_last_chunk(stage: Stage, sent: byt
 @staged
 async def test_a_reply_that_ends_with_the_connection_must_not_end_with_a_reset(stage: Stage) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK), b"some")
-    await client.expect(lines(OK, ID, CHUNKED), chunk(b"some"))
+    cell.send(dated(OK), b"some")
+    await client.expect(dated(OK, ID, CHUNKED), chunk(b"some"))
     cell.break_off()
     assert await client.until_reset() == b""
 
@@ -149,8 +150,8 @@ async def test_a_reply_that_ends_with_the_connection_must_not_end_with_a_reset(s
 async def test_to_http_1_0_too_a_cut_reply_is_a_reset(stage: Stage) -> None:
     """Its client takes the end of the connection for the end of the reply: it must not see one."""
     client, cell = await exchange(stage, ask(b"GET / HTTP/1.0"))
-    cell.send(lines(OK, CHUNKED), chunk(b"some"))
-    await client.expect(lines(OK, ID, b"Connection: close"), b"some")
+    cell.send(dated(OK, CHUNKED), chunk(b"some"))
+    await client.expect(dated(OK, ID, b"Connection: close"), b"some")
     cell.close()
     assert await client.until_reset() == b""
 
@@ -159,8 +160,8 @@ async def test_to_http_1_0_too_a_cut_reply_is_a_reset(stage: Stage) -> None:
 @staged
 async def test_malformed_chunks_are_broken_off(stage: Stage, stream: bytes) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK, CHUNKED), chunk(b"good"))
-    await client.expect(lines(OK, ID, CHUNKED), chunk(b"good"))
+    cell.send(dated(OK, CHUNKED), chunk(b"good"))
+    await client.expect(dated(OK, ID, CHUNKED), chunk(b"good"))
     await cell.send_in_bytes(stream[:600])
     cell.send(stream[600:])
     came = await client.until_reset()
@@ -174,7 +175,7 @@ async def test_malformed_chunks_that_come_with_their_head_are_a_bad_gateway(
     stage: Stage, stream: bytes
 ) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK, CHUNKED), stream)
+    cell.send(dated(OK, CHUNKED), stream)
     assert (await problem_of(client)).status == 502
     await cell.until_cut()
     await insist_fresh(stage, client)
@@ -184,8 +185,8 @@ async def test_malformed_chunks_that_come_with_their_head_are_a_bad_gateway(
     ("reply", "expected"),
     [
         (answer(b"x"), answered(b"x")),
-        (lines(OK, CHUNKED) + chunk(b"x") + LAST, lines(OK, ID, CHUNKED) + chunk(b"x") + LAST),
-        (lines(b"HTTP/1.1 204 No Content"), lines(b"HTTP/1.1 204 No Content", ID)),
+        (dated(OK, CHUNKED) + chunk(b"x") + LAST, dated(OK, ID, CHUNKED) + chunk(b"x") + LAST),
+        (dated(b"HTTP/1.1 204 No Content"), dated(b"HTTP/1.1 204 No Content", ID)),
         (answer(b""), answered(b"")),
     ],
 )
@@ -232,9 +233,9 @@ async def test_a_body_that_may_not_follow_and_comes_late_is_not_the_next_users_r
     cell = await stage.cell.connection()
     await cell.take_head()
     start = b"HTTP/1.1 " + status
-    cell.send(lines(start, announced))
+    cell.send(dated(start, announced))
     passed = announced != CHUNKED and not status.startswith(b"204")
-    await client.expect(lines(start, *((announced,) if passed else ()), ID))
+    await client.expect(dated(start, *((announced,) if passed else ()), ID))
     other = await stage.client()
     other.send(get(user=2))
     await until(lambda: len(stage.cell.accepted) == 2 or b"GET" in cell.received, "it was asked")

@@ -18,6 +18,7 @@ from tests.support.messages import (
     ask,
     asked,
     chunk,
+    dated,
     get,
     got,
     lines,
@@ -146,8 +147,8 @@ async def test_an_early_reply_is_passed_on_and_ends_both_connections(stage: Stag
     client.send(ask(b"POST / HTTP/1.1", b"Content-Length: 100"), b"some")
     cell = await stage.cell.connection()
     await cell.expect(asked(b"POST / HTTP/1.1", b"Content-Length: 100"), b"some")
-    cell.send(lines(b"HTTP/1.1 413 Content Too Large", b"Content-Length: 3"), b"big")
-    too_large = lines(
+    cell.send(dated(b"HTTP/1.1 413 Content Too Large", b"Content-Length: 3"), b"big")
+    too_large = dated(
         b"HTTP/1.1 413 Content Too Large",
         b"Content-Length: 3",
         b"X-Request-Id: " + REQUEST_ID,
@@ -168,7 +169,7 @@ async def test_the_rest_of_the_body_may_come_while_an_early_reply_is_under_way(s
     client.send(ask(b"POST / HTTP/1.1", b"Content-Length: 8"), b"some")
     cell = await stage.cell.connection()
     await cell.take_head()
-    cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: 6"), b"one")
+    cell.send(dated(b"HTTP/1.1 200 OK", b"Content-Length: 6"), b"one")
     await client.take_to(b"one")
     client.send(b"more")
     await cell.expect(b"somemore")
@@ -212,7 +213,7 @@ async def test_malformed_chunks_after_an_early_reply_break_it_off(stage: Stage) 
     client.send(ask(b"POST / HTTP/1.1", b"Transfer-Encoding: chunked"), chunk(b"x"))
     cell = await stage.cell.connection()
     await cell.take_head()
-    cell.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: 6"), b"one")
+    cell.send(dated(b"HTTP/1.1 200 OK", b"Content-Length: 6"), b"one")
     await client.take_to(b"one")
     client.send(b"5\nhello\n")
     assert await client.until_reset() == b""

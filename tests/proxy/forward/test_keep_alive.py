@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.support.ends import until
-from tests.support.messages import answer, answered, ask, asked, get, got, lines
+from tests.support.messages import answer, answered, ask, asked, dated, get, got
 from tests.support.stage import CELL_IDLE_S, Stage, staged
 
 
@@ -81,7 +81,7 @@ async def test_a_connection_serves_one_cell_only(stage: Stage) -> None:
     "reply",
     [
         answer(b"x", b"Connection: close"),
-        lines(b"HTTP/1.0 200 OK", b"Content-Length: 1") + b"x",
+        dated(b"HTTP/1.0 200 OK", b"Content-Length: 1") + b"x",
     ],
 )
 @staged
@@ -103,7 +103,7 @@ async def test_a_cell_of_http_1_0_may_keep_its_connection(stage: Stage) -> None:
     client.send(get())
     cell = await stage.cell.connection()
     await cell.expect(got())
-    cell.send(lines(b"HTTP/1.0 200 OK", b"Content-Length: 1", b"Connection: Keep-Alive") + b"x")
+    cell.send(dated(b"HTTP/1.0 200 OK", b"Content-Length: 1", b"Connection: Keep-Alive") + b"x")
     await client.expect(answered(b"x"))
     client.send(get())
     await cell.expect(got())

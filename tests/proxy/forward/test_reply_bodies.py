@@ -6,7 +6,7 @@ import pytest
 
 from tests.proxy.forward.begun import exchange
 from tests.support.ends import End
-from tests.support.messages import REQUEST_ID, answer, answered, ask, chunk, get, got, lines, unchunk
+from tests.support.messages import REQUEST_ID, answer, answered, ask, chunk, dated, get, got, lines, unchunk
 from tests.support.stage import Stage, staged
 
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -36,7 +36,7 @@ async def test_a_reply_of_known_length_passes_unchanged(stage: Stage, body: byte
 async def test_octet_by_octet_makes_no_difference_with_a_length(stage: Stage) -> None:
     client, cell = await exchange(stage)
     await cell.send_in_bytes(answer(b"hello", b"X-A: b"))
-    await client.expect(lines(OK, b"Content-Length: 5", b"X-A: b", ID), b"hello")
+    await client.expect(dated(OK, b"Content-Length: 5", b"X-A: b", ID), b"hello")
     await insist_kept(client, cell)
 
 
@@ -44,9 +44,9 @@ async def test_octet_by_octet_makes_no_difference_with_a_length(stage: Stage) ->
 async def test_octet_by_octet_makes_no_difference_with_chunks(stage: Stage) -> None:
     client, cell = await exchange(stage)
     await cell.send_in_bytes(
-        lines(OK, CHUNKED) + chunk(b"hello") + b"5;ext=1\r\nworld\r\n" + b"0\r\nX-Sum: 1\r\n\r\n"
+        dated(OK, CHUNKED) + chunk(b"hello") + b"5;ext=1\r\nworld\r\n" + b"0\r\nX-Sum: 1\r\n\r\n"
     )
-    await client.expect(lines(OK, ID, CHUNKED))
+    await client.expect(dated(OK, ID, CHUNKED))
     coded = await client.take_to(b"\r\n\r\n")
     assert coded.endswith(b"0\r\nX-Sum: 1\r\n\r\n")
     assert unchunk(coded.removesuffix(b"X-Sum: 1\r\n\r\n") + b"\r\n") == b"helloworld"
@@ -56,8 +56,8 @@ async def test_octet_by_octet_makes_no_difference_with_chunks(stage: Stage) -> N
 @staged
 async def test_each_chunk_is_passed_on_when_it_comes(stage: Stage) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK, CHUNKED))
-    await client.expect(lines(OK, ID, CHUNKED))
+    cell.send(dated(OK, CHUNKED))
+    await client.expect(dated(OK, ID, CHUNKED))
     for piece in (b"one", b"two"):
         cell.send(chunk(piece))
         await client.expect(chunk(piece))
@@ -70,16 +70,16 @@ async def test_each_chunk_is_passed_on_when_it_comes(stage: Stage) -> None:
 async def test_trailers_that_may_stand_there_are_passed_on(stage: Stage) -> None:
     client, cell = await exchange(stage)
     trailers = lines(b"0", b"X-Sum: 1", b"Set-Cookie: a=b", b"Content-Length: 9", b"X-Home-Cell: us-1")
-    cell.send(lines(OK, CHUNKED), chunk(b"x"), trailers)
-    await client.expect(lines(OK, ID, CHUNKED), chunk(b"x"), b"0\r\nX-Sum: 1\r\n\r\n")
+    cell.send(dated(OK, CHUNKED), chunk(b"x"), trailers)
+    await client.expect(dated(OK, ID, CHUNKED), chunk(b"x"), b"0\r\nX-Sum: 1\r\n\r\n")
     await insist_kept(client, cell)
 
 
 @staged
 async def test_a_reply_that_ends_with_the_connection_is_chunked_for_http_1_1(stage: Stage) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK, b"Content-Type: text/plain"), b"some")
-    await client.expect(lines(OK, b"Content-Type: text/plain", ID, CHUNKED), chunk(b"some"))
+    cell.send(dated(OK, b"Content-Type: text/plain"), b"some")
+    await client.expect(dated(OK, b"Content-Type: text/plain", ID, CHUNKED), chunk(b"some"))
     cell.send(b"more")
     await client.expect(chunk(b"more"))
     cell.close()
@@ -91,15 +91,15 @@ async def test_a_reply_that_ends_with_the_connection_is_chunked_for_http_1_1(sta
 @staged
 async def test_an_empty_reply_that_ends_with_the_connection(stage: Stage) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(OK))
+    cell.send(dated(OK))
     cell.close()
-    await client.expect(lines(OK, ID, CHUNKED), LAST)
+    await client.expect(dated(OK, ID, CHUNKED), LAST)
 
 
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize(
     "reply",
-    [lines(OK, CHUNKED) + chunk(b"so") + chunk(b"me") + LAST, lines(OK, b"Connection: close") + b"some"],
+    [dated(OK, CHUNKED) + chunk(b"so") + chunk(b"me") + LAST, dated(OK, b"Connection: close") + b"some"],
 )
 @staged
 async def test_without_a_length_http_1_0_gets_plain_data_and_the_end(
@@ -110,7 +110,7 @@ async def test_without_a_length_http_1_0_gets_plain_data_and_the_end(
     cell.send(reply)
     if b"chunked" not in reply:
         cell.close()
-    await client.expect(lines(OK, ID, b"Connection: close"), b"some")
+    await client.expect(dated(OK, ID, b"Connection: close"), b"some")
     await client.expect_end()
 
 
@@ -128,8 +128,8 @@ async def test_without_a_length_http_1_0_gets_plain_data_and_the_end(
 async def test_a_reply_to_head_has_no_body(stage: Stage, fields: tuple[bytes, ...], minor: int) -> None:
     more = (b"Connection: keep-alive",) if minor == 0 else ()
     client, cell = await exchange(stage, ask(b"HEAD / HTTP/1.%d" % minor, *more))
-    cell.send(lines(OK, *fields))
-    await client.expect(lines(OK, *fields, ID, *more))
+    cell.send(dated(OK, *fields))
+    await client.expect(dated(OK, *fields, ID, *more))
     client.send(get(b"/after"))
     announced = any(b"Length" in field and field != b"Content-Length: 0" for field in fields)
     next_cell = await stage.cell.connection() if announced else cell
@@ -141,8 +141,8 @@ async def test_a_reply_to_head_has_no_body(stage: Stage, fields: tuple[bytes, ..
 @staged
 async def test_a_reply_to_head_may_name_the_chunked_coding(stage: Stage) -> None:
     client, cell = await exchange(stage, ask(b"HEAD / HTTP/1.1"))
-    cell.send(lines(OK, CHUNKED))
-    await client.expect(lines(OK, ID))
+    cell.send(dated(OK, CHUNKED))
+    await client.expect(dated(OK, ID))
     client.send(get())
     await (await stage.cell.connection()).expect(got())
 
@@ -150,12 +150,12 @@ async def test_a_reply_to_head_may_name_the_chunked_coding(stage: Stage) -> None
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (lines(b"HTTP/1.1 204 No Content"), lines(b"HTTP/1.1 204 No Content", ID)),
-        (lines(b"HTTP/1.1 204 No Content", b"Content-Length: 0"), lines(b"HTTP/1.1 204 No Content", ID)),
-        (lines(b"HTTP/1.1 304 Not Modified"), lines(b"HTTP/1.1 304 Not Modified", ID)),
+        (dated(b"HTTP/1.1 204 No Content"), dated(b"HTTP/1.1 204 No Content", ID)),
+        (dated(b"HTTP/1.1 204 No Content", b"Content-Length: 0"), dated(b"HTTP/1.1 204 No Content", ID)),
+        (dated(b"HTTP/1.1 304 Not Modified"), dated(b"HTTP/1.1 304 Not Modified", ID)),
         (
-            lines(b"HTTP/1.1 304 Not Modified", b"Content-Length: 0", b'ETag: "a"'),
-            lines(b"HTTP/1.1 304 Not Modified", b"Content-Length: 0", b'ETag: "a"', ID),
+            dated(b"HTTP/1.1 304 Not Modified", b"Content-Length: 0", b'ETag: "a"'),
+            dated(b"HTTP/1.1 304 Not Modified", b"Content-Length: 0", b'ETag: "a"', ID),
         ),
     ],
 )
@@ -179,15 +179,15 @@ async def test_a_status_without_a_body_has_none(stage: Stage, reply: bytes, expe
 @staged
 async def test_status_lines_pass_in_their_canonical_form(stage: Stage, start: bytes, expected: bytes) -> None:
     client, cell = await exchange(stage)
-    cell.send(lines(start, b"Content-Length: 1"), b"x")
-    await client.expect(lines(expected, b"Content-Length: 1", ID), b"x")
+    cell.send(dated(start, b"Content-Length: 1"), b"x")
+    await client.expect(dated(expected, b"Content-Length: 1", ID), b"x")
 
 
 @staged
 async def test_fields_keep_their_order_and_spelling_but_those_of_the_connection_go(stage: Stage) -> None:
     client, cell = await exchange(stage)
     cell.send(
-        lines(
+        dated(
             OK,
             b"set-cookie:a=1",
             b"Keep-Alive: timeout=5",
@@ -204,7 +204,7 @@ async def test_fields_keep_their_order_and_spelling_but_those_of_the_connection_
         b"x",
     )
     await client.expect(
-        lines(
+        dated(
             OK,
             b"set-cookie:a=1",
             b"Set-Cookie:   b=2 ",

@@ -65,6 +65,11 @@ GOOD: Final = {
         b"x",
         [b"X-Sum: 1", b"x-sum:2", b"ETag: \xe9\t"],
     ),
+    "as many trailers as a head may have fields": (
+        b"0\r\n" + b"X:\r\n" * 128 + b"\r\n",
+        b"",
+        [b"X:"] * 128,
+    ),
     "trailers that must not pass": (
         b"0\r\nContent-Length: 5\r\nX-A: 1\r\nTRANSFER-ENCODING: chunked\r\nhost: x\r\nAuthorization: x\r\n"
         b"Set-Cookie: a\r\nCookie: a\r\nX-Home-Cell: us-1\r\nx-HOME-cell-epoch: 1\r\nX_Home_Cell: us-1\r\n"
@@ -121,6 +126,7 @@ MALFORMED: Final = {
     "a forbidden trailer with NUL": b"0\r\nContent-Length: \x00\r\n\r\n",
     "a trailer with DEL in its name": b"0\r\nX\x7f: 1\r\n\r\n",
     "an endless trailer": b"0\r\nX-A: " + b"a" * 5000,
+    "more trailers than a head may have fields": b"0\r\n" + b"X:\r\n" * 129 + b"\r\n",
     "a trailer section over the limit": b"0\r\n" + b"X-A: " + (b"a" * 1000 + b"\r\nX-A: ") * 20 + b"\r\n\r\n",
     "a request in place of a chunk": NEXT + b"\r\n",
 }

@@ -199,6 +199,8 @@ def test_reason_phrases_are_the_standard_ones() -> None:
         (b" text/html ; level=1", True),
         (b"text/htmlx", False),
         (b"\xff,;,text/html", True),
+        (b"a/b," * 31 + b"text/html", True),
+        (b"a/b," * 32 + b"text/html", False),  # nobody's browser: it is not read to its end
     ],
 )
 def test_a_page_is_for_those_who_name_it_first(accept: bytes, page: bool) -> None:
