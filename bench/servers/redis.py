@@ -14,7 +14,7 @@ from bench.servers.certificates import CertificateFiles
 from bench.servers.ports import free_port
 from bench.servers.process import ServerError, ServerProcess
 
-_READY_S: Final = 15.0
+_READY_S: Final = 30.0
 
 
 def find_redis_server() -> str:

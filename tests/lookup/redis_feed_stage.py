@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from random import Random
 
 from bench.servers.redis import RedisServer
@@ -78,9 +78,16 @@ async def next_beat(changes: AsyncGenerator[Change, None]) -> Change:
 
 async def drain(changes: AsyncGenerator[Change, None]) -> None:
     """Take what comes until the feed breaks."""
-    async with asyncio.timeout(10.0):
-        async for _ in changes:
-            pass
+    async for _ in changes:
+        pass
+
+
+async def until_lost(changes: AsyncGenerator[Change, None], generation: str) -> None:
+    """Take what comes until the feed breaks, or is another one already."""
+    with suppress(StoreUnavailableError):
+        async for told in changes:
+            if told.generation != generation:
+                break
 
 
 def moves(count: int, first: int = 0) -> list[FeedEvent]:

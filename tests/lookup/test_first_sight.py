@@ -24,8 +24,10 @@ from lookup.resolver import Resolver
 from lookup.settings import LookupSettings
 from tests.lookup.asynchronous import asynchronous, settle, until
 from tests.lookup.fakes import NOW_S, Counts, FakeStore, home
+from tests.lookup.model.standing_loop import standing_loop, timeless
 
 PLAN = PlacementPlan([CellRoom("eu-1", "eu"), CellRoom("eu-2", "eu")], {"eu": ["eu"]}, ShareLimits())
+DEADLINE_S = 20.0
 FULL = PlacementPlan([CellRoom("eu-1", "eu", weight=0.0)], {"eu": ["eu"]}, ShareLimits())
 
 
@@ -55,8 +57,8 @@ class PlacingStore(FakeStore):
 class Edge:
     """What a worker that may place users looks up with."""
 
-    def __init__(self, store: PlacingStore, plan: PlacementPlan = PLAN, deadline_s: float = 20.0) -> None:
-        settings = LookupSettings(deadline_s=deadline_s)
+    def __init__(self, store: PlacingStore, plan: PlacementPlan = PLAN) -> None:
+        settings = LookupSettings(deadline_s=DEADLINE_S)
         memory = Memory(settings.memory_entries, settings.unknown_entries, settings.lifetimes(), Random(1))
         moved = MovedSet(settings.moved_keys, settings.clock_skew_s)
         self.store = store
@@ -114,13 +116,17 @@ async def test_what_a_lookup_service_refuses_is_told_and_the_user_comes_again(
     await edge.close()
 
 
-@asynchronous
+@timeless
 async def test_who_gave_up_waiting_finds_the_home_when_it_comes_again() -> None:
-    edge = Edge(PlacingStore(), deadline_s=0.05)
+    edge = Edge(PlacingStore())
     edge.store.placing.clear()
-    assert (await edge.ask("user:1")).outcome is Outcome.UNAVAILABLE
+    asking = asyncio.create_task(edge.ask("user:1"))
+    await settle()
+    standing_loop().now_s += DEADLINE_S
+    assert (await asking).outcome is Outcome.UNAVAILABLE
     again = asyncio.create_task(edge.ask("user:1"))
-    await until(lambda: len(edge.store.readings) == 2)
+    await settle()
+    assert len(edge.store.readings) == 2
     edge.store.placing.set()
     assert (await again).outcome is Outcome.FOUND
     assert edge.store.most_at_work == 1

@@ -25,5 +25,5 @@ def test_no_scene_that_chance_would_seldom_bring_does() -> None:
 
 @pytest.mark.slow
 def test_no_interleaving_of_many_does_either() -> None:
-    crowd(sqlite_stage, examples=60, moments=150)
-    explore(sqlite_stage, examples=30, steps=20)
+    crowd(sqlite_stage, examples=30, moments=150)
+    explore(sqlite_stage, examples=15, steps=20)

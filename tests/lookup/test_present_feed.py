@@ -92,7 +92,7 @@ async def test_a_change_told_to_the_former_master_is_told_to_the_promoted_one_as
                     assert (await next_beat(changes)).generation != before.generation
                     former.signal(signal.SIGCONT)  # it takes itself for the master until a Sentinel says no
                     generation = await writer.feed.publish(moves(1, 1))
-                    async with asyncio.timeout(5.0):
+                    async with asyncio.timeout(30.0):
                         told = await next_change(changes)
                 assert told.assignment is not None
                 assert (told.assignment.key, told.generation) == ("user:1", generation)

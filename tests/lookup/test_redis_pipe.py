@@ -10,7 +10,7 @@ import pytest
 from lookup.ports import StoreUnavailableError
 from lookup.redis_pipe import RedisPipe
 from tests.lookup.asynchronous import asynchronous, settle
-from tests.lookup.model.standing_loop import StandingLoop
+from tests.lookup.model.standing_loop import standing_loop, timeless
 
 
 class Wire:
@@ -107,26 +107,21 @@ async def test_an_overdue_answer_ends_the_connection_and_all_that_is_under_way()
         pipe.ask(("PING",))
 
 
-def test_each_command_has_its_own_time() -> None:
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, StandingLoop)
-        pipe, wire = connected(reply_timeout_s=5.0)
-        for _ in range(4):
-            asked = pipe.ask(("GET", "a"))
-            loop.now_s += 3.0
-            await settle()
-            pipe.data_received(b"$1\r\na\r\n")
-            assert await asked == b"a"
-        assert pipe.is_open
-        left_alone = pipe.ask(("GET", "b"))
-        loop.now_s += 5.0
-        with pytest.raises(StoreUnavailableError, match="no answer"):
-            await left_alone
-        assert wire.aborted
-
-    with asyncio.Runner(loop_factory=StandingLoop) as runner:
-        runner.run(scenario())
+@timeless
+async def test_each_command_has_its_own_time() -> None:
+    pipe, wire = connected(reply_timeout_s=5.0)
+    for _ in range(4):
+        asked = pipe.ask(("GET", "a"))
+        standing_loop().now_s += 3.0
+        await settle()
+        pipe.data_received(b"$1\r\na\r\n")
+        assert await asked == b"a"
+    assert pipe.is_open
+    left_alone = pipe.ask(("GET", "b"))
+    standing_loop().now_s += 5.0
+    with pytest.raises(StoreUnavailableError, match="no answer"):
+        await left_alone
+    assert wire.aborted
 
 
 @asynchronous

@@ -15,6 +15,7 @@ from lookup.resolver import Resolver, build_resolver
 from lookup.settings import LookupSettings
 from tests.lookup.asynchronous import asynchronous, settle, until
 from tests.lookup.fakes import NOW_S, Counts, FakeStore, home
+from tests.lookup.model.standing_loop import standing_loop, timeless
 
 PATIENT = LookupSettings(deadline_s=10.0)
 HURRIED = LookupSettings(deadline_s=0.03, failures_to_open=2, open_s=0.05)
@@ -209,7 +210,7 @@ async def test_keys_that_wait_for_a_free_reading_wait_no_longer_than_the_deadlin
     store.gate.set()
 
 
-@asynchronous
+@timeless
 async def test_a_store_that_keeps_failing_is_left_alone_and_tried_again_later() -> None:
     store, counts = FakeStore(home("user:1")), Counts()
     lookup = resolver(store, HURRIED, counts)
@@ -221,8 +222,7 @@ async def test_a_store_that_keeps_failing_is_left_alone_and_tried_again_later() 
     assert len(store.readings) == readings
     assert counts.failures[Tier.STORE, OPEN] == 1
     store.failure = None
-    opened_s = asyncio.get_running_loop().time()
-    await until(lambda: asyncio.get_running_loop().time() > opened_s + HURRIED.open_s)
+    standing_loop().now_s += HURRIED.open_s
     assert (await lookup.resolve("user:1", None, NOW_S, True)).outcome is Outcome.FOUND
 
 

@@ -14,7 +14,7 @@ from lookup.resolution import Tier
 from lookup.tier_reader import TierLimits, TierReader
 from tests.lookup.asynchronous import asynchronous, settle, until
 from tests.lookup.fakes import NOW_S, home
-from tests.lookup.model.standing_loop import StandingLoop
+from tests.lookup.model.standing_loop import standing_loop, timeless
 
 
 class Told(LookupObserver):
@@ -58,12 +58,8 @@ async def test_answers_that_are_late_open_the_circuit_as_failures_do() -> None:
     await reader.close()
 
 
-def test_a_circuit_is_told_of_when_it_opens_and_when_it_closes() -> None:
-    with asyncio.Runner(loop_factory=StandingLoop) as runner:
-        runner.run(open_and_close())
-
-
-async def open_and_close() -> None:
+@timeless
+async def test_a_circuit_is_told_of_when_it_opens_and_when_it_closes() -> None:
     told = Told()
     available = False
 
@@ -72,8 +68,7 @@ async def open_and_close() -> None:
             raise StoreUnavailableError("away")
         return {key: home(key) for key in keys}
 
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, StandingLoop)
+    loop = standing_loop()
     limits = TierLimits(
         timeout_s=1.0, abandon_s=1.0, batch_keys=10, concurrency=1, failures_to_open=3, open_s=5.0
     )

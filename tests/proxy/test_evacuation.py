@@ -6,6 +6,8 @@ import asyncio
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +18,11 @@ from lookup.moves import Step
 from lookup.stores.sqlite import SqliteStore
 from tests.proxy.config.site import Site, make_keys
 from tests.proxy.moving_stage import HOMECELL, Answer, Client, MovingStage, moving_stage
+from tests.proxy.workers.stage import until
 
 pytestmark = pytest.mark.slow
 
-LONG_S: Final = 90.0
+LONG_S: Final = 240.0
 """A killed driver's moves stay its own for 15 s."""
 
 CELLS: Final = """\
@@ -68,6 +71,11 @@ class Watched:
         await self._task
         self._client.close()
 
+    def writes_in(self, cell: str) -> bool:
+        """Whether the last write that was served was served there."""
+        served = [answer.body for method, answer in self.answers if (method, answer.status) == ("POST", 200)]
+        return served[-1:] == [cell]
+
     def insist_on_one_way(self) -> None:
         """Served by the old cell, then by the new one, and never by the old one again."""
         assert {(method, answer.status) for method, answer in self.answers} <= {
@@ -78,6 +86,10 @@ class Watched:
         served = [answer.body for _, answer in self.answers if answer.status == 200]
         assert served == sorted(served)
         assert {served[0], served[-1]} == {"eu-1", "eu-2"}
+
+
+async def _all(watched: Sequence[Watched], cell: str) -> bool:
+    return all(one.writes_in(cell) for one in watched)
 
 
 def test_all_users_of_a_cell_leave_it_under_traffic_and_none_is_answered_by_the_wrong_cell(
@@ -95,12 +107,12 @@ async def evacuate_under_traffic(site: Site) -> None:
         watched = [
             Watched(stage, user, claims) for user in ("1", "2", "m7", "m99") for claims in (False, True)
         ]
-        await asyncio.sleep(0.5)
+        await until(partial(_all, watched, "eu-1"), "the old cell serves all who are watched")
         copy = f"sh -c 'date +%s%N > {began}/$HOMECELL_KEY'"
         status, said = await stage.homecell("cells", "evacuate", "eu-1", "--copy-command", copy)
         assert status == 0, said
         assert "153 users moved: 153 to eu-2" in said
-        await asyncio.sleep(0.3)
+        await until(partial(_all, watched, "eu-2"), "the new cell serves all who are watched")
         for one in watched:
             await one.stop()
             one.insist_on_one_way()
@@ -143,12 +155,16 @@ async def kill_and_resume(site: Site) -> None:
     left_open = await store.moves(open_only=True, limit=100)
     assert 1 <= len(left_open) <= 8
     assert any(move.holder for move in left_open)  # the rest was written down and not begun
+    # One may have arrived although nobody noted that: it is dated anew by who goes on, much later.
+    arrived = {move.order.key for move in left_open if move.step is Step.COMMITTING}
     running = await evacuation(site, *command)
     said, _ = await running.communicate()
     assert running.returncode == 0, said.decode()
     for user in users:
         past = await store.past(f"user:{user}")
-        assert [record.epoch for record in past] == [1, 2, 3]
+        assert [record.epoch for record in past[:3]] == [1, 2, 3]
+        assert not past[3:] or (f"user:{user}" in arrived and len(past) == 4)
+        assert past[2].cell == past[-1].cell
         assert past[-1].cell in ("eu-2", "eu-3")
         assert past[-1].moved_to == ""
         (move,) = await store.moves_of(f"user:{user}")

@@ -16,7 +16,7 @@ from bench.servers.redis import find_redis_server
 LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('here'); time.sleep(60)"
 
 
-def process(folder: Path, program: str, port: int, ready_s: float = 10.0) -> ServerProcess:
+def process(folder: Path, program: str, port: int, ready_s: float = 60.0) -> ServerProcess:
     return ServerProcess(
         "the server",
         [sys.executable, "-u", "-c", program],
@@ -68,7 +68,7 @@ def test_another_process_ends_what_this_one_started_and_nothing_else(tmp_path: P
     assert listens("127.0.0.1", port)
     (tmp_path / "pid").write_text(record)
     assert stop_recorded(tmp_path)
-    assert poll(lambda: not listens("127.0.0.1", port), 5.0)
+    assert poll(lambda: not listens("127.0.0.1", port), 30.0)
     assert not stop_recorded(tmp_path)
     server.stop()
 
@@ -92,12 +92,12 @@ def test_a_server_that_was_frozen_or_killed_or_died_is_revived(tmp_path: Path) -
     server.signal(signal.SIGSTOP)
     server.revive()
     assert server.pid == first
-    assert poll(lambda: state(first) != "T", 5.0)
+    assert poll(lambda: state(first) != "T", 30.0)
     server.kill()
     server.revive()
     assert listens("127.0.0.1", port)
     server.signal(signal.SIGKILL)
-    assert poll(lambda: state(server.pid) == "Z", 5.0)
+    assert poll(lambda: state(server.pid) == "Z", 30.0)
     server.revive()
     assert listens("127.0.0.1", port)
     server.stop()

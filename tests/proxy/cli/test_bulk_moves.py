@@ -178,7 +178,7 @@ def test_ctrl_c_pressed_twice_leaves_open_what_is_under_way_and_says_so(
     while not running.stderr.readline().startswith(b"stopping: 1 under way"):
         assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    said, _ = running.communicate(timeout=30)
+    said, _ = running.communicate(timeout=60)
     assert running.returncode == 1
     assert b"1 user left between cells: their writes wait\n" in said
     assert said.splitlines()[-1].startswith(b"stopped as asked; the same command with --operation list-")

@@ -19,7 +19,7 @@ from tests.proxy.cli.test_process import HOMECELL
 from tests.proxy.cli.test_users import EU_2
 from tests.proxy.config.site import Site
 
-START_S = 20.0
+START_S = 60.0
 
 
 @pytest.fixture

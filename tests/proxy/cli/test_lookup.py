@@ -66,7 +66,7 @@ def test_it_answers_until_it_is_told_to_stop(site: Site) -> None:
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         try:
             assert process.stderr is not None
-            line = await asyncio.wait_for(process.stderr.readline(), 30)
+            line = await asyncio.wait_for(process.stderr.readline(), 60)
             said = f"INFO the lookup service listens on http://127.0.0.1:{port}"
             assert re.fullmatch(rf"{WHEN} {said}\n", line.decode())
             async with LookupClient(f"http://127.0.0.1:{port}", TOKEN) as client:
@@ -74,9 +74,9 @@ def test_it_answers_until_it_is_told_to_stop(site: Site) -> None:
                 assert found is not None
                 assert (found.cell, found.epoch) == ("us-1", 3)
             process.send_signal(signal.SIGTERM)
-            last = (await asyncio.wait_for(process.stderr.read(), 30)).decode().splitlines()[-1]
+            last = (await asyncio.wait_for(process.stderr.read(), 60)).decode().splitlines()[-1]
             assert re.fullmatch(rf"{WHEN} INFO stopped", last)
-            assert await asyncio.wait_for(process.wait(), 30) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
         finally:
             if process.returncode is None:
                 process.kill()

@@ -158,7 +158,7 @@ def on_terminal(site: Site, *arguments: str, **more: str) -> str:
             if not part:
                 break
             shown += part
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
     return shown.decode()
 
 

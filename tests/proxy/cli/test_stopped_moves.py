@@ -43,7 +43,7 @@ def stop_in_copy(site: Site, number: signal.Signals, command: Sequence[str]) -> 
         assert running.poll() is None
         time.sleep(0.01)
     running.send_signal(number)
-    _, said = running.communicate(timeout=30)
+    _, said = running.communicate(timeout=60)
     return running.returncode, said
 
 
@@ -83,7 +83,7 @@ def test_an_abort_that_is_stopped_while_it_waits_for_the_former_driver_lets_go_t
         while '"step": "returning"' not in homecell("moves", "list", "--json").stdout:
             assert aborting.poll() is None
         aborting.send_signal(number)
-        _, said = aborting.communicate(timeout=30)
+        _, said = aborting.communicate(timeout=60)
         assert (aborting.returncode, said) == (3, STAYS_OPEN)
         insist_on_let_go(homecell, "returning")
     finally:

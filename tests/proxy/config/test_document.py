@@ -89,9 +89,9 @@ def test_yaml_that_is_broken_or_hostile_is_refused_with_its_line(text: str, refu
 def test_aliases_that_explode_are_refused_at_once() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-    begun_s = time.perf_counter()
+    begun_s = time.process_time()
     assert "holds more than 200,000 values; write fewer, or fewer aliases" in refusal("\n".join(levels))
-    assert time.perf_counter() - begun_s < 1
+    assert time.process_time() - begun_s < 1
 
 
 def test_an_alias_stands_for_its_value(site: Site) -> None:

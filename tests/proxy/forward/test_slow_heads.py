@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import inf
 from typing import NamedTuple
 
 import pytest
@@ -49,25 +50,25 @@ def feed(connection: Downstream | Upstream, octets: bytes, size: int = 1) -> flo
 
 @staged
 async def test_eight_times_the_head_costs_about_eight_times_the_time(stage: Stage) -> None:
-    costs_s = []
-    for size in (7_500, 60_000):
+    least_s = {7_500: inf, 60_000: inf}
+    for size in (*least_s, *least_s, *least_s):
         _, connection = await connected(stage)
         unfinished = lines(b"GET / HTTP/1.1", HOST_LINE, b"X: " + b"x" * size)[:-4]
-        costs_s.append(feed(connection, unfinished))
+        least_s[size] = min(least_s[size], feed(connection, unfinished))
         assert not connection.idle
-    assert costs_s[1] < 24 * costs_s[0]  # with a search of the whole for each byte: 64 times
+    assert least_s[60_000] < 24 * least_s[7_500]  # with a search of the whole for each byte: 64 times
 
 
 @staged
 async def test_eight_times_the_reply_head_costs_about_eight_times_the_time(stage: Stage) -> None:
-    costs_s = []
-    for size in (7_500, 60_000):
+    least_s = {7_500: inf, 60_000: inf}
+    for size in (*least_s, *least_s, *least_s):
         dripping = await asked_for_reply(stage)
         head = lines(b"HTTP/1.1 204 No Content", b"X: " + b"x" * size)
-        costs_s.append(feed(dripping.upstream, head))
+        least_s[size] = min(least_s[size], feed(dripping.upstream, head))
         assert (await dripping.client.take_head()).startswith(b"HTTP/1.1 204 ")
         dripping.upstream.abort()
-    assert costs_s[1] < 24 * costs_s[0]
+    assert least_s[60_000] < 24 * least_s[7_500]
 
 
 @staged

@@ -59,11 +59,19 @@ def test_fields_that_connection_names_are_removed() -> None:
 
 
 def test_thousands_of_names_in_connection_cost_one_pass_over_the_fields() -> None:
-    fields = [b"X-%d: 1" % number for number in range(100)]
+    assert _cost_s(100) < 8 * _cost_s(1)  # a pass for each name: far more
+
+
+def _cost_s(count: int) -> float:
+    """Processor time for so many fields and 6,000 names, the least of several."""
+    fields = [b"X-%d: 1" % number for number in range(count)]
     data = ok(*fields, b"Connection: close" + b",x-absent" * 6000)
-    began_s = time.process_time()
-    assert accepted_reply(data).fields == fields
-    assert time.process_time() - began_s < 0.06  # a pass for each name takes 0.1 s and more
+    costs_s = []
+    for _ in range(5):
+        began_s = time.process_time()
+        assert accepted_reply(data).fields == fields
+        costs_s.append(time.process_time() - began_s)
+    return min(costs_s)
 
 
 def test_connection_can_remove_neither_the_length_nor_the_cookies() -> None:
