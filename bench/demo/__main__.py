@@ -7,12 +7,14 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
 
 from bench.demo.board import Board, Watch
 from bench.demo.guide import Guide, command_line
+from bench.demo.homes import Homes, asking_the_store
 from bench.demo.layout import DEFAULT_PORT, HIGHEST_PORT, HOMECELL, Layout
 from bench.demo.machine import Crowd
 from bench.demo.outages import ServerOutages
@@ -21,6 +23,8 @@ from bench.demo.rehearsal import Finding, Rehearsal
 from bench.demo.stage import Stage, running_demo
 from bench.demo.tally import Tally
 from bench.demo.traffic import Trickle
+
+_YOUR_CELLS: Final = 'to put it before cells of your own: README.md, "In front of your own cells"'
 
 
 @click.command()
@@ -80,7 +84,7 @@ async def _run(
             else:
                 await _show(stage, console, no_traffic)
     except asyncio.CancelledError:
-        console.print("ended")
+        console.print(f"ended; {_YOUR_CELLS}")
     for complaint in stage.complaints if stage else ():
         console.print(complaint, style="bold red")
         all_right = False
@@ -112,13 +116,14 @@ async def _show(stage: Stage, console: Console, no_traffic: bool) -> None:
     console.print("Ctrl-C ends everything")
     tally = Tally([cell.name for cell in stage.cells])
     flags, not_mine = Watch(stage.flags), Watch(stage.wrong_in_cells)
-    await _until_one_ends(
-        Trickle(stage.layout, stage.cells, stage.tokens, tally).run(),
-        flags.follow(),
-        not_mine.follow(),
-        Board(console, tally, flags.current, not_mine.current).run(),
-        stage.until_an_edge_ends(),
-    )
+    async with asking_the_store(stage.settings) as ask:
+        await _until_one_ends(
+            Trickle(stage.layout, Homes(stage.cells, ask), stage.tokens, tally).run(),
+            flags.follow(),
+            not_mine.follow(),
+            Board(console, tally, flags.current, not_mine.current, guide.hint(HOMECELL)).run(),
+            stage.until_an_edge_ends(),
+        )
 
 
 async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
@@ -131,7 +136,7 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
     outages = None if own is None else ServerOutages(stage, own, rehearsal, tally)
     flags, not_mine = Watch(stage.flags), Watch(stage.wrong_in_cells)
     await _until_one_ends(
-        Trickle(stage.layout, stage.cells, stage.tokens, tally, lambda: crowd.is_busy).run(),
+        Trickle(stage.layout, Homes(stage.cells, None), stage.tokens, tally, lambda: crowd.is_busy).run(),
         crowd.follow(),
         flags.follow(),
         not_mine.follow(),
@@ -142,6 +147,8 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
     board.print_legend()
     board.print_once()
     console.print(rehearsal.verdict(), style="bold")
+    if rehearsal.all_right:
+        console.print(f"`make demo` goes on until Ctrl-C, with lines to try; {_YOUR_CELLS}")
     return rehearsal.all_right
 
 

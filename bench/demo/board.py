@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import aiohttp
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from bench.demo.tally import RECENT_S, CellTally, Tally, Verdict
 
@@ -80,22 +81,31 @@ class Watch(Generic[T]):
 
 class Board:
     """`run` shows until it is cancelled. `flags` has the flag of each cell, `not_mine` how many requests it
-    refused as not of its users; where that is known."""
+    refused as not of its users; where that is known.
+
+    hint    shown below the live lines, where what was printed before may be out of sight
+    """
 
     def __init__(
-        self, console: Console, tally: Tally, flags: Mapping[str, str], not_mine: Mapping[str, int]
+        self,
+        console: Console,
+        tally: Tally,
+        flags: Mapping[str, str],
+        not_mine: Mapping[str, int],
+        hint: str = "",
     ) -> None:
         self._console = console
+        self._hint = hint
         self._tally = tally
         self._flags = flags
         self._not_mine = not_mine
 
     async def run(self) -> None:
         if self._console.is_terminal:
-            with Live(self._table(), console=self._console, auto_refresh=False) as live:
+            with Live(self.picture(), console=self._console, auto_refresh=False) as live:
                 while True:
                     await asyncio.sleep(_LIVE_EVERY_S)
-                    live.update(self._table(), refresh=True)
+                    live.update(self.picture(), refresh=True)
         self.print_legend()
         while True:
             await asyncio.sleep(_PLAIN_EVERY_S)
@@ -116,6 +126,10 @@ class Board:
             line(name, cell, self._flags.get(name, "?"), str(self._not_mine.get(name, "?")), now_s)
             for name, cell in self._tally.cells.items()
         ]
+
+    def picture(self) -> Group:
+        """What a terminal shows at this moment."""
+        return Group(self._table(), Text(self._hint))
 
     def _table(self) -> Table:
         table = Table(*_COLUMNS, title=f"live traffic by home cell ({LEGEND})")

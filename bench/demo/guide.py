@@ -108,6 +108,17 @@ class Guide:
         )
         yield "the metrics of all workers, by cell", f"curl {self._layout.eu.admin_url}/metrics"
 
+    def hint(self, homecell: Path) -> str:
+        """What changes the live lines at once, for where the other command lines are out of sight."""
+        orders = [step for step in self._down_and_back() if isinstance(step, Order)]
+        return "\n".join(
+            (
+                "to try, in another terminal, from this directory (the other lines: scroll up):",
+                *(f"  {command_line(order, self.jar, homecell)}" for order in orders),
+                "Ctrl-C ends everything",
+            )
+        )
+
     def _identity(self) -> Iterator[Step]:
         eu, us = self._layout.eu, self._layout.us
         first, second, third = self._cells[0].name, self._cells[1].name, self._cells[2].name

@@ -128,11 +128,14 @@ class SampleCell:
         if source is None:
             return web.json_response({"error": f"there is no cell {move.source}"}, status=400)
         url = self._hooks_at(source) + _LEAVE_PATH
-        async with aiohttp.ClientSession() as session, session.post(url, json=asdict(move)) as reply:
-            if reply.status != 200:
-                said = (await reply.text()).strip()
-                return web.json_response({"error": f"{move.source} says: {said}"}, status=502)
-            left = await reply.json()
+        try:
+            async with aiohttp.ClientSession() as session, session.post(url, json=asdict(move)) as reply:
+                if reply.status != 200:
+                    said = (await reply.text()).strip()
+                    return web.json_response({"error": f"{move.source} says: {said}"}, status=502)
+                left = await reply.json()
+        except aiohttp.ClientConnectionError:
+            return web.json_response({"error": f"{move.source} does not answer"}, status=502)
         self._residents.arrive(move.number, move.epoch, Record(left["locker"], left["visits"]))
         return web.Response(status=204)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from proxy.errors import CELL_DOWN, LOOKUP_UNAVAILABLE
+from proxy.errors import CELL_DOWN, LOOKUP_UNAVAILABLE, MOVING
 
 RECENT_S: Final = 5.0
 
@@ -36,7 +36,10 @@ def judge(status: int, degraded: bool, answered_by: str, home: str) -> Verdict:
 
 
 def excused(verdict: Verdict, problem: str, is_busy: bool) -> Verdict:
-    """An error is LATE if by its problem the lookup was late and the machine is too busy to be in time."""
+    """An error is LATE if by its problem the lookup was late and the machine is too busy to be in time, and
+    DEGRADED if it says that the user is being moved: its writes wait."""
+    if verdict is Verdict.ERROR and problem == MOVING.slug:
+        return Verdict.DEGRADED
     is_late = verdict is Verdict.ERROR and problem == LOOKUP_UNAVAILABLE.slug
     return Verdict.LATE if is_late and is_busy else verdict
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
 
+from bench.demo.homes import Homes
 from bench.demo.layout import EdgeLayout, Layout
-from bench.demo.population import FREE_TO_TRY, USERS, home_of
+from bench.demo.population import FREE_TO_TRY, USERS
 from bench.demo.replies import DEGRADED_FIELD, answering_cell, problem_named
 from bench.demo.tally import Tally, Verdict, excused, judge
 from bench.demo.tokens import ALGORITHMS, Tokens
@@ -43,14 +44,14 @@ class Trickle:
     def __init__(
         self,
         layout: Layout,
-        cells: Sequence[Cell],
+        homes: Homes,
         tokens: Tokens,
         tally: Tally,
         is_busy: Callable[[], bool] = lambda: False,
         seed: int = 0,
     ) -> None:
         self._layout = layout
-        self._cells = cells
+        self._homes = homes
         self._tokens = tokens
         self._tally = tally
         self._is_busy = is_busy
@@ -79,19 +80,22 @@ class Trickle:
             ) as reply:
                 body = await reply.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            verdict, reason = Verdict.LOST, type(error).__name__
+            took_s = time.monotonic() - began_s
+            home, verdict, reason = visit.home, Verdict.LOST, type(error).__name__
         else:
+            took_s = time.monotonic() - began_s
             degraded = reply.headers.get(DEGRADED_FIELD, "")
             by = answering_cell(reply.content_type, body)
             problem = problem_named(reply.content_type, body)
-            verdict = judge(reply.status, bool(degraded), by, visit.home.name)
+            home = await self._homes.judging(visit.number, by)
+            verdict = judge(reply.status, bool(degraded), by, home.name)
             verdict = excused(verdict, problem, self._is_busy())
             reason = f"{reply.status} {degraded or problem}".rstrip()
-        self._tally.note(visit.home.name, verdict, reason, time.monotonic() - began_s)
+        self._tally.note(home.name, verdict, reason, took_s)
 
     def _choose(self) -> Visit:
         number = self._random.choice(self._pool)
-        home = home_of(number, self._cells)
+        home = self._homes.of(number)
         path, method, body = self._random.choice(_ERRANDS)
         return Visit(number, home, self._edge(home).url + path, method, self._credential(number, home), body)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Mapping
 
-from bench.demo.board import LEGEND, Watch, line
-from bench.demo.tally import CellTally, Verdict
+from rich.console import Console
+
+from bench.demo.board import LEGEND, Board, Watch, line
+from bench.demo.tally import CellTally, Tally, Verdict
 
 
 def test_a_dead_cell_that_nobody_flagged_is_shown_as_serving_and_unreachable() -> None:
@@ -34,6 +37,14 @@ def test_a_reply_from_another_cell_is_an_error_that_alarms() -> None:
 
 def test_the_legend_says_what_is_of_now_and_what_of_all_the_time() -> None:
     assert LEGEND == "of the last 5 s, but errors, degraded, not mine: since the start"
+
+
+def test_below_the_live_lines_stands_what_to_try() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    board = Board(console, Tally(["eu-1"]), {}, {}, "try this:\n  flag [eu-1] down")
+    with console.capture() as shown:
+        console.print(board.picture())
+    assert shown.get().splitlines()[-2:] == ["try this:", "  flag [eu-1] down"]
 
 
 def test_what_one_cell_does_not_tell_hides_nothing_of_the_others() -> None:

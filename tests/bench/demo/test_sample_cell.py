@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -148,5 +149,21 @@ def test_a_copy_that_is_not_for_this_cell_or_of_nobody_at_home_in_the_source_is_
             ):
                 reply = await hooks.post(COPY_PATH, json=move)
                 assert (reply.status, bool((await reply.json())["error"])) == (status, True)
+
+    asyncio.run(scenario())
+
+
+def test_a_record_that_can_not_be_fetched_is_told_with_the_cell_that_does_not_answer() -> None:
+    move = {"key": f"user:{resident(ELSEWHERE, CELLS)}", "source": ELSEWHERE.name, "target": HERE.name}
+
+    async def scenario() -> None:
+        with socket.socket() as silent:  # bound, and never listening: whoever connects is refused
+            silent.bind(("127.0.0.1", 0))
+            left_at = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            sample = SampleCell(HERE, CELLS, lambda _cell: left_at)
+            async with TestClient(TestServer(sample.hooks())) as hooks:
+                reply = await hooks.post(COPY_PATH, json={**move, "epoch": "2"})
+                told = {"error": f"{ELSEWHERE.name} does not answer"}
+                assert (reply.status, await reply.json()) == (502, told)
 
     asyncio.run(scenario())

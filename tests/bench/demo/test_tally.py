@@ -41,6 +41,10 @@ def test_only_a_late_lookup_on_a_busy_machine_is_no_error(
     assert excused(verdict, problem, is_busy) is judged
 
 
+def test_a_write_that_waits_for_its_users_move_is_answered_by_the_edge_as_is_due() -> None:
+    assert excused(Verdict.ERROR, "moving", is_busy=False) is Verdict.DEGRADED
+
+
 def test_rate_and_latency_are_of_the_latest_seconds_only() -> None:
     tally = CellTally()
     for second in range(10):
