@@ -34,6 +34,8 @@ class Bench(MoveListener):
         self.failing = ""
         self.gate = asyncio.Event()
         self.gate.set()
+        self._time_goes = asyncio.Event()
+        self._time_goes.set()
         self.steps: list[Step] = []
         self.waited_for: list[str] = []
         self.outlasted_s = 0.0
@@ -62,6 +64,7 @@ class Bench(MoveListener):
         self.outlasted_s = until_s
 
     async def pause(self, pause_s: float) -> None:
+        await self._time_goes.wait()
         self.now_s += pause_s
         await asyncio.sleep(0)
 
@@ -71,9 +74,14 @@ class Bench(MoveListener):
         return Mover(store, store, store, self, holder, lambda: self.now_s, patience, self, self.pause)
 
     async def lease(self, position: Position, *held: str, worker: str = "w1") -> None:
+        """No time passes for the drivers meanwhile, however long the disk takes."""
         self.renewals += 1
         lease = Lease(worker, self.renewals, position, frozenset(held), self.now_s + 1000.0, 30.0)
-        assert await self.store.renew_lease(lease)
+        self._time_goes.clear()
+        try:
+            assert await self.store.renew_lease(lease)
+        finally:
+            self._time_goes.set()
 
     async def announce(self, holder: str, valid_s: float) -> None:
         says = Lease(holder, 1, CONFIRMING, frozenset(), self.now_s + valid_s, RUNS_S)
