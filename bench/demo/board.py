@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import aiohttp
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -132,7 +133,14 @@ class Board:
         return Group(self._table(), Text(self._hint))
 
     def _table(self) -> Table:
-        table = Table(*_COLUMNS, title=f"live traffic by home cell ({LEGEND})")
+        table = Table(
+            *_COLUMNS,
+            title=f"live traffic, {LEGEND}",
+            box=SIMPLE_HEAD,
+            padding=0,
+            show_edge=False,
+        )
+        table.columns[0].min_width = max(map(len, self._tally.cells))  # cut names could not be told apart
         for column in table.columns[1:-2]:
             column.justify = "right"
         for row in self._lines():

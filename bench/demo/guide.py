@@ -110,11 +110,13 @@ class Guide:
 
     def hint(self, homecell: Path) -> str:
         """What changes the live lines at once, for where the other command lines are out of sight."""
-        orders = [step for step in self._down_and_back() if isinstance(step, Order)]
+        cell, command = self._cells[0].name, _short(homecell)
         return "\n".join(
             (
                 "to try, in another terminal, from this directory (the other lines: scroll up):",
-                *(f"  {command_line(order, self.jar, homecell)}" for order in orders),
+                f"  export HOMECELL_CONFIG={_short(self._layout.config(self._layout.eu))}",
+                f"  {command} cells flag {cell} down --reason demo",
+                f"  {command} cells flag {cell} serving",
                 "Ctrl-C ends everything",
             )
         )

@@ -47,6 +47,14 @@ def test_below_the_live_lines_stands_what_to_try() -> None:
     assert shown.get().splitlines()[-2:] == ["try this:", "  flag [eu-1] down"]
 
 
+def test_names_of_cells_are_whole_on_a_narrow_terminal() -> None:
+    names = ["eu-west-1-cell-01", "eu-west-1-cell-02"]
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as shown:
+        console.print(Board(console, Tally(names), {}, {}).picture())
+    assert [line.split()[0] for line in shown.get().splitlines() if "eu-west" in line] == names
+
+
 def test_what_one_cell_does_not_tell_hides_nothing_of_the_others() -> None:
     told: list[Mapping[str, int]] = [{"eu-1": 1, "eu-2": 2}, {"eu-2": 3}]
 
