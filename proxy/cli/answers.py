@@ -162,10 +162,12 @@ def json_option(command: CommandT) -> CommandT:
 
 
 def say_json(document: object) -> None:
-    """One JSON document on standard output."""
+    """One JSON document on standard output, with a date beside each moment in it."""
     import json
 
-    click.echo(json.dumps(document, indent=2))
+    from proxy.cli.dates import dated
+
+    click.echo(json.dumps(dated(document), indent=2))
 
 
 def end(exit_code: int) -> NoReturn:

@@ -18,6 +18,7 @@ from proxy.cli.answers import (
     end,
     json_option,
     load_settings,
+    pasteable,
     say_json,
 )
 from proxy.cli.completion import cell_names
@@ -134,6 +135,8 @@ def _tell_how_far(settings: Settings, record: FlagRecord, as_json: bool) -> None
         )
         if state is not None:
             click.echo(acknowledgement_text(state, settings.edge.name))
+        if record.flag is Flag.DOWN:
+            click.echo(pasteable(f"to put it back: homecell cells flag {record.cell} serving"))
     if state is None:
         admin = address(settings.edge.admin)
         message = f"the flag is stored, but {settings.edge.name} could not be asked at {admin}: {trouble}"

@@ -17,14 +17,11 @@ from proxy.cli.tables import span
 _SAYS: Final = {
     Step.INTENDED: "noted",
     Step.FENCING: "writes of this user wait; asking every worker to acknowledge",
-    Step.COPYING: "acknowledged by every worker; copying",
-    Step.VERIFYING: "copied; verifying",
-    Step.COMMITTING: "verified; giving the user its new home",
     Step.RETURNING: "given up; bringing the user back",
     Step.DONE: "done",
     Step.ABORTED: "aborted",
 }
-"""What is shown of each step as a move reaches it."""
+"""What is shown of the steps that are the same with hooks and without, as a move reaches them."""
 
 _PATIENT_S: Final = 1.0
 _TELL_EVERY_S: Final = 5.0
@@ -48,7 +45,7 @@ class Teller(MoveListener):
         if not self.operation:
             self._say(headline(move))
         self.operation = move.order.operation
-        self._say(f"  {span(time.monotonic() - self._begun_s):>7}  {_SAYS[move.step]}")
+        self._say(f"  {span(time.monotonic() - self._begun_s):>7}  {_says(move)}")
 
     def waiting(self, move: Move, leases: Sequence[Lease]) -> None:  # noqa: ARG002 -- the base's signature
         """Say who is waited for, when that takes longer than it should."""
@@ -67,6 +64,17 @@ class Teller(MoveListener):
     def _say(self, text: str) -> None:
         if not self._quiet:
             click.echo(text)
+
+
+def _says(move: Move) -> str:
+    copy, verify = move.order.copy_hook, move.order.verify_hook
+    if move.step is Step.COPYING:
+        return f"acknowledged by every worker; {'copying' if copy else 'there is nothing to copy'}"
+    if move.step is Step.VERIFYING:
+        return f"{'copied; ' if copy else ''}{'verifying' if verify else 'no verify command was given'}"
+    if move.step is Step.COMMITTING:
+        return f"{'verified; ' if verify else ''}giving the user its new home"
+    return _SAYS[move.step]
 
 
 def headline(move: Move) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from proxy.cli.answers import NO, UsageMistakeError, config_option, end, json_option, load_settings, say_json
+from proxy.cli.records import alias_document
 from proxy.cli.user_move import UserKey
 
 
@@ -51,7 +51,7 @@ def alias_user(config_file: Path | None, key: str, home: str | None, remove: boo
         click.echo(str(refusal), err=True)
         end(NO)
     if as_json:
-        say_json(asdict(alias))
+        say_json(alias_document(alias))
     elif alias.home:
         click.echo(f"{key} names {home} (epoch {alias.epoch})")
     else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,6 +21,7 @@ from proxy.cli.answers import (
     say_json,
 )
 from proxy.cli.completion import cell_names
+from proxy.cli.records import home_document
 from proxy.cli.user_move import UserKey, find_cell, insist_on_permitted, insist_on_serving
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from lookup.placement import NoRoom
     from lookup.ports import FeedingStore
     from proxy.config import Settings
+
+_CLOCKS_S: Final = 1.0
+"""A record that is older than this command by more was there before it: stores round their times."""
 
 
 @click.command("place")
@@ -86,13 +90,13 @@ def place_user(
     from proxy.cli.store import as_stored
 
     settings = load_settings(config_file)
-    key = as_stored(settings, user)
+    key, begun_s = as_stored(settings, user), time.time()
     if cell_name:
         record = _place_there(settings, key, cell_name, jurisdiction, tenant, force=force)
     else:
         record = _place_anywhere(settings, key, jurisdiction, tenant)
     if as_json:
-        say_json({**asdict(record), "state": record.state.name.lower()})
+        say_json(home_document(record))
     elif cell_name not in ("", record.cell):
         raise CommandError(
             f"{user} was NOT placed in {cell_name}: it is at home in {record.cell} already "
@@ -101,7 +105,8 @@ def place_user(
         )
     else:
         named = user if record.key == key else f"{user} names {record.key}, which"
-        click.echo(f"{named} is at home in {record.cell} (epoch {record.epoch})")
+        already = " already" if record.updated_at_s < begun_s - _CLOCKS_S else ""
+        click.echo(f"{named} is at home in {record.cell}{already} (epoch {record.epoch})")
     if record.cell in unlisted_cells(settings):
         warn_of_unlisted(settings, record.cell, f"its users get 503 home-not-listed; {RESTART}")
     end(OK if cell_name in ("", record.cell) else NO)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from proxy.cli.answers import (
     say_json,
 )
 from proxy.cli.moving import document, is_driven, resume_or_abort
+from proxy.cli.records import home_document
 from proxy.cli.tables import moment, show_table
 from proxy.cli.user_alias import alias_user
 from proxy.cli.user_heavy import show_heavy
@@ -73,10 +73,12 @@ def show_user(config_file: Path | None, user: str, as_json: bool) -> None:
     record, moves = with_database(settings, lambda store: _read(store, key))
     move = next((move for move in moves if not move.is_over), None)
     if record is None:
+        if as_json:
+            say_json({"key": key, "cell": None, "move": document(move) if move else None})
         click.echo(f"{user} has no home", err=True)
         end(NO)
     if as_json:
-        say_json({**_facts(record), "move": document(move) if move else None})
+        say_json({**home_document(record), "move": document(move) if move else None})
         return
     if key != user:
         click.echo(f"{user} is kept as {key}")
@@ -129,7 +131,7 @@ def show_history(config_file: Path | None, user: str, as_json: bool) -> None:
 
     past, moves = with_database(settings, read)
     if as_json:
-        say_json([{**_facts(record), "operation": _operation_of(record, moves)} for record in past])
+        say_json([{**home_document(record), "operation": _operation_of(record, moves)} for record in past])
     elif past:
         show_table(
             ("EPOCH", "SINCE", "CELL", "STATE", "TO", "OPERATION"),
@@ -156,10 +158,6 @@ def _operation_of(record: Assignment, moves: list[Move]) -> str:
         if move.epoch < record.epoch <= move.epoch + 2:
             return move.order.operation
     return ""
-
-
-def _facts(record: Assignment) -> dict[str, object]:
-    return {**asdict(record), "state": record.state.name.lower()}
 
 
 command.add_command(move_user)

@@ -130,7 +130,8 @@ def _warn_if_open(config: Shape[ConfigFile], path: KeyPath, file: Path, warnings
 def _unreadable(config: Shape[ConfigFile], path: KeyPath, file: Path) -> Finding | None:
     try:
         if not file.exists():
-            return config.finding(path, f"is {file}, which does not exist", "make it, or correct the path")
+            mend = f"{_way_to_get(path, file)}, or correct the path"
+            return config.finding(path, f"is {file}, which does not exist", mend)
         if not file.is_file():
             return config.finding(path, f"is {file}, which is no ordinary file", "name a file")
         with file.open("rb"):
@@ -138,6 +139,19 @@ def _unreadable(config: Shape[ConfigFile], path: KeyPath, file: Path) -> Finding
     except OSError as error:
         what = f"is {file}, which cannot be read ({error.strerror})"
         return config.finding(path, what, "let the edge's user read it")
+
+
+def _way_to_get(path: KeyPath, file: Path) -> str:
+    match path[0], path[-1]:
+        case "identity", "secret_file":
+            return "put the secret there by which your tokens are signed"
+        case "identity", "public_key_file":
+            return "put the public key (PEM) there of who signs your tokens"
+        case "identity", "jwks_file":
+            return "put the JWK Set there of who signs your tokens"
+        case "routing_cookie", _:
+            return f"make it: (umask 077; openssl rand -hex 32 > {file})"
+    return "make it"
 
 
 def _check_jwks(config: Shape[ConfigFile], mistakes: list[Finding], warnings: list[Finding]) -> None:

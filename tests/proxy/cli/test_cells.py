@@ -135,9 +135,10 @@ def test_the_command_waits_until_every_worker_applies_the_flag(homecell: Homecel
         site.spoil(('127.0.0.1:1"', f'127.0.0.1:{port}"'))
         result = homecell("cells", "flag", "eu-1", "down", "--reason", "x", "--author", "anna")
     assert (result.exit_code, result.stderr) == (0, "")
-    first, second = result.stdout.splitlines()
+    first, second, last = result.stdout.splitlines()
     assert first == "eu-1 is flagged down, by anna (version 1)"
     assert second.startswith("applied on 2 of 2 workers of edge-1, slowest ")
+    assert last == "to put it back: homecell cells flag eu-1 serving"
 
 
 @pytest.mark.slow
@@ -183,7 +184,9 @@ def test_without_an_admin_port_the_flag_is_stored_and_the_doubt_is_told(
 ) -> None:
     result = homecell("cells", "flag", "eu-1", "down", "--reason", "x", "--author", "anna")
     assert result.exit_code == 3
-    assert result.stdout == "eu-1 is flagged down, by anna (version 1)\n"
+    assert result.stdout == (
+        "eu-1 is flagged down, by anna (version 1)\nto put it back: homecell cells flag eu-1 serving\n"
+    )
     assert result.stderr == (
         "Error: the flag is stored, but edge-1 could not be asked at 127.0.0.1:1: Connection refused\n"
         "       edges on that store follow it within a second; one that starts reads it\n"

@@ -20,3 +20,37 @@ def test_it_says_once_until_when_confirmed_writes_may_run(capsys: pytest.Capture
     times = [time.strftime("%H:%M:%S", time.localtime(at_s)) for at_s in (1_790_000_001, 1_790_000_009)]
     said = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert said == [f"writes confirmed by edges without leases may be under way until {at}" for at in times]
+
+
+@pytest.mark.parametrize(
+    ("copy", "verify", "said"),
+    [
+        (
+            "./copy.sh",
+            "./look.sh",
+            [
+                "acknowledged by every worker; copying",
+                "copied; verifying",
+                "verified; giving the user its new home",
+            ],
+        ),
+        (
+            "",
+            "",
+            [
+                "acknowledged by every worker; there is nothing to copy",
+                "no verify command was given",
+                "giving the user its new home",
+            ],
+        ),
+    ],
+)
+def test_it_says_of_hooks_only_what_is_done(
+    capsys: pytest.CaptureFixture[str], copy: str, verify: str, said: list[str]
+) -> None:
+    teller = Teller(quiet=False)
+    for step in (Step.COPYING, Step.VERIFYING, Step.COMMITTING):
+        order = MoveOrder("op-1", "user:1", "eu-2", copy, verify, "ann", "")
+        teller.stepped(Move(order, "eu-1", "eu", 1, step, 0.0, 0.0))
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split("ms  ")[-1].strip() for line in lines] == said

@@ -57,6 +57,6 @@ def test_placing_and_moving_a_name_is_placing_and_moving_the_user_behind_it(
     site.spoil(EU_2)
     homecell("users", "alias", MAIL, "user:1")
     placed = homecell("users", "place", MAIL, "--cell", "eu-1")
-    assert placed.stdout == f"{MAIL} names user:1, which is at home in eu-1 (epoch 1)\n"
+    assert placed.stdout == f"{MAIL} names user:1, which is at home in eu-1 already (epoch 1)\n"
     moved = homecell("users", "move", MAIL, "--to", "eu-2", "--no-copy")
     assert moved.stdout.endswith("user:1 is at home in eu-2 (epoch 3)\n")

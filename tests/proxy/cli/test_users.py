@@ -35,8 +35,8 @@ def test_a_move_tells_its_steps_and_is_in_the_history(homecell: Homecell) -> Non
         "noted",
         "writes of this user wait; asking every worker to acknowledge",
         "acknowledged by every worker; copying",
-        "copied; verifying",
-        "verified; giving the user its new home",
+        "copied; no verify command was given",
+        "giving the user its new home",
         "done",
     ]
     assert lines[-1] == "user:1 is at home in eu-2 (epoch 3)"
@@ -79,6 +79,24 @@ def test_a_new_user_is_placed_once(homecell: Homecell) -> None:
     assert "user:9 was NOT placed in eu-2: it is at home in eu-1 already (epoch 1)" in told.stderr
     command = "homecell users move --config edge.yaml user:9 --to eu-2 --copy-command ./copy-user.sh"
     assert f"to move it: {command}, or with --no-copy when there is nothing to copy" in told.stderr
+
+
+def test_who_has_a_home_is_told_to_have_it_already(homecell: Homecell) -> None:
+    for asked in (("user:1",), ("user:1", "--cell", "eu-1")):
+        told = homecell("users", "place", *asked)
+        assert (told.exit_code, told.stdout) == (0, "user:1 is at home in eu-1 already (epoch 1)\n")
+
+
+def test_a_script_reads_of_who_has_no_home_that_there_is_none(homecell: Homecell) -> None:
+    told = homecell("users", "show", "user:nobody", "--json")
+    assert (told.exit_code, told.stderr) == (1, "user:nobody has no home\n")
+    assert json.loads(told.stdout) == {"key": "user:nobody", "cell": None, "move": None}
+
+
+def test_a_script_reads_of_a_home_since_when_in_seconds_and_as_a_date(homecell: Homecell) -> None:
+    home = json.loads(homecell("users", "show", "user:1", "--json").stdout)
+    assert (home["updated_at_s"], home["updated_at"]) == (1_700_000_000.0, "2023-11-14T22:13:20Z")
+    assert "read_at_s" not in home
 
 
 def test_who_lives_elsewhere_is_not_offered_a_move_that_would_be_refused(homecell: Homecell) -> None:

@@ -54,12 +54,33 @@ def test_a_secret_that_everybody_can_read_is_warned_of(site: Site) -> None:
     assert site.warnings() == []
 
 
-def test_a_missing_file_is_named_with_its_whole_path(site: Site) -> None:
-    (site.folder / "keys/hs256.secret").unlink()
-    assert site.mistakes() == [
-        "edge.yaml:17: identity.keys[0].secret_file is keys/hs256.secret, which does not exist; "
-        "make it, or correct the path"
-    ]
+@pytest.mark.parametrize(
+    ("name", "place", "way"),
+    [
+        (
+            "hs256.secret",
+            "17: identity.keys[0].secret_file",
+            "put the secret there by which your tokens are signed",
+        ),
+        (
+            "rs256.pub.pem",
+            "20: identity.keys[1].public_key_file",
+            "put the public key (PEM) there of who signs your tokens",
+        ),
+        ("jwks.json", "21: identity.jwks_file", "put the JWK Set there of who signs your tokens"),
+        (
+            "cookie-1.secret",
+            "24: routing_cookie.keys[0].secret_file",
+            "make it: (umask 077; openssl rand -hex 32 > keys/cookie-1.secret)",
+        ),
+    ],
+)
+def test_a_missing_file_is_named_with_its_whole_path_and_where_to_get_it(
+    site: Site, name: str, place: str, way: str
+) -> None:
+    (site.folder / "keys" / name).unlink()
+    fault = f"is keys/{name}, which does not exist; {way}, or correct the path"
+    assert site.mistakes() == [f"edge.yaml:{place} {fault}"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file")
