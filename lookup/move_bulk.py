@@ -295,6 +295,6 @@ class BulkMover:
         self._ended += 1
         self._failed += not moved
         fate = Fate.MOVED if moved else Fate.GIVEN_UP
-        self._tell(Ending(wish, fate, ended.order.target, "" if moved else ended.detail))
+        self._tell(Ending(wish, fate, ended.order.target, "" if moved else ended.detail, ended.source))
         if too_many_failed(self._failed, self._ended, self._order.share):
             self._halt(Stop.FAILURES)

@@ -45,12 +45,16 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """target  where the user is now, or should have gone; "" when none was chosen. `reason` for failures."""
+    """target  where the user is now, or should have gone; "" when none was chosen
+    reason  for failures
+    source  the cell from which it was moved, or was to be; "" when no move ended
+    """
 
     wish: Wish
     fate: Fate
     target: str = ""
     reason: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

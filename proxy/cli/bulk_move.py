@@ -80,8 +80,9 @@ def _of_list(settings: Settings, file: str, bulk: BulkChoices, most: int | None)
     from proxy.cli.bulk_list import open_list
     from proxy.cli.bulk_run import Errand
 
-    if bulk.failures_file is not None and Path(file).resolve() == bulk.failures_file.resolve():
-        raise UsageMistakeError("--failures would overwrite the list itself", "choose another file")
+    for option, written in (("--failures", bulk.failures_file), ("--moved", bulk.moved_file)):
+        if written is not None and Path(file).resolve() == written.resolve():
+            raise UsageMistakeError(f"{option} would overwrite the list itself", "choose another file")
     found: UserList = open_list(file, frozenset(cell.name for cell in settings.cells))
     return Errand(
         wishes=lambda _: found.wishes(),

@@ -59,6 +59,7 @@ class BulkChoices:
     parallel: int | None
     share: float
     failures_file: Path | None
+    moved_file: Path | None
     dry_run: bool
 
     def fit(self, choices: MoveChoices) -> int:
@@ -78,6 +79,7 @@ def bulk_options(command: Callable[..., None]) -> Callable[..., None]:
         parallel: int | None,
         share: float,
         failures_file: Path | None,
+        moved_file: Path | None,
         dry_run: bool,
         **rest: object,
     ) -> None:
@@ -85,7 +87,8 @@ def bulk_options(command: Callable[..., None]) -> Callable[..., None]:
             mend = "use letters, digits and . _ : @ -, at most 100 of them"
             raise UsageMistakeError(f"--operation {operation!r} is no name for an operation", mend)
         names = tuple(name.strip() for name in targets.split(",") if name.strip())
-        command(bulk=BulkChoices(names, operation, per_s, parallel, share, failures_file, dry_run), **rest)
+        files = (failures_file, moved_file)
+        command(bulk=BulkChoices(names, operation, per_s, parallel, share, *files, dry_run), **rest)
 
     optional: Callable[..., None] = run
     for option in _options():
@@ -97,6 +100,13 @@ def _options() -> tuple[Callable[[Callable[..., None]], Callable[..., None]], ..
     """Last first, as click has them."""
     return (
         click.option("--dry-run", is_flag=True, help="Say what would be moved where; change nothing."),
+        click.option(
+            "--moved",
+            "moved_file",
+            type=click.Path(dir_okay=False, writable=True, path_type=Path),
+            help="Add those who were moved here, each with the cell that it left: "
+            "`homecell moves bulk` with this list brings them back.",
+        ),
         click.option(
             "--failures",
             "failures_file",

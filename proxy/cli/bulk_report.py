@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import click
 
 from lookup.move_fates import FAILURES, Ending, Fate
-from lookup.move_list import format_line
+from lookup.move_list import Wish, format_line
 from proxy.cli.answers import UsageMistakeError
 
 _SHOWN: Final = 20
 
 
 class Tally:
-    """Hears of each user. Keeps the first few failures; all go to `failures_file`, as they come."""
+    """Hears of each user. Keeps the first few failures.
 
-    def __init__(self, operation: str, failures_file: Path | None) -> None:
+    failures_file  gets all of them, as they come, instead of what is in it
+    moved_file     gets who was moved, with the cell that it left, below what earlier runs have put there
+    """
+
+    def __init__(self, operation: str, failures_file: Path | None, moved_file: Path | None = None) -> None:
         self.fates: Counter[Fate] = Counter()
         self.to: Counter[str] = Counter()
         self.first_failures: list[Ending] = []
         self._path = failures_file
-        self._file = _create(failures_file, operation) if failures_file else None
+        self._moved_path = moved_file
+        head = f"moved by operation {operation}"
+        self._file = _open(failures_file, "w", "--failures", f"# not {head}\n") if failures_file else None
+        self._moved_file = _open(moved_file, "a", "--moved", f"# {head}\n") if moved_file else None
 
     @property
     def failures(self) -> int:
@@ -36,21 +43,26 @@ class Tally:
         self.fates[ending.fate] += 1
         if ending.fate is Fate.MOVED:
             self.to[ending.target] += 1
+            if self._moved_file is not None:
+                home = Wish(ending.wish.key, ending.source)
+                _write(self._moved_file, format_line(home, f"moved to {ending.target}"))
         if ending.fate in FAILURES:
             if len(self.first_failures) < _SHOWN:
                 self.first_failures.append(ending)
             if self._file is not None:
-                self._file.write(format_line(ending.wish, ending.reason))
-                self._file.flush()
+                _write(self._file, format_line(ending.wish, ending.reason))
 
     def close(self) -> None:
         """No more come."""
-        if self._file is not None:
-            self._file.close()
+        for file in (self._file, self._moved_file):
+            if file is not None:
+                file.close()
 
     def show(self) -> None:
         """On the terminal."""
         show_targets("moved", self.to)
+        if self._moved_path and self.to:
+            click.echo(f"to bring them back: homecell moves bulk {self._moved_path} ...")
         if there := self.fates[Fate.THERE]:
             click.echo(f"{users(there)} had nothing to do: at home there already")
         if not self.failures:
@@ -85,13 +97,18 @@ def _failure(ending: Ending) -> dict[str, object]:
     }
 
 
-def _create(path: Path, operation: str) -> IO[str]:
+def _open(path: Path, mode: Literal["w", "a"], option: str, head: str) -> IO[str]:
     try:
-        file = path.open("w", encoding="utf-8")
+        file = path.open(mode, encoding="utf-8")
     except OSError as error:
-        raise UsageMistakeError(f"{path}: {error.strerror}", "choose another file for --failures") from error
-    file.write(f"# not moved by operation {operation}\n")
+        raise UsageMistakeError(f"{path}: {error.strerror}", f"choose another file for {option}") from error
+    _write(file, head)
     return file
+
+
+def _write(file: IO[str], line: str) -> None:
+    file.write(line)
+    file.flush()
 
 
 def show_targets(what: str, to: Mapping[str, int]) -> None:

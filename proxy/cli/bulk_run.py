@@ -141,7 +141,7 @@ class _Run:
 
     async def _move(self, store: Database, targets: Targets, order: BulkOrder) -> Ended:
         begun_s = time.monotonic()
-        tally = Tally(order.operation, self._bulk.failures_file)
+        tally = Tally(order.operation, self._bulk.failures_file, self._bulk.moved_file)
         progress = progress_for(self._quiet)
         mover = self._mover(store, targets, order, tally, progress)
         try:

@@ -29,12 +29,13 @@ def evacuate_cell(
     file and restart what places users, so that no new ones come to it. Don't flag
     it down for that: users who still wait for their move would get 503. Everything
     else is as `homecell moves bulk --help` tells: the commands, going on after a
-    crash, Ctrl-C.
+    crash, Ctrl-C. Keep a list with --moved if they are to come back one day.
 
     \b
     Examples:
       homecell cells evacuate eu-west-1-cell-01 --no-copy --dry-run
-      homecell cells evacuate eu-west-1-cell-01 --copy-command ./copy-user.sh --rate 20/s
+      homecell cells evacuate eu-west-1-cell-01 --copy-command ./copy-user.sh --moved moved.txt
+      homecell moves bulk moved.txt --copy-command ./copy-user.sh    # brings them back
       homecell cells evacuate eu-west-1-cell-01 --to eu-west-1-cell-02,eu-west-1-cell-03 --no-copy
 
     \b

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lookup.ports import FeedingStore
     from proxy.config import Settings
 
-_CLOCKS_S: Final = 1.0
-"""A record that is older than this command by more was there before it: stores round their times."""
+_CLOCKS_S: Final = 5.0
+"""A record older than this command by more was there before it; who wrote it may have another clock."""
 
 
 @click.command("place")

@@ -200,6 +200,7 @@ def test_ctrl_c_pressed_twice_leaves_open_what_is_under_way_and_says_so(
         (("moves", "bulk", "users.txt", "--no-copy", "--max-failures", "101%"), "is no percentage"),
         (("moves", "bulk", "users.txt", "--no-copy", "--operation", "a/b"), "no name for an operation"),
         (("moves", "bulk", "users.txt", "--no-copy", "--failures", "users.txt"), "overwrite the list"),
+        (("moves", "bulk", "users.txt", "--no-copy", "--moved", "users.txt"), "overwrite the list"),
         (("cells", "evacuate", "eu-9", "--no-copy"), "there is no cell `eu-9`"),
         (("cells", "evacuate", "eu-1", "--to", "eu-2,eu-1", "--no-copy"), "the cell that is to be left"),
     ],

@@ -34,6 +34,23 @@ def test_a_cell_is_emptied_into_the_others_under_its_law(homecell: Homecell, sit
     assert {cell for cell, _ in homes(site).values()} == {"eu-2", "eu-3"}
 
 
+def test_who_was_moved_out_is_listed_with_the_cell_that_it_left_and_brought_back_by_that_list(
+    homecell: Homecell, site: Site
+) -> None:
+    homecell("moves", "bulk", "--from", "eu-1", "--limit", "5", "--no-copy", "--moved", "moved.txt")
+    homes_before = homes(site)
+    result = homecell("cells", "evacuate", "eu-1", "--no-copy", "--moved", "moved.txt")
+    assert "to bring them back: homecell moves bulk moved.txt ..." in result.stdout
+    assert homes(site) != homes_before
+    listed = (site.folder / "moved.txt").read_text().splitlines()
+    assert [line for line in listed if line.startswith("#")] == [
+        "# moved by operation from-eu-1-0",
+        "# moved by operation evacuate-eu-1-0",
+    ]
+    back = homecell("moves", "bulk", "moved.txt", "--no-copy")
+    assert (back.exit_code, back.stdout.splitlines()[0]) == (0, "61 users moved: 61 to eu-1")
+
+
 class NoHooks:
     async def run(self, hook: str, move: Move) -> None:
         """Copies nothing."""
