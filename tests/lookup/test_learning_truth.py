@@ -12,7 +12,7 @@ from lookup.ports import History, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Tier
 from lookup.resolver import Resolver, build_resolver
 from lookup.settings import CLAIM_LIFETIME_S, LookupSettings
-from tests.lookup.asynchronous import asynchronous, settle
+from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, Counts, FakeStore, home
 
 KEY = "user:1"
@@ -41,11 +41,11 @@ async def test_it_replaces_what_is_remembered_and_reaches_the_shared_cache(remem
     if remembered:
         await lookup.resolve(KEY, None, NOW_S, safe=True)
         assert where(lookup) == ("cell-a", 3)
-    await settle()
+        await until(lambda: shared.fills != [])
     shared.fills.clear()
     lookup.learn_truth(home(KEY, "cell-b", 5), "cell-a", NOW_S, lookup.generation)
     assert where(lookup) == ("cell-b", 5)
-    await settle()
+    await until(lambda: shared.fills != [])
     assert [(record.cell, record.epoch) for fill in shared.fills for record in fill] == [("cell-b", 5)]
 
 
@@ -64,13 +64,14 @@ async def test_it_never_goes_back_behind_what_the_feed_said_meanwhile() -> None:
     shared = FakeStore()
     lookup = believing(FakeStore(home(KEY, "cell-a", 3)), shared)
     await lookup.resolve(KEY, None, NOW_S, safe=True)
-    await settle()
+    await until(lambda: shared.fills != [])
     shared.fills.clear()
     lookup.learn_change(home(KEY, "cell-c", 7), "cell-b", NOW_S)
     lookup.learn_truth(home(KEY, "cell-b", 5), "cell-a", NOW_S, lookup.generation)
     assert where(lookup) == ("cell-c", 7)
-    await settle()
-    assert shared.fills == []
+    lookup.learn_truth(home("user:9"), "cell-a", NOW_S, lookup.generation)
+    await until(lambda: shared.fills != [])
+    assert [record.key for fill in shared.fills for record in fill] == ["user:9"]
 
 
 @asynchronous

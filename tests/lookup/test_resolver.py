@@ -7,7 +7,7 @@ import pytest
 from lookup.observer import ERROR, OLDER, WRONG_KEY
 from lookup.ports import StoreUnavailableError
 from lookup.resolution import Outcome, Tier
-from tests.lookup.asynchronous import asynchronous, settle
+from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, Counts, FakeStore, home
 from tests.lookup.resolving import EXPIRY_S, resolver
 
@@ -61,7 +61,7 @@ async def test_the_shared_cache_is_asked_before_the_store_and_filled_from_it() -
     assert (await lookup.resolve("user:1", None, NOW_S, safe=True)).tier is Tier.SHARED
     assert not store.readings
     assert (await lookup.resolve("user:2", None, NOW_S, safe=True)).tier is Tier.STORE
-    await settle()
+    await until(lambda: shared.fills != [])
     assert shared.fills == [[home("user:2")]]
 
 

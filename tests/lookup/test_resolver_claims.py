@@ -13,7 +13,7 @@ from lookup.ports import History, KeyMove, StoreUnavailableError
 from lookup.resolution import Hint, Tier
 from lookup.resolver import build_resolver
 from lookup.settings import CLAIM_LIFETIME_S, LookupSettings
-from tests.lookup.asynchronous import asynchronous, settle
+from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, FakeStore, home
 from tests.lookup.resolving import EXPIRY_S, believing, claim, resolver
 
@@ -122,7 +122,7 @@ async def test_what_goes_into_the_shared_cache_says_when_it_was_asked_for() -> N
     shared = FakeStore()
     lookup = resolver(FakeStore(home("user:1")), shared)
     await lookup.resolve("user:1", None, NOW_S + 7, safe=True)
-    await settle()
+    await until(lambda: shared.fills != [])
     assert [record.read_at_s for record in shared.fills[0]] == [NOW_S + 7]
 
 
