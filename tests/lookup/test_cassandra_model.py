@@ -31,4 +31,4 @@ def empty_tables(shared_cassandra: CassandraRing) -> CassandraSettings:
 def test_no_lost_or_late_answer_of_cassandra_sends_a_write_to_the_wrong_cell(
     own_redis: RedisServer, empty_tables: CassandraSettings
 ) -> None:
-    crowd(cassandra_stage(empty_tables, own_redis), examples=5, moments=60, dice=SEEDED)
+    crowd(cassandra_stage(empty_tables, own_redis), examples=2, moments=60, dice=SEEDED)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pytest
 
@@ -35,6 +35,8 @@ async def next_change(changes: AsyncGenerator[Change, None]) -> Change:
 
 class StoreContract:
     """Each test begins with an empty store; each call of fixture `open_store` opens that one store."""
+
+    very_many: ClassVar[int] = 20_000
 
     @asynchronous
     async def test_reads_only_what_has_a_record(self, open_store: OpenStore) -> None:
@@ -67,9 +69,9 @@ class StoreContract:
     @asynchronous
     async def test_reads_very_many_keys_at_once(self, open_store: OpenStore) -> None:
         async with open_store() as store:
-            keys = [f"user:{number}" for number in range(20_000)]
+            keys = [f"user:{number}" for number in range(self.very_many)]
             await store.load(home(key) for key in keys)
-            assert len(await store.read([*keys, "user:x"])) == 20_000
+            assert len(await store.read([*keys, "user:x"])) == self.very_many
 
     @asynchronous
     async def test_keeps_every_field_of_a_record(self, open_store: OpenStore) -> None:

@@ -34,6 +34,8 @@ def open_store(open_truth: OpenTruth) -> OpenStore:
 class TestCassandraStore(StoreContract):
     """The truth in a real Cassandra, its feed on a real Redis."""
 
+    very_many = 5_000  # of whom no request may hold all
+
 
 class TestCassandraMoveLog(MoveLogContract):
     """Its log of moves."""

@@ -86,7 +86,7 @@ def test_a_replacement_takes_its_listener_back(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_stuck_is_killed_and_replaced(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with running(tmp_path, silent_s=2) as stage:
+        async with running(tmp_path, silent_s=4) as stage:
             await started(stage)
             old = await stage.pid(0)
             os.kill(old, signal.SIGSTOP)
