@@ -146,6 +146,9 @@ async def _check(stage: Stage, console: Console, lasting_s: float) -> bool:
     board = Board(console, tally, flags.current, not_mine.current)
     board.print_legend()
     board.print_once()
+    if instead := tally.instead():
+        away = "" if outages is None else "; without Cassandra, writes and unknown users get 503"
+        console.print(f"instead of the cells' replies: {instead}{away}")
     console.print(rehearsal.verdict(), style="bold")
     if rehearsal.all_right:
         console.print(f"`make demo` goes on until Ctrl-C, with lines to try; {_YOUR_CELLS}")

@@ -137,6 +137,8 @@ async def running_demo(
             below = await opened.enter_async_context(which)
         settings = _write_files(layout, below)
         refuse_taken_ports(_ports(layout, settings.cells))
+        if below is not None:
+            say(f"seeding {USERS:,} users into Cassandra, which takes a while ...")
         began_s = time.monotonic()
         written = await _seed(settings, below)
         say(

@@ -101,5 +101,10 @@ class Tally:
     def count(self, verdict: Verdict) -> int:
         return sum(cell.verdicts[verdict] for cell in self.cells.values())
 
+    def instead(self) -> str:
+        """What came instead of right replies, the commonest first: `140 × 503 cell-down`; "" for nothing."""
+        reasons: Counter[str] = sum((cell.reasons for cell in self.cells.values()), Counter())
+        return ", ".join(f"{count:,} × {reason}" for reason, count in reasons.most_common())
+
     def total(self) -> int:
         return sum(cell.verdicts.total() for cell in self.cells.values())

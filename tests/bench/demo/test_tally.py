@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.demo.tally import RECENT_S, CellTally, Verdict, excused, judge
+from bench.demo.tally import RECENT_S, CellTally, Tally, Verdict, excused, judge
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,19 @@ def test_only_a_late_lookup_on_a_busy_machine_is_no_error(
 
 def test_a_write_that_waits_for_its_users_move_is_answered_by_the_edge_as_is_due() -> None:
     assert excused(Verdict.ERROR, "moving", is_busy=False) is Verdict.DEGRADED
+
+
+def test_what_came_instead_of_right_replies_is_told_the_commonest_first() -> None:
+    tally = Tally(["eu-1", "eu-2"])
+    assert tally.instead() == ""
+    for home, verdict, reason in (
+        ("eu-1", Verdict.RIGHT, "200"),
+        ("eu-1", Verdict.DEGRADED, "503 cell-down"),
+        ("eu-1", Verdict.ERROR, "503 lookup-unavailable"),
+        ("eu-2", Verdict.ERROR, "503 lookup-unavailable"),
+    ):
+        tally.note(home, verdict, reason, 0.001)
+    assert tally.instead() == "2 × 503 lookup-unavailable, 1 × 503 cell-down"
 
 
 def test_rate_and_latency_are_of_the_latest_seconds_only() -> None:
