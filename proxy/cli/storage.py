@@ -147,8 +147,14 @@ def show_status(config_file: Path | None, count: bool, as_json: bool) -> None:
     end(OK if told.is_well else (NO if told.reached else UNREACHABLE))
 
 
+def _how_it_is(told: StoreReport) -> str:
+    if told.schema is not None and not told.schema.found:
+        return "not made yet"
+    return "answers" if told.usable else "does not answer"
+
+
 def _show(told: StoreReport) -> None:
-    rows = [("store", f"{told.kind}, {told.place}: {'answers' if told.usable else 'does not answer'}")]
+    rows = [("store", f"{told.kind}, {told.place}: {_how_it_is(told)}")]
     if told.schema is not None:
         found = f"version {told.schema.found}" if told.schema.found else "none yet"
         rows.append(("schema", f"{found}; this program's is version {told.schema.known}"))

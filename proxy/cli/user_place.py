@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from lookup.placement import NoRoom
     from lookup.ports import FeedingStore
     from proxy.config import Settings
-
-_CLOCKS_S: Final = 5.0
-"""A record older than this command by more was there before it; who wrote it may have another clock."""
 
 
 @click.command("place")
@@ -90,11 +87,11 @@ def place_user(
     from proxy.cli.store import as_stored
 
     settings = load_settings(config_file)
-    key, begun_s = as_stored(settings, user), time.time()
+    key = as_stored(settings, user)
     if cell_name:
-        record = _place_there(settings, key, cell_name, jurisdiction, tenant, force=force)
+        record, had_one = _place_there(settings, key, cell_name, jurisdiction, tenant, force=force)
     else:
-        record = _place_anywhere(settings, key, jurisdiction, tenant)
+        record, had_one = _place_anywhere(settings, key, jurisdiction, tenant)
     if as_json:
         say_json(home_document(record))
     elif cell_name not in ("", record.cell):
@@ -105,7 +102,7 @@ def place_user(
         )
     else:
         named = user if record.key == key else f"{user} names {record.key}, which"
-        already = " already" if record.updated_at_s < begun_s - _CLOCKS_S else ""
+        already = " already" if had_one else ""
         click.echo(f"{named} is at home in {record.cell}{already} (epoch {record.epoch})")
     if record.cell in unlisted_cells(settings):
         warn_of_unlisted(settings, record.cell, f"its users get 503 home-not-listed; {RESTART}")
@@ -128,7 +125,8 @@ def _way_there(settings: Settings, record: Assignment, cell_name: str) -> str:
 
 def _place_there(
     settings: Settings, user: str, cell_name: str, jurisdiction: str, tenant: str, *, force: bool
-) -> Assignment:
+) -> tuple[Assignment, bool]:
+    """The user's record, and whether it was there before."""
     from lookup.writer import place
     from proxy.cli.listing import insist_on_listed
     from proxy.cli.store import with_store
@@ -141,18 +139,19 @@ def _place_there(
     if not force:
         insist_on_listed(settings, cell.name)
 
-    async def run(store: FeedingStore) -> Assignment:
-        present = None if force else (await store.read([user])).get(user)
+    async def run(store: FeedingStore) -> tuple[Assignment, bool]:
+        present = (await store.read([user])).get(user)
         if present is not None:
-            return present
+            return present, True
         if not force:
             insist_on_serving(await store.flags(), cell.name, ", or give --force")
-        return await place(store, user, cell.name, law, time.time())
+        return await place(store, user, cell.name, law, time.time()), False
 
     return with_store(settings, run)
 
 
-def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: str) -> Assignment:
+def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: str) -> tuple[Assignment, bool]:
+    """As _place_there."""
     from lookup.placement import NoRoom
     from lookup.placer import Placer
     from proxy.cli.listing import RESTART, unlisted_cells, warn_of_unlisted
@@ -166,15 +165,16 @@ def _place_anywhere(settings: Settings, user: str, jurisdiction: str, tenant: st
         mend = f"the config's `residency` knows {', '.join(settings.residency)}"
         raise UsageMistakeError(f"there is no jurisdiction `{law}`", mend)
 
-    async def run(store: FeedingStore) -> Assignment | NoRoom:
-        return await Placer(store, plan, time.time).place(user, law, tenant)
+    async def run(store: FeedingStore) -> tuple[Assignment | NoRoom, bool]:
+        had_one = user in await store.read([user])
+        return await Placer(store, plan, time.time).place(user, law, tenant), had_one
 
-    found = with_store(settings, run)
+    found, had_one = with_store(settings, run)
     if isinstance(found, NoRoom):
         for name in sorted(unlisted):
             warn_of_unlisted(settings, name, f"nobody is placed there unasked; {RESTART}")
         raise CommandError(f"no cell takes {user} now: {found}", _ways_out(found))
-    return found
+    return found, had_one
 
 
 def _ways_out(found: NoRoom) -> str:

@@ -49,7 +49,7 @@ def test_a_store_that_is_not_there_is_told_with_the_command_that_makes_it(
     (site.folder / "home.sqlite").unlink()
     told = homecell("store", "status")
     assert told.exit_code == 3
-    assert "schema  none yet" in told.stdout
+    assert "home.sqlite: not made yet\nschema  none yet" in told.stdout
     assert len(told.stderr.splitlines()) == 1
     assert "home.sqlite holds no store yet: homecell store init" in told.stderr
     named = homecell("store", "status", "--config", "edge.yaml")

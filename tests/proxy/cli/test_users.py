@@ -82,7 +82,7 @@ def test_a_new_user_is_placed_once(homecell: Homecell) -> None:
 
 
 def test_who_has_a_home_is_told_to_have_it_already(homecell: Homecell) -> None:
-    for asked in (("user:1",), ("user:1", "--cell", "eu-1")):
+    for asked in (("user:1",), ("user:1", "--cell", "eu-1"), ("user:1", "--cell", "eu-1", "--force")):
         told = homecell("users", "place", *asked)
         assert (told.exit_code, told.stdout) == (0, "user:1 is at home in eu-1 already (epoch 1)\n")
 
@@ -133,7 +133,7 @@ def test_a_new_user_gets_a_cell_that_has_room(homecell: Homecell, site: Site) ->
     site.spoil(("  - name: us-1\n", "    capacity: 1\n  - name: us-1\n"))
     full = homecell("users", "place", "user:12").stderr
     assert "put one back: homecell cells flag eu-1 serving, or raise a weight, a capacity or the cap" in full
-    assert homecell("users", "place", "user:9").stdout == "user:9 is at home in eu-2 (epoch 1)\n"
+    assert homecell("users", "place", "user:9").stdout == "user:9 is at home in eu-2 already (epoch 1)\n"
     unknown = homecell("users", "place", "user:12", "--jurisdiction", "mars")
     assert (unknown.exit_code, "there is no jurisdiction `mars`" in unknown.stderr) == (2, True)
 
@@ -228,5 +228,5 @@ def test_a_new_user_is_placed_in_a_cell_that_is_down_only_by_who_insists(homecel
     assert "put it back: homecell cells flag eu-2 serving, or give --force" in refused.stderr
     assert homecell("users", "show", "user:9").exit_code == 1
     assert homecell(*there, "--force").stdout == "user:9 is at home in eu-2 (epoch 1)\n"
-    assert homecell(*there).stdout == "user:9 is at home in eu-2 (epoch 1)\n"
+    assert homecell(*there).stdout == "user:9 is at home in eu-2 already (epoch 1)\n"
     assert "user:1 was NOT placed in eu-2" in homecell("users", "place", "user:1", "--cell", "eu-2").stderr
