@@ -107,9 +107,11 @@ def restore(config_file: Path | None, file: Path, dry_run: bool, keep_newer: boo
         raise _not_all(done.left)
     if done.refused:
         raise _nobody_named(done.refused)
-    if as_json or dry_run:
+    if as_json:
         return
-    if done.is_nothing:
+    if dry_run:
+        click.echo("a dry run: nothing was written")
+    elif done.is_nothing:
         click.echo("nothing to restore: the store has all of it, or newer")
     else:
         click.echo(f"restored in {took_s:.1f} s ({plan.records / took_s:,.0f} keys/s)")

@@ -96,6 +96,7 @@ def test_a_lost_store_is_restored(homecell: Homecell, backup: Path, site: Site) 
         "users being moved, to be back where they came from 1",
         "aliases that the store lacks or has older 1",
         "flags that the store lacks or has older 1",
+        "a dry run: nothing was written",
     ]
     assert homecell("users", "show", "user:1").exit_code == 1
     done = homecell("store", "restore", str(backup))
