@@ -23,6 +23,7 @@ class MoveTakenError(Exception):
     def __init__(self, operation: str, holder: str) -> None:
         by = f"by {holder}" if holder else "by somebody else"
         super().__init__(f"operation {operation} is carried out {by}")
+        self.operation = operation
         self.holder = holder
 
 

@@ -71,7 +71,11 @@ def list_moves(config_file: Path | None, show_all: bool, as_json: bool) -> None:
     from proxy.cli.store import with_database
 
     settings = load_settings(config_file)
-    moves = with_database(settings, lambda store: store.moves(open_only=not show_all, limit=_MOST_SHOWN))
+    limit = _MOST_SHOWN + 1
+    found = with_database(settings, lambda store: store.moves(open_only=not show_all, limit=limit))
+    moves = found[:_MOST_SHOWN]
+    if len(found) > len(moves):
+        click.echo(f"there are more: these are the latest {_MOST_SHOWN:,}", err=True)
     if as_json:
         say_json([document(move) for move in moves])
     elif moves:
@@ -103,7 +107,7 @@ def resume_move(
       1  the move was aborted, the user stays where it was
       2  there is no such move
       3  the move stays open, the user's writes are refused: the store cannot be
-         reached, or Ctrl-C or SIGTERM stopped it
+         reached, Ctrl-C or SIGTERM stopped it, or another driver carries it out
     """
     settings = load_settings(config_file)
     _insist_on_known(settings, operation)
@@ -136,7 +140,7 @@ def abort_move(config_file: Path | None, operation: str, reason: str, as_json: b
       0  the user is at home where it was
       2  there is no such move, or it is too late
       3  the move stays open, the user's writes are refused: the store cannot be
-         reached, or Ctrl-C or SIGTERM stopped it
+         reached, Ctrl-C or SIGTERM stopped it, or another driver carries it out
     """
     settings = load_settings(config_file)
     _insist_on_known(settings, operation)

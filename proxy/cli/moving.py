@@ -19,6 +19,7 @@ from proxy.cli.tables import moment
 
 if TYPE_CHECKING:
     from lookup.database import Database
+    from lookup.move_log import MoveTakenError
     from lookup.mover import Mover, Patience
     from lookup.moves import Move
     from proxy.cli.answers import CommandT
@@ -30,8 +31,8 @@ _SLACK_S: Final = 5.0
 """For a store and a feed that are slow themselves."""
 
 
-class StoppedError(CommandError):
-    """Ctrl-C or SIGTERM came while a move was open: it counts as when the store is lost meanwhile."""
+class LeftOpenError(CommandError):
+    """The command was stopped, or somebody else has its move in hand: as when the store is lost meanwhile."""
 
     exit_code = UNREACHABLE
 
@@ -111,6 +112,8 @@ def drive(
                 return await working
             except asyncio.CancelledError:
                 raise _stopped(teller.operation or known) from None
+            except MoveTakenError as taken:
+                return await _ended_by_another(store, taken)
 
     try:
         return with_database(settings, run)
@@ -118,20 +121,26 @@ def drive(
         raise UsageMistakeError(str(refusal), "") from refusal
     except MoveInProgressError as conflict:
         raise UsageMistakeError(str(conflict), resume_or_abort(conflict.move.order.operation)) from conflict
-    except MoveTakenError as taken:
-        raise CommandError(str(taken), _if_it_died()) from taken
     except UnreachableError as failure:
         if teller.operation:
             failure.mend = f"the move stays open: {resume_or_abort(teller.operation)}"
         raise
 
 
+async def _ended_by_another(store: Database, taken: MoveTakenError) -> Move:
+    """The move if it is over. Raises LeftOpenError."""
+    move = await store.move(taken.operation)
+    if move is None or not move.is_over:
+        raise LeftOpenError(f"{taken}; the move is open", _if_it_died()) from taken
+    return move
+
+
 def _stopped(operation: str) -> CommandError:
     if not operation:
-        return StoppedError(
+        return LeftOpenError(
             "stopped before the first step", "see whether the move is open: homecell moves list"
         )
-    return StoppedError(
+    return LeftOpenError(
         "stopped; the move stays open, and this user's writes are refused until it is resumed or aborted",
         resume_or_abort(operation),
     )

@@ -10,6 +10,19 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt as well, so that what was begun is put in order first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
 def on_signals(interrupted: Callable[[], object]) -> Iterator[None]:
     """Call that at each Ctrl-C or SIGTERM, in the running loop. Only the main thread hears of them."""
     if threading.current_thread() is not threading.main_thread():

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lookup.key_mark import insist_on_spelling
 from lookup.keys import InvalidKeyError
 from lookup.ports import StoreForbiddenError, StoreUnavailableError, StoreUnusableError
-from proxy.cli.answers import CommandError, UnreachableError, UsageMistakeError
+from proxy.cli.answers import UNREACHABLE, CommandError, UnreachableError, UsageMistakeError
+from proxy.cli.signals import sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from lookup.database import Database
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from proxy.config import Settings
 
 T = TypeVar("T")
+
+
+class StoppedError(CommandError):
+    """Nobody knows what the store has made of it: as when it does not answer."""
+
+    exit_code = UNREACHABLE
 
 
 def as_stored(settings: Settings, key: str) -> str:
@@ -76,11 +83,15 @@ def insist_on_database(settings: Settings) -> None:
 
 
 def reaching(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns; ends the command when what it needs is out of reach."""
+    """What `work` returns; ends the command when what it needs is out of reach, or by Ctrl-C or SIGTERM."""
     try:
-        return asyncio.run(work)
+        with sigterm_as_ctrl_c():
+            return asyncio.run(work)
     except StoreUnavailableError as error:
         raise unreachable(error) from error
+    except KeyboardInterrupt:
+        mend = "what the store was asked to write may be written: the same command again tells, or goes on"
+        raise StoppedError("stopped before the store had answered", mend) from None
 
 
 def unreachable(error: StoreUnavailableError) -> CommandError:

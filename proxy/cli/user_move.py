@@ -76,7 +76,8 @@ def move_user(
       1  the move was given up, the user stays where it was
       2  wrong usage, nothing was begun
       3  the move stays open, the user's writes are refused until it is resumed or
-         aborted: the store cannot be reached, or Ctrl-C or SIGTERM stopped it
+         aborted: the store cannot be reached, Ctrl-C or SIGTERM stopped it, or
+         another driver carries it out
     """
     from proxy.cli.store import as_stored
 

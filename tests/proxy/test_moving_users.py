@@ -178,7 +178,7 @@ async def test_a_move_whose_driver_was_killed_is_listed_and_resumed(site: Site) 
         refused = await client.ask("POST", "1")
         assert (refused.status, refused.fields["retry-after"]) == (503, "2")
         status, said = await stage.homecell("moves", "resume", "op-7")
-        assert status == 1
+        assert status == 3
         assert "is carried out by" in said
         status, said = await stage.homecell("moves", "abort", "op-7", "--reason", "not today")
         assert status == 0, said
@@ -187,7 +187,7 @@ async def test_a_move_whose_driver_was_killed_is_listed_and_resumed(site: Site) 
         client.close()
         gate.touch()
         status, said = await driving
-        assert status == 1
-        assert "is carried out by" in said
+        # A driver that is slow to notice hears how it ended.
+        assert (status == 3 and "is carried out by" in said) or (status == 1 and "not today" in said), said
         status, said = await stage.homecell("users", "history", "user:1", "--json")
         assert said.count('"operation": "op-7"') == 2

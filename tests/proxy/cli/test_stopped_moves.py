@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM to a command that drives one move: it lets go of the move, and says how to go on."""
+"""Ctrl-C and SIGTERM to a command: it lets go of the move that it drives, and says how to go on."""
 
 from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -90,3 +91,28 @@ def test_an_abort_that_is_stopped_while_it_waits_for_the_former_driver_lets_go_t
         driving.kill()
         driving.communicate()
     assert homecell("moves", "abort", "op-1").exit_code == 0
+
+
+@BOTH
+@pytest.mark.usefixtures("homecell")
+def test_a_command_that_is_stopped_while_its_store_is_silent_says_so(
+    site: Site, number: signal.Signals
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        token = site.folder / "lookup.token"
+        token.touch(mode=0o600)
+        token.write_text("t" * 32)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        site.spoil(
+            ("{kind: sqlite, path: home.sqlite}", f"{{kind: remote, url: {url}, token_file: {token.name}}}")
+        )
+        asking = start("users", "place", "user:9", "--cell", "eu-1")
+        with silent.accept()[0]:
+            asking.send_signal(number)
+            _, said = asking.communicate(timeout=30)
+    assert (asking.returncode, said) == (
+        3,
+        "Error: stopped before the store had answered\n"
+        "       what the store was asked to write may be written: the same command again tells, or goes on\n",
+    )

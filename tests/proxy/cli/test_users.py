@@ -8,8 +8,13 @@ import time
 
 import pytest
 
-from lookup.moves import MoveOrder
+from lookup.move_log import MoveTakenError
+from lookup.mover import Mover
+from lookup.moves import Move, MoveOrder, Step
 from lookup.stores.sqlite import SqliteStore
+from proxy.cli.moving import Waits, drive
+from proxy.config import load
+from tests.lookup.fakes import home
 from tests.proxy.cli.conftest import Homecell
 from tests.proxy.config.site import Site
 
@@ -185,6 +190,31 @@ def test_nobody_is_moved_into_a_cell_that_is_down(homecell: Homecell) -> None:
     assert "eu-2 is flagged down: disk full" in result.stderr
 
 
+def test_a_driver_whose_move_another_one_has_ended_tells_how(site: Site) -> None:
+    async def end_and_find_it_taken(mover: Mover) -> Move:
+        await mover.begin(MoveOrder("op-1", "user:1", "eu-2"))
+        await mover.drive("op-1")
+        raise MoveTakenError("op-1", "ann@vm:7")
+
+    assert drive(load(site.edge), Waits(1), True, end_and_find_it_taken).step is Step.DONE
+
+
+@pytest.mark.slow
+def test_a_list_of_moves_that_is_cut_says_so(homecell: Homecell, site: Site) -> None:
+    async def note() -> None:
+        store = await SqliteStore.open(site.folder / "home.sqlite")
+        users = [home(f"user:new-{number}") for number in range(1001)]
+        await store.load(users)
+        for user in users:
+            await store.note_move(MoveOrder(f"of-{user.key}", user.key, "eu-2"), user, time.time())
+        await store.close()
+
+    asyncio.run(note())
+    listed = homecell("moves", "list", "--json")
+    assert len(json.loads(listed.stdout)) == 1000
+    assert listed.stderr == "there are more: these are the latest 1,000\n"
+
+
 def test_an_unknown_operation_is_named(homecell: Homecell) -> None:
     for name in ("resume", "abort"):
         result = homecell("moves", name, "op-9")
@@ -214,8 +244,8 @@ def test_a_driver_that_was_killed_is_told_as_silent_and_its_move_is_carried_on_t
         assert resumed.exit_code == 0
         assert "silent" not in homecell("moves", "list", "--all").stdout
     else:
-        assert resumed.exit_code == 1
-        assert "operation op-1 is carried out by ann@vm:7" in resumed.stderr
+        assert resumed.exit_code == 3
+        assert "operation op-1 is carried out by ann@vm:7; the move is open" in resumed.stderr
         assert "if that process is dead, try again: 15 s after" in resumed.stderr
 
 
