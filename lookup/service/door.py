@@ -12,15 +12,16 @@ from functools import partial
 from typing import Final, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
 from lookup.service.meters import ServiceMeters
+from lookup.web_log import is_of_ours
 
 _SHUTDOWN_S: Final = 1.0
 _TELL_EVERY_S: Final = 60.0
 _log: Final = logging.getLogger(__name__)
+_log.addFilter(is_of_ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,3 @@ class _Refusal(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.Transport", transport).abort()  # uvloop's is none by its class
-
-
-def _is_of_ours(record: logging.LogRecord) -> bool:
-    """aiohttp logs a stack for each request that is no HTTP; anybody who reaches the port can send those."""
-    failure = record.exc_info[1] if record.exc_info else None
-    return not isinstance(failure, HttpProcessingError | web.RequestPayloadError)
-
-
-_log.addFilter(_is_of_ours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Final, Protocol
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from lookup.strict_parser import MEND, LenientParserError, insist_on_c_parser
+from lookup.web_log import is_of_ours
 from proxy.control.status import EdgeStatus, Json, flags_body, heavy_body, ready_body
 from proxy.kernel.port_holder import cannot_listen
 from proxy.model import Endpoint
@@ -20,6 +22,8 @@ from proxy.observe.heavy import Heavy
 _PROBLEM_TYPE: Final = "https://homecell.example/problems/"
 _SHUTDOWN_S: Final = 1.0
 _HEAVIEST: Final = 20
+_log: Final = logging.getLogger("homecell.admin")
+_log.addFilter(is_of_ours)
 _PATHS: Final = {
     "/-/live": "200 while the supervisor runs",
     "/-/ready": "200 when a worker serves and knows the flags; else 503. JSON: each worker, age of the feed",
@@ -58,7 +62,7 @@ class Admin:
             "/metrics": self._metrics,
         }
         application.add_routes([web.get(path, answer) for path, answer in answers.items()])
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._runner = web.AppRunner(application, access_log=None, logger=_log, shutdown_timeout=_SHUTDOWN_S)
 
     async def start(self, listen: Endpoint) -> None:
         """Listen. Raises AdminError."""

@@ -203,10 +203,18 @@ class ReplyFlow(Exchange):
         elif self.state == SENT or self.state == CONNECT:
             if self.link is not None:
                 self.link.meter.attempt_failed()
+            late = self._what_is_late(upstream)
             self.drop_upstream()
-            self.degrade(errors.CELL_TIMEOUT, "")
+            self.degrade(errors.CELL_TIMEOUT, late)
         elif self.state == LOOKUP:
-            self.refuse(errors.LOOKUP_UNAVAILABLE, "")
+            self.refuse(errors.LOOKUP_UNAVAILABLE, "the lookup took too long")
+
+    def _what_is_late(self, upstream: Upstream | None) -> str:
+        if self.state == CONNECT:
+            return "no connection to it was made in time"
+        if upstream is not None and upstream.write_paused:
+            return "it took no more of the request's body"
+        return "its reply did not begin in time"
 
     def _look_at_cell_later(self) -> None:
         self.edge.wheel.set_deadline(self.down, self.edge.timeouts.body_s / LOOKS)

@@ -71,6 +71,26 @@ def ask(
     return asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", b"GET /" + b"a" * 20_000])
+def test_what_is_no_http_is_refused_and_leaves_no_stack_in_the_log(
+    caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    async def scenario() -> bytes:
+        admin, at = Admin(OneWorker(WorkerState.READY)), Endpoint("127.0.0.1", free_port())
+        await admin.start(at)
+        try:
+            reader, writer = await asyncio.open_connection(at.host, at.port)
+            writer.write(sent)
+            answer = await reader.readline()
+            writer.close()
+            return answer
+        finally:
+            await admin.close()
+
+    assert b" 400 " in asyncio.run(scenario())
+    assert caplog.records == []
+
+
 def test_heavy_says_who_asks_most_to_its_own_machine() -> None:
     status, _, body = ask("/-/heavy")
     told = json.loads(body)

@@ -80,7 +80,8 @@ async def test_a_cell_that_does_not_read_the_body_is_too_slow(stage: Stage) -> N
         stage.pass_time(LOOK_S)
         assert stage.edge.in_flight == 1
     stage.pass_time(LOOK_S)
-    assert Problem(await client.rest()).slug == "cell-timeout"
+    problem = Problem(await client.rest())
+    assert (problem.slug, problem.detail) == ("cell-timeout", "it took no more of the request's body")
 
 
 @staged

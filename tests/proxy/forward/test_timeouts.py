@@ -56,6 +56,21 @@ async def test_a_cell_that_does_not_answer_the_connection_is_unreachable(stage: 
         sock.close()
 
 
+@staged
+async def test_a_connection_that_is_not_made_within_the_time_for_the_reply_is_504(stage: Stage) -> None:
+    listener, waiting = listen_deaf()
+    pool = stage.pool()
+    pool._endpoints = (Endpoint(HOST, listener.getsockname()[1]),)
+    client = await stage.client()
+    client.send(get())
+    await until(lambda: pool.open_count == 1, "it is being connected to")
+    stage.pass_time(REQUEST_S)
+    problem = await problem_of(client)
+    assert (problem.slug, problem.detail) == ("cell-timeout", "no connection to it was made in time")
+    for sock in (listener, *waiting):
+        sock.close()
+
+
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 @staged
 async def test_a_cell_that_does_not_reply_in_time_is_504(stage: Stage, method: bytes) -> None:
@@ -65,6 +80,7 @@ async def test_a_cell_that_does_not_reply_in_time_is_504(stage: Stage, method: b
     stage.pass_time(1)
     problem = await problem_of(client)
     assert (problem.status, problem.slug, problem.closes) == (504, "cell-timeout", False)
+    assert problem.detail == "its reply did not begin in time"
     assert problem.fields[b"retry-after"] == b"5"
     await cell.until_cut()
     assert stage.counted(layout.ATTEMPT_FAILURES, "eu-1") == 1
@@ -129,7 +145,8 @@ async def test_a_lookup_that_never_answers_holds_no_request_for_ever(stage: Stag
     client.send(get())
     await until(lambda: stage.edge.in_flight == 1, "the request is under way")
     stage.pass_time(REQUEST_S)
-    assert (await problem_of(client)).status == 503
+    problem = await problem_of(client)
+    assert (problem.status, problem.detail) == (503, "the lookup took too long")
     stage.store.open_gate.set()
 
 
