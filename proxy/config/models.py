@@ -50,9 +50,10 @@ class Edge(Section):
     )
     trusted_peers: tuple[Network, ...] = Field(
         default=(),
-        description="Networks whose `Forwarded`, `X-Forwarded-For`, `-Proto` and `-Host` fields are extended; "
-        "from everybody else they are replaced. The access log's `client` is then the right-most address that they name "
-        "outside these networks. Default: nobody, because a client could claim any address.",
+        description="Networks whose `Forwarded`, `X-Forwarded-For`, `-Proto` and `-Host` fields are "
+        "extended; from everybody else they are replaced. The access log's `client` is then the right-most "
+        "address that they name outside these networks. Default: nobody, because a client "
+        "could claim any address.",
     )
 
 
