@@ -224,7 +224,7 @@ def _seconds(request: web.Request, name: str) -> float:
 
 
 def _json(form: Mapping[str, Json], status: int = 200) -> web.Response:
-    text = json.dumps(form, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(form, ensure_ascii=False, separators=(",", ":")) + "\n"
     fields = {"Cache-Control": "no-store"}
     return web.Response(text=text, status=status, content_type="application/json", headers=fields)
 

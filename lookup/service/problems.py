@@ -99,5 +99,5 @@ def problem_response(problem: ProblemError) -> web.Response:
         fields["WWW-Authenticate"] = "Bearer"
     elif status == 503:
         fields["Retry-After"] = "1"
-    text = json.dumps(body, ensure_ascii=False)
+    text = json.dumps(body, ensure_ascii=False) + "\n"
     return web.Response(text=text, status=status, content_type=CONTENT_TYPE, headers=fields)

@@ -57,7 +57,7 @@ class Asker:
             return response.status, parsed
 
     async def text(self, path: str, token: str = READ_TOKEN) -> str:
-        """A body that is no JSON."""
+        """A body as it is."""
         async with self._session.get(
             self.url + path, headers={"Authorization": f"Bearer {token}"}
         ) as response:

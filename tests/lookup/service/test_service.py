@@ -61,6 +61,14 @@ def test_keys_of_every_kind_can_be_asked_for(tmp_path: Path, key: str) -> None:
 
 
 @asynchronous
+async def test_what_it_tells_ends_its_line(tmp_path: Path) -> None:
+    async with served(tmp_path) as (store, service):
+        await store.load([home("user:1")])
+        for path in ("/v1/keys/user:1", "/v1/keys/user:2", "/none"):
+            assert (await service.text(path)).endswith("}\n")
+
+
+@asynchronous
 async def test_a_batch_tells_homes_and_unknown_keys_each_key_once(tmp_path: Path) -> None:
     async with served(tmp_path) as (store, service):
         await store.load(home(f"user:{number}", f"cell-{number}") for number in range(MAX_BATCH_KEYS - 1))

@@ -164,6 +164,11 @@ def test_what_it_does_not_offer_is_a_problem(method: str, path: str, status: int
     assert '"type": "https://homecell.example/problems/' in body
 
 
+@pytest.mark.parametrize("path", ["/-/ready", "/-/flags", "/-/heavy", "/none"])
+def test_what_it_tells_ends_its_line(path: str) -> None:
+    assert ask(path)[2].endswith("}\n")
+
+
 def test_an_address_in_use_is_named() -> None:
     async def scenario() -> None:
         at = Endpoint("127.0.0.1", free_port())
