@@ -7,8 +7,8 @@ import socket
 from collections import deque
 from typing import Final
 
-_LOWEST: Final = 20_000
-_HIGHEST: Final = 32_000
+LOWEST: Final = 20_000
+HIGHEST: Final = 32_000
 """Below what the kernel gives to outgoing connections: a client that keeps dialling a dead server's port
 can't take that port itself."""
 
@@ -22,9 +22,14 @@ _claims: deque[socket.socket] = deque()
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that nothing listens on now, and that nobody else was given just now."""
     while True:
-        port = random.randint(_LOWEST, _HIGHEST)
-        if _is_free(host, port) and _claim(host, port):
+        port = random.randint(LOWEST, HIGHEST)
+        if take(port, host):
             return port
+
+
+def take(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether nothing listens on it and nobody was given it just now; from now on nobody is."""
+    return _is_free(host, port) and _claim(host, port)
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -33,13 +33,14 @@ def empty_keyspace(ring: CassandraRing, keyspace: str) -> None:
 
 async def empty(settings: CassandraSettings) -> None:
     """Tables that exist and hold nothing: to truncate them is quicker than to make them anew."""
-    await init(settings, {DATACENTRE: 1})
     session = await CassandraSession.connect(settings)
     try:
         rows = await session.ask_plain(
             f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{settings.keyspace}'"
         )
         tables = {str(table) for (table,) in rows} - {"schema_step"}
+        if not tables:
+            await init(settings, {DATACENTRE: 1})
         await asyncio.gather(
             *(session.ask_plain(f"TRUNCATE {settings.keyspace}.{table}") for table in tables)
         )

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from bench.demo.layout import DEFAULT_PORT
+from bench.servers.ports import HIGHEST, LOWEST, take
 
 pytestmark = pytest.mark.slow
 
@@ -26,13 +26,8 @@ LIMIT_S: Final = 120.0
 def free_base() -> int:
     """An EU edge's port from which all of the demo's ports are free."""
     for _ in range(100):
-        base = random.randrange(20_000, 40_000)
-        with ExitStack() as listeners:
-            try:
-                for port in PORTS:
-                    listeners.enter_context(socket.create_server(("127.0.0.1", port - DEFAULT_PORT + base)))
-            except OSError:
-                continue
+        base = random.randint(LOWEST, HIGHEST - max(PORTS) + DEFAULT_PORT)
+        if all(take(port - DEFAULT_PORT + base) for port in PORTS):
             return base
     raise AssertionError("no free ports")
 
