@@ -1,9 +1,9 @@
-"""What owners of background tasks need: to end them for sure, and no word of failures that were told."""
+"""What owners of tasks need: to gather several, to end them for sure, no word of failures that were told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -33,3 +33,17 @@ def take_note(ended: asyncio.Future[T]) -> None:
     does any more, it is nobody's business."""
     if not ended.cancelled():
         ended.exception()
+
+
+async def gather_all(requests: Iterable[Awaitable[T]]) -> list[T]:
+    """The answers in order; of failures the first, when all have ended: none goes on by itself."""
+    asked = list(requests)
+    if len(asked) == 1:
+        return [await asked[0]]  # the usual case: a task of its own would cost a tenth of a reading
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    found: list[T] = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        found.append(answer)
+    return found

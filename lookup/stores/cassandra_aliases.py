@@ -17,8 +17,9 @@ from lookup.assignment import Alias, Assignment
 from lookup.feed_event import FeedEvent
 from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import READ, confirming, deciding_again
-from lookup.stores.cassandra_session import CassandraSession, gather_all
+from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.tasks import gather_all
 
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Assignment]]]
 

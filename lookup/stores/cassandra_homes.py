@@ -16,8 +16,9 @@ from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.feed_event import FeedEvent
 from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import READ, confirming, deciding, deciding_again
-from lookup.stores.cassandra_session import CassandraSession, Row, gather_all
+from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.tasks import gather_all
 
 _OPERATIONS_KEPT: Final = 8
 _LOAD_TIMESTAMP_BITS: Final = 48

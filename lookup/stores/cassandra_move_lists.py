@@ -13,8 +13,9 @@ from lookup.moves import Move
 from lookup.stores.cassandra_cluster import SHARED_NOTE, SHARED_READ
 from lookup.stores.cassandra_move_form import read
 from lookup.stores.cassandra_requests import TooManyTombstonesError
-from lookup.stores.cassandra_session import CassandraSession, Row, gather_all
+from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.tasks import gather_all
 
 _DAY_S: Final = 86_400
 _AT_ONCE: Final = 32

@@ -1,4 +1,5 @@
-"""Which nodes are asked, one after the other: the record's near replicas in random order, then the others.
+"""Which nodes are asked, one after the other: the record's near replicas in random order, then the others;
+last of all the one that has not answered the same reading (cassandra_straight).
 
 The driver's own policy shuffles the token map's list itself, which every plan in use shares: a request that
 hedges then may find the node that it has asked already, frozen as it may be, and never get to a healthy one.
@@ -20,6 +21,7 @@ class ReplicasFirst(TokenAwarePolicy):  # type: ignore[misc]  # the driver has n
 
     def make_query_plan(self, working_keyspace: str | None = None, query: object = None) -> Iterator[object]:
         """Each node once."""
+        late = getattr(query, "asked_already", None)
         keyspace = getattr(query, "keyspace", None) or working_keyspace
         routing_key = getattr(query, "routing_key", None)
         near: list[object] = []
@@ -28,4 +30,8 @@ class ReplicasFirst(TokenAwarePolicy):  # type: ignore[misc]  # the driver has n
             near = [host for host in replicas if host.is_up and self.distance(host) == HostDistance.LOCAL]
             random.shuffle(near)
         others = self._child_policy.make_query_plan(keyspace, query)
-        return iter([*near, *(host for host in others if host not in near)])
+        plan = [*near, *(host for host in others if host not in near)]
+        if late in plan:
+            plan.remove(late)
+            plan.append(late)
+        return iter(plan)

@@ -74,7 +74,12 @@ def _met_tombstones(error: ReadFailure) -> bool:
 
 
 class _Routed(BoundStatement):  # type: ignore[misc]  # the driver has no types
-    """A bound statement that can be told its routing key: of `key IN ?` the driver finds none."""
+    """A bound statement that can be told its routing key: of `key IN ?` the driver finds none.
+
+    asked_already  the node that has it already, if any: the driver asks that one last
+    """
+
+    asked_already: object | None = None
 
     def __init__(self, prepared: PreparedStatement, routing_key: bytes | None) -> None:
         super().__init__(prepared)

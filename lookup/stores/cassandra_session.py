@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
 from cassandra import OperationTimedOut
 from cassandra.cluster import Cluster, ResponseFuture, Session
 from cassandra.connection import ConnectionShutdown
-from cassandra.query import BatchStatement, BatchType, PreparedStatement
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import LOAD, READ, SCAN, SCHEMA, make_cluster
@@ -22,6 +22,8 @@ from lookup.stores.cassandra_hedging import HedgePace
 from lookup.stores.cassandra_reactor import LoopConnection, reactor_of
 from lookup.stores.cassandra_requests import FAILURES, bind, may_repeat, port_errors, was_not_known
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.stores.cassandra_straight import Settle, StraightReads
+from lookup.tasks import take_note
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
@@ -34,10 +36,11 @@ _DIAL_AGAIN_S: Final = 1.0
 
 
 class _Line(NamedTuple):
-    """A cluster that is connected, and the driver's session on it."""
+    """A cluster that is connected, the driver's session on it, and the shorter way to it."""
 
     cluster: Cluster
     session: Session
+    straight: StraightReads
 
 
 class CassandraSession:
@@ -83,7 +86,7 @@ class CassandraSession:
             if self._loop.time() < self._dial_from_s:
                 raise type(self._failure)(str(self._failure))
             self._dialling = self._loop.create_task(self._dial())
-            self._dialling.add_done_callback(_look_at)
+            self._dialling.add_done_callback(take_note)
         return await asyncio.shield(self._dialling)  # who is cancelled leaves, the others wait on
 
     async def _dial(self) -> _Line:
@@ -229,8 +232,13 @@ class CassandraSession:
             else:
                 outcome.set_result(answer)
 
+        ask_driver = partial(self._send, line, statement, profile)
         try:
-            self._send(line, statement, profile, settle, timeout_s)
+            if profile == READ and isinstance(statement, BoundStatement):
+                limit_s = self._settings.request_timeout_s if timeout_s is None else timeout_s
+                line.straight.begin(statement, limit_s, ask_driver, settle)
+            else:
+                ask_driver(settle, timeout_s)
         except Exception as error:
             settle(error)
         return await outcome
@@ -240,7 +248,7 @@ class CassandraSession:
         line: _Line,
         statement: object,
         profile: str,
-        settle: Callable[[list[Row] | Exception], None],
+        settle: Settle,
         timeout_s: float | None = None,
     ) -> ResponseFuture:
         def hand_over(answer: list[Row] | Exception | None) -> None:
@@ -262,7 +270,8 @@ def _dial(settings: CassandraSettings, pace: HedgePace, reactor: type[LoopConnec
     cluster = make_cluster(settings, pace, reactor)
     try:
         with port_errors():
-            return _Line(cluster, cluster.connect())
+            session = cluster.connect()
+            return _Line(cluster, session, StraightReads(session, reactor, settings.datacentre, pace))
     except BaseException:
         cluster.shutdown()
         raise
@@ -274,22 +283,3 @@ def _prepare(session: Session, statement: str) -> PreparedStatement:
         with contextlib.suppress(OperationTimedOut):
             return session.prepare(statement)
     return session.prepare(statement)
-
-
-def _look_at(dialling: asyncio.Task[_Line]) -> None:
-    if not dialling.cancelled():
-        dialling.exception()  # those who waited may have left
-
-
-async def gather_all(requests: Iterable[Awaitable[T]]) -> list[T]:
-    """The answers in order; of failures the first, when all have ended: none goes on by itself."""
-    asked = list(requests)
-    if len(asked) == 1:
-        return [await asked[0]]  # the usual case: a task of its own would cost a tenth of a reading
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    found: list[T] = []
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-        found.append(answer)
-    return found

@@ -11,7 +11,8 @@ from typing import Final
 
 from lookup.chunks import chunks
 from lookup.stores.cassandra_requests import TooManyTombstonesError
-from lookup.stores.cassandra_session import CassandraSession, gather_all
+from lookup.stores.cassandra_session import CassandraSession
+from lookup.tasks import gather_all
 
 ROUND_S: Final = 60.0
 """So long takes the way through the table: one part every quarter of a second."""

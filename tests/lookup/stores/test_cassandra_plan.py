@@ -33,6 +33,7 @@ class FakeCluster:
 class FakeQuery:
     keyspace: str | None = "homecell"
     routing_key: bytes | None = b"user:1"
+    asked_already: FakeHost | None = None
 
 
 REPLICAS = [FakeHost("a"), FakeHost("b"), FakeHost("c")]
@@ -80,3 +81,13 @@ def test_without_a_record_all_near_nodes_take_turns() -> None:
     for query in (None, FakeQuery(routing_key=None), FakeQuery(keyspace=None)):
         firsts = {names(asked.make_query_plan(None, query))[0] for _ in range(8)}
         assert firsts == {"a", "b", "c", "d"}
+
+
+def test_the_node_that_was_asked_already_comes_last() -> None:
+    asked = policy(list(REPLICAS))
+    for late in (*REPLICAS, OTHERS[0]):
+        plan = names(asked.make_query_plan(None, FakeQuery(asked_already=late)))
+        assert sorted(plan) == ["a", "b", "c", "d"]
+        assert plan[-1] == late.name
+    gone = FakeHost("gone")
+    assert sorted(names(asked.make_query_plan(None, FakeQuery(asked_already=gone)))) == ["a", "b", "c", "d"]
