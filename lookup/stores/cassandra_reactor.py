@@ -29,6 +29,10 @@ _TURNS: Final = 3
 """Of the loop between a timer's end and its call: a loop that was held up runs its timers before it reads."""
 
 
+def _nothing() -> None:
+    """What a cancelled timer calls."""
+
+
 class LoopTimer:
     """What the driver gets for a timer. Made and cancelled on any thread, called on the loop's.
 
@@ -45,8 +49,9 @@ class LoopTimer:
             reactor.on_loop(partial(self._start, after_s))
 
     def cancel(self) -> None:
-        """Never call it, unless it is being called just now."""
+        """Never call it, unless it is being called just now. Whom it would call, and who has it, it lets go."""
         self._cancelled = True
+        self._callback = _nothing
         if self._handle is not None and self._reactor.is_loop_thread():
             self._handle.cancel()
 

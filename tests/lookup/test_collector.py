@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections import deque
+from collections.abc import Callable
 
 from lookup.collector import THOROUGH_EVERY_S, short_passes
 
@@ -83,18 +85,44 @@ def test_after_the_block_the_collector_is_as_it_was() -> None:
     assert gc.get_freeze_count() == 0
 
 
-def test_full_passes_come_so_often_that_each_is_short() -> None:
-    full_passes = 0
+class Home:
+    """Refers to nothing that refers to it."""
+
+    __slots__ = ("cell",)
+
+
+def full_passes_while(work: Callable[[], None]) -> int:
+    count = 0
 
     def on_pass(phase: str, info: dict[str, int]) -> None:
-        nonlocal full_passes
-        full_passes += phase == "start" and info["generation"] == 2
+        nonlocal count
+        count += phase == "start" and info["generation"] == 2
 
+    gc.callbacks.append(on_pass)
+    try:
+        work()
+    finally:
+        gc.callbacks.remove(on_pass)
+    return count
+
+
+def test_full_passes_come_so_often_that_each_is_short() -> None:
+    kept: list[Knot] = []
     usual = gc.get_threshold()
     with short_passes(Clock()):
-        gc.callbacks.append(on_pass)
-        kept = [Knot() for _ in range(_KEPT)]
-        gc.callbacks.remove(on_pass)
-        del kept
-    assert _KEPT / full_passes < 30_000
+        passes = full_passes_while(lambda: kept.extend(Knot() for _ in range(_KEPT)))
+    assert _KEPT / passes < 30_000
     assert gc.get_threshold() == usual
+
+
+def test_they_come_as_often_where_as_much_goes_as_comes() -> None:
+    homes = deque(Home() for _ in range(10_000))
+
+    def replace_all() -> None:
+        for _ in range(_KEPT // 200):
+            homes.extend(Home() for _ in range(200))
+            for _ in range(200):
+                homes.popleft()
+
+    with short_passes(Clock()):
+        assert _KEPT / full_passes_while(replace_all) < 30_000

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from threading import get_ident
@@ -184,3 +186,29 @@ def test_threads_that_outlive_the_loop_are_told_so() -> None:
     thread.start()
     thread.join()
     assert len(refused) == 1
+
+
+class Waiting:
+    """Has the timer that calls it."""
+
+    def __init__(self, reactor: type[LoopConnection]) -> None:
+        self.timer = reactor.create_timer(_PATIENCE_S, self.time_is_up)
+
+    def time_is_up(self) -> None:
+        raise AssertionError("it was cancelled")
+
+
+def test_a_cancelled_timer_leaves_nothing_to_the_collector() -> None:
+    async def play() -> None:
+        waiting = Waiting(reactor_of(asyncio.get_running_loop()))
+        there = weakref.ref(waiting)
+        waiting.timer.cancel()
+        gc.disable()
+        try:
+            del waiting
+            await asyncio.sleep(0)
+            assert there() is None
+        finally:
+            gc.enable()
+
+    uvloop.run(play())
