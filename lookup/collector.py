@@ -16,10 +16,10 @@ THOROUGH_EVERY_S: Final = 3600.0
 
 _OLDEST: Final = 2
 _THRESHOLDS: Final = (100, 10, 3)
-"""See gc.set_threshold. The first one counts what was made less what was freed. Where as many homes go as come,
+"""See gc.set_threshold. The first counts what was made less what was freed. Where as many homes go as come,
 Python's own 700 are seldom reached: for seconds there is no pass, and the next one takes 30 to 70 ms
-(`python -m bench.lookup zipf`), with these 2 to 5. Each home is looked at by one full pass only, so that more
-passes cost no more."""
+(`python -m bench.lookup zipf`), with these 2 to 5. Each home is looked at by one full pass only, so that
+more passes cost no more."""
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class LoopTimer:
             reactor.on_loop(partial(self._start, after_s))
 
     def cancel(self) -> None:
-        """Never call it, unless it is being called just now. Whom it would call, and who has it, it lets go."""
+        """Never call it, unless it is being called just now. It lets go of whom it would call."""
         self._cancelled = True
         self._callback = _nothing
         if self._handle is not None and self._reactor.is_loop_thread():
