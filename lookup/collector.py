@@ -15,10 +15,10 @@ THOROUGH_EVERY_S: Final = 3600.0
 """Until the next thorough pass a cycle stays that became garbage after it had outlived a pass."""
 
 _OLDEST: Final = 2
-_THRESHOLDS: Final = (100, 10, 3)
+_THRESHOLDS: Final = (100, 5, 2)
 """See gc.set_threshold. The first counts what was made less what was freed. Where as many homes go as come,
 Python's own 700 are seldom reached: for seconds there is no pass, and the next one takes 30 to 70 ms
-(`python -m bench.lookup zipf`), with these 2 to 5. Each home is looked at by one full pass only, so that
+(`python -m bench.lookup zipf`), with these 1 to 5. Each home is looked at by one full pass only, so that
 more passes cost no more."""
 
 

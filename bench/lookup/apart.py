@@ -28,14 +28,6 @@ def apart(servers: Iterable[int]) -> Iterator[None]:
             _keep(pid, usable)
 
 
-def stay_on_core(number: int) -> None:
-    """This process, as one worker of several: on a core that none of the others has. Nothing where there are
-    fewer cores."""
-    usable = sorted(os.sched_getaffinity(0))
-    if number < len(usable):
-        _keep(os.getpid(), {usable[number]})
-
-
 def _keep(pid: int, cores: set[int]) -> None:
     """All threads that the process has, and so those that they start."""
     for thread in Path(f"/proc/{pid}/task").iterdir():

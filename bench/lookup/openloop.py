@@ -29,6 +29,8 @@ STARTS_A_TURN: Final = 64
 from sockets. A backlog started in one turn would keep waiting each answer that has arrived."""
 
 _FOUND: Final = Outcome.FOUND
+_NOT_FOUND: Final = 255
+"""In place of a tier."""
 
 
 @dataclass(slots=True)
@@ -97,7 +99,9 @@ class _Callers:
         self.tally = Tally(array("d", bytes(8 * len(intended_s))))
         self.begun_s = self.ended_s = perf_counter()
         self._latencies_s = self.tally.latencies_s
-        self._tiers: list[Tier] = []
+        self._tiers = bytearray([_NOT_FOUND]) * len(
+            intended_s
+        )  # whole from the start: it need not grow meanwhile
         self._lookup = lookup
         self._keys = keys
         self._intended_s = intended_s
@@ -123,7 +127,7 @@ class _Callers:
         while len(self._idle) < len(self._all):  # noqa: ASYNC110 - an event would be set after each lookup
             await asyncio.sleep(GRAIN_S)
         await end_tasks(self._all)
-        self.tally.note_found(self._tiers)
+        self.tally.note_found([Tier(tier) for tier in self._tiers if tier != _NOT_FOUND])
 
     async def _wait(self, number: int, flight: Flight, unix_s: float) -> NoReturn:
         landing = self._lookup.landing
@@ -135,7 +139,7 @@ class _Callers:
 
     def _note(self, number: int, found: Resolution) -> None:
         if found.outcome is _FOUND:
-            self._tiers.append(found.tier)
+            self._tiers[number] = found.tier
         else:
             self.tally.note_unfound(found.outcome)
         self.ended_s = ended_s = perf_counter()

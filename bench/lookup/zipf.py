@@ -17,7 +17,6 @@ from random import Random
 from typing import Final
 
 from bench.lookup import load
-from bench.lookup.apart import stay_on_core
 from bench.lookup.counted import CountedStore
 from bench.lookup.figures import Figure
 from bench.lookup.on_servers import P99_MS, SWITCH_INTERVAL_S, warm_up
@@ -156,7 +155,6 @@ def _meet(barrier: Barrier) -> None:
 
 def _ask(part: Part) -> Outcome:
     """In a process of its own, set up as a worker of the proxy is."""
-    stay_on_core(part.seed - 1)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with short_passes(time.monotonic):
         return run(_ask_on_loop(part))

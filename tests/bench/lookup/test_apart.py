@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
-from bench.lookup.apart import apart, stay_on_core
+from bench.lookup.apart import apart
 from bench.peers.cores import pick_here
 
 
@@ -52,19 +52,3 @@ def test_threads_that_ran_before_are_moved_too_and_back_when_the_block_fails() -
     finally:
         end.set()
         thread.join()
-
-
-@pytest.mark.skipif(pick_here() is None, reason="needs two cores")
-def test_workers_of_a_bench_have_a_core_each_and_those_beyond_any() -> None:
-    usable = os.sched_getaffinity(0)
-    try:
-        stay_on_core(len(usable))
-        assert os.sched_getaffinity(0) == usable
-        taken = set()
-        for number in range(2):
-            os.sched_setaffinity(0, usable)
-            stay_on_core(number)
-            taken |= os.sched_getaffinity(0)
-        assert len(taken) == 2
-    finally:
-        os.sched_setaffinity(0, usable)
