@@ -18,8 +18,8 @@ _OLDEST: Final = 2
 _THRESHOLDS: Final = (100, 5, 2)
 """See gc.set_threshold. The first counts what was made less what was freed. Where as many homes go as come,
 Python's own 700 are seldom reached: for seconds there is no pass, and the next one takes 30 to 70 ms
-(`python -m bench.lookup zipf`), with these mostly below 6, 13 at most. Each home is looked at by one full pass
-only, so that more passes cost no more."""
+(`python -m bench.lookup zipf`), with these mostly below 6, 13 at most. Each home is looked at by one full
+pass only, so that more passes cost no more."""
 
 
 @contextmanager
