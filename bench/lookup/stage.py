@@ -61,6 +61,7 @@ class Stage:
         self._open = ExitStack()
         self.folder: Final = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="homecell-")))
         self._keyspaces = 0
+        self._rings: dict[bool, CassandraRing] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -77,17 +78,21 @@ class Stage:
         self._open.callback(server.stop)
         return server
 
-    @cached_property
-    def _ring(self) -> CassandraRing:
-        self.tell("starting Cassandra")
-        ring = CassandraRing(self.folder / "cassandra", heap_mb=HEAP_MB)
-        self._open.callback(ring.stop)
-        ring.start()
+    def _ring(self, spares_cores: bool) -> CassandraRing:
+        ring = self._rings.get(spares_cores)
+        if ring is None:
+            self.tell("starting Cassandra")
+            folder = self.folder / f"cassandra-{len(self._rings) + 1}"
+            ring = self._rings[spares_cores] = CassandraRing(
+                folder, heap_mb=HEAP_MB, spares_cores=spares_cores
+            )
+            self._open.callback(ring.stop)
+            ring.start()
         return ring
 
-    def pids(self) -> dict[str, int]:
-        """The servers' processes."""
-        return {"Redis": self._redis.pid, "Cassandra": self._ring.nodes[0].pid}
+    def pids(self, *, spares_cores: bool = False) -> dict[str, int]:
+        """The servers' processes; of the Cassandra that `cassandra` gave."""
+        return {"Redis": self._redis.pid, "Cassandra": self._ring(spares_cores).nodes[0].pid}
 
     def redis(self, records: Iterable[Assignment] = ()) -> RedisSettings:
         """A Redis that holds nothing but these records."""
@@ -98,9 +103,12 @@ class Stage:
         run(_fill(settings, list(records)))
         return settings
 
-    def cassandra(self, records: Sequence[Assignment]) -> CassandraSettings:
-        """A keyspace of its own that holds exactly these records."""
-        ring = self._ring
+    def cassandra(self, records: Sequence[Assignment], *, spares_cores: bool = False) -> CassandraSettings:
+        """A keyspace of its own that holds exactly these records.
+
+        spares_cores  where who asks has no core of its own: another Cassandra, with threads that idle cheaply
+        """
+        ring = self._ring(spares_cores)
         self._keyspaces += 1
         keyspace = f"bench_{self._keyspaces}"
         settings = CassandraSettings(tuple(ring.addresses()), ring.port, keyspace, DATACENTRE)

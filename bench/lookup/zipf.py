@@ -89,10 +89,10 @@ def zipf(stage: Stage) -> list[Figure]:
     drawn: set[int] = set()
     for seed in seeds:
         drawn.update(draw(asked.users, len(_intended(per_s, asked.seconds, seed)), seed))
-    cassandra = stage.cassandra(homes(key_of(rank) for rank in sorted(drawn)))
+    cassandra = stage.cassandra(homes(key_of(rank) for rank in sorted(drawn)), spares_cores=True)
     stage.tell("filling Redis")
     redis = stage.redis(homes(key_of(rank) for rank in cached(drawn)))
-    pids = stage.pids()
+    pids = stage.pids(spares_cores=True)
     parts = [
         Part(seed, asked.users, per_s, asked.seconds, cassandra, redis, pids, asked.processes)
         for seed in seeds

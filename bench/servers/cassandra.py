@@ -12,6 +12,7 @@ from bench.servers.cassandra_quorum import see_each_other
 from bench.servers.certificates import CertificateFiles
 from bench.servers.ports import free_port, listens
 from bench.servers.process import ServerError, ServerProcess, poll
+from bench.servers.sparing import sparing
 
 USER: Final = "cassandra"
 PASSWORD: Final = "cassandra"
@@ -31,10 +32,10 @@ class CassandraNode(ServerProcess):
         self.address: Final = settings.address
         self.port: Final = settings.cql_port
         write_config(settings)
-        command = [find_java(), *java_options(settings, cassandra_jars()), _MAIN]
+        command: list[str | Path] = [find_java(), *java_options(settings, cassandra_jars()), _MAIN]
         super().__init__(
             f"Cassandra on {self.address}:{self.port}",
-            command,
+            sparing(command) if settings.spares_cores else command,
             settings.folder,
             [(self.address, settings.cql_port), (self.address, settings.storage_port)],
             self._listens,
@@ -49,6 +50,7 @@ class CassandraRing:
     """`nodes` on 127.0.0.1 and the addresses after it, all serving CQL on `port`.
 
     datacentres   of each node in turn
+    spares_cores  for a bench whose other processes share them: idle threads wake less often
     short_lived   for a test: quick to start, and ended without ceremony, for nobody wants its data
     """
 
@@ -62,6 +64,7 @@ class CassandraRing:
         authenticates: bool = False,
         certificates: CertificateFiles | None = None,
         hints: bool = True,
+        spares_cores: bool = False,
         short_lived: bool = False,
     ) -> None:
         self._short_lived: Final = short_lived
@@ -83,6 +86,7 @@ class CassandraRing:
                     certificates,
                     datacentre,
                     hints,
+                    spares_cores,
                     short_lived,
                 )
             )

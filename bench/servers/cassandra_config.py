@@ -72,6 +72,7 @@ class NodeSettings:
     certificates  clients must use TLS
     datacentre    where the node says it is
     hints         whether nodes keep for another one what it missed while it was away
+    spares_cores  its threads leave the cores to others and answer a millisecond later (bench.servers.sparing)
     short_lived   starts in half the time and never gets as quick as it could: Java compiles plainly
     """
 
@@ -88,6 +89,7 @@ class NodeSettings:
     certificates: CertificateFiles | None
     datacentre: str
     hints: bool
+    spares_cores: bool
     short_lived: bool
 
 
