@@ -111,7 +111,9 @@ async def servers(folder: Path, say: Callable[[str], None], *, may_kill: bool) -
         return
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        own = OwnServers(RedisServer(folder / "redis"), CassandraRing(folder / "cassandra"))
+        own = OwnServers(
+            RedisServer(folder / "redis"), CassandraRing(folder / "cassandra", spares_cores=True)
+        )
     except ServerError as error:
         raise DemoError(str(error)) from error
     starting = asyncio.create_task(asyncio.to_thread(own.start))

@@ -35,6 +35,7 @@ _HOMES: Final = tuple((f"eu-west-1-cell-{number:02}", "eu") for number in range(
 _PHASES: Final = ("before", "away", "starting", "after")
 """A frozen server goes on at once, without the third. Cassandra takes a core or two while it starts."""
 
+_WARM_UP_S: Final = 40.0
 _PHASE_S: Final = 10.0
 _RECOVERY_S: Final = 60.0
 _SEED_TIMEOUT_S: Final = 30.0
@@ -106,7 +107,7 @@ def main(out: Path, surroundings: dict[str, str]) -> None:
 
 def _on_ring(folder: Path, size: int) -> list[Row]:
     redis = start_redis(folder / "redis")
-    ring = CassandraRing(folder / "cassandra", datacentres=(DATACENTRE,) * size)
+    ring = CassandraRing(folder / "cassandra", datacentres=(DATACENTRE,) * size, spares_cores=True)
     try:
         ring.start()
         cassandra = CassandraSettings(tuple(ring.addresses()), ring.port, datacentre=DATACENTRE)
@@ -117,6 +118,7 @@ def _on_ring(folder: Path, size: int) -> list[Row]:
         servers = RedisSettings(((redis.host, redis.port),))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_seed(cassandra, size))
+            runner.run(_warm_up(cassandra, servers))
             return [row for outage in outages for row in runner.run(_through(outage, cassandra, servers))]
     finally:
         ring.stop()
@@ -129,6 +131,12 @@ async def _seed(settings: CassandraSettings, copies: int) -> None:
     store = await CassandraStore.open(patient, None)
     await store.load(spread((f"user:{number}" for number in range(USERS)), _HOMES, time.time()))
     await store.close()
+
+
+async def _warm_up(cassandra: CassandraSettings, redis: RedisSettings) -> None:
+    """Java compiles itself for what it is asked, which takes a core."""
+    async with loaded(cassandra, redis):
+        await asyncio.sleep(_WARM_UP_S)
 
 
 async def _through(outage: Outage, cassandra: CassandraSettings, redis: RedisSettings) -> list[Row]:

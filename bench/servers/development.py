@@ -33,7 +33,8 @@ def start_missing(folder: Path = _FOLDER) -> list[str]:
         start_redis(folder / _REDIS, port=REDIS_PORT)
         started.append("Redis")
     if recorded_pid(folder / _CASSANDRA) is None:
-        CassandraRing(folder / _CASSANDRA.parent, port=CASSANDRA_PORT, heap_mb=_HEAP_MB).start()
+        folder = folder / _CASSANDRA.parent
+        CassandraRing(folder, port=CASSANDRA_PORT, heap_mb=_HEAP_MB, spares_cores=True).start()
         started.append("Cassandra")
     return started
 
