@@ -41,7 +41,7 @@ class OutboxTables:
         self._session = session
         self._recent_at_s = 0.0
         self._known: set[int] = set()
-        self._sweep = OutboxSweep(session, settings.keyspace)
+        self._sweep = OutboxSweep(session, settings.keyspace, settings.outbox_parts)
         keyspace = settings.keyspace
         self._note = (
             f"INSERT INTO {keyspace}.outbox (bucket, operation, noted_at_s, change) VALUES (?, ?, ?, ?)"

@@ -47,6 +47,7 @@ class CassandraSettings:
     hedge_after_s  the least time after which a read that no node has answered is asked of another one too
     in_flight      most requests at once; the rest waits
     keys_at_once   most keys in one request
+    outbox_parts   in so many requests a relay asks for the whole outbox
     clock_skew_s   the most by which two clocks differ, of nodes and of programs
     """
 
@@ -64,4 +65,5 @@ class CassandraSettings:
     hedge_after_s: float = 0.02
     in_flight: int = 64
     keys_at_once: int = 16
+    outbox_parts: int = 256
     clock_skew_s: float = 5.0

@@ -6,6 +6,7 @@ As test_redis_model; here it is the statements to Cassandra whose answers are lo
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -22,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def empty_tables(shared_cassandra: CassandraRing) -> CassandraSettings:
-    """Of a keyspace that the model has to itself."""
-    settings = settings_of(shared_cassandra, "model")
+    """Of a keyspace that the model has to itself, whose outbox is small."""
+    settings = replace(settings_of(shared_cassandra, "model"), outbox_parts=2)
     asyncio.run(empty(settings))
     return settings
 
@@ -31,4 +32,4 @@ def empty_tables(shared_cassandra: CassandraRing) -> CassandraSettings:
 def test_no_lost_or_late_answer_of_cassandra_sends_a_write_to_the_wrong_cell(
     own_redis: RedisServer, empty_tables: CassandraSettings
 ) -> None:
-    crowd(cassandra_stage(empty_tables, own_redis), examples=2, moments=60, dice=SEEDED)
+    crowd(cassandra_stage(empty_tables, own_redis), examples=6, moments=60, dice=SEEDED)

@@ -16,5 +16,5 @@ pytestmark = pytest.mark.slow
 
 
 def test_nothing_that_befalls_the_feed_sends_a_write_to_the_wrong_cell(own_redis: RedisServer) -> None:
-    crowd(redis_stage(own_redis), examples=8, moments=100, dice=SEEDED)
-    explore(redis_stage(own_redis), examples=4, steps=15, dice=SEEDED)
+    crowd(redis_stage(own_redis), examples=12, moments=100, dice=SEEDED)
+    explore(redis_stage(own_redis), examples=6, steps=15, dice=SEEDED)

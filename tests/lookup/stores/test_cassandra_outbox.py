@@ -92,6 +92,6 @@ async def test_intents_are_found_among_more_tombstones_than_one_answer_may_pass(
         await note_at(store, 55.0)
         with pytest.raises(TooManyTombstonesError):
             await anext(store._session.scan(f"SELECT DISTINCT bucket FROM {settings.keyspace}.outbox", ()))
-        sweep = OutboxSweep(store._session, settings.keyspace)
+        sweep = OutboxSweep(store._session, settings.keyspace, 3)
         assert await sweep._between(-(2**63), 2**63 - 1) == {5}
         assert await sweep.buckets(time.time()) == {5}
