@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -73,6 +74,7 @@ class LoopConnection(Connection):  # type: ignore[misc]  # the driver has no typ
 
     loop: ClassVar[asyncio.AbstractEventLoop]
     thread: ClassVar[int]
+    unclosed: ClassVar[set[LoopConnection]]
     is_closed: bool  # as the driver says it
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -80,7 +82,12 @@ class LoopConnection(Connection):  # type: ignore[misc]  # the driver has no typ
         super().__init__(*args, **kwargs)
         self._unsent: deque[bytes] = deque()
         self._waits_to_write = False
-        self._connect_socket()
+        self.unclosed.add(self)
+        try:
+            self._connect_socket()
+        except BaseException:
+            self.unclosed.discard(self)
+            raise
         self._socket.setblocking(False)
         self._fd: int = self._socket.fileno()
         self.on_loop(self._watch)
@@ -103,6 +110,14 @@ class LoopConnection(Connection):  # type: ignore[misc]  # the driver has no typ
             raise ConnectionShutdown("the event loop has ended") from error
 
     @classmethod
+    def cut(cls) -> None:
+        """Let all connections, also those that are being made, fail soon, and so whoever waits for them."""
+        for connection in list(cls.unclosed):
+            if connection._socket is not None:  # before that the next call gets it
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection._socket, socket.SHUT_RDWR)  # TLS has no say in it
+
+    @classmethod
     def create_timer(cls, timeout: float, callback: Callable[[], object]) -> LoopTimer:
         """Connection.create_timer."""
         return LoopTimer(cls, timeout, callback)
@@ -117,12 +132,18 @@ class LoopConnection(Connection):  # type: ignore[misc]  # the driver has no typ
             if self.is_closed:
                 return
             self.is_closed = True
+        self.unclosed.discard(self)
         try:
             self.on_loop(self._leave)
         except ConnectionShutdown:
             self._socket.close()
-        if not self.is_defunct:
-            self.error_all_requests(ConnectionShutdown(f"the connection to {self.endpoint} was closed"))
+        if self.is_defunct:
+            return
+        closed = ConnectionShutdown(f"the connection to {self.endpoint} was closed")
+        self.error_all_requests(closed)
+        if not self.connected_event.is_set():  # its maker waits for the greeting's end
+            self.last_error = closed
+            self.connected_event.set()
 
     def _watch(self) -> None:
         if not self.is_closed:
@@ -188,4 +209,5 @@ class LoopConnection(Connection):  # type: ignore[misc]  # the driver has no typ
 
 def reactor_of(loop: asyncio.AbstractEventLoop) -> type[LoopConnection]:
     """The class of connections on that loop; called on its thread."""
-    return type("LoopConnection", (LoopConnection,), {"loop": loop, "thread": get_ident()})
+    own = {"loop": loop, "thread": get_ident(), "unclosed": set()}
+    return type("LoopConnection", (LoopConnection,), own)

@@ -34,6 +34,8 @@ _REPEATS: Final = 2
 _DIAL_AGAIN_S: Final = 1.0
 """After a failed attempt to connect; those who ask before get its failure again."""
 
+_CUT_EVERY_S: Final = 0.05
+
 
 class _Line(NamedTuple):
     """A cluster that is connected, the driver's session on it, and the shorter way to it."""
@@ -191,8 +193,9 @@ class CassandraSession:
         if self._closed:
             return
         self._closed = True
-        if self._dialling is not None:
-            await asyncio.wait([self._dialling])
+        while self._dialling is not None:
+            self._reactor.cut()  # again and again: the driver goes on to the next node
+            await asyncio.wait([self._dialling], timeout=_CUT_EVERY_S)
         if self._line is not None:
             await self._loop.run_in_executor(None, self._line.cluster.shutdown)
         for outcome in list(self._waiting):
