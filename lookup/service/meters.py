@@ -46,6 +46,11 @@ class ServiceMeters:
             "Clients that were hung up on because too many were connected.",
             registry=self._registry,
         )
+        self._stalled = Counter(
+            "homecell_service_connections_stalled",
+            "Clients that were hung up on because they did not take a reply.",
+            registry=self._registry,
+        )
         age = Gauge(
             "homecell_feed_age_seconds", "Since the feed's last sign of life.", registry=self._registry
         )
@@ -90,6 +95,10 @@ class ServiceMeters:
     def refused(self) -> None:
         """Somebody was hung up on at once."""
         self._refused.inc()
+
+    def stalled(self) -> None:
+        """Somebody was hung up on who did not take a reply."""
+        self._stalled.inc()
 
     def moves(self, is_open: int, without_driver: int) -> None:
         """So many moves are not over, and so many of them need somebody."""

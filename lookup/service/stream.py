@@ -16,6 +16,7 @@ from lookup.service.forms import change_form
 from lookup.service.histories import LINES_TYPE, Histories
 from lookup.service.meters import ServiceMeters
 from lookup.service.problems import ProblemError
+from lookup.service.stalled import Stalled
 
 MAX_STREAMS: Final = 256
 _HISTORY_S: Final = 10.0
@@ -37,6 +38,7 @@ class Streams:
         self._meters = meters
         self._most = most
         self._stalled_s = stalled_s
+        self._stalled = Stalled(meters)
         self._count = 0
         self._histories = Histories(feed)
 
@@ -80,15 +82,7 @@ class Streams:
         await self._histories.close()
 
     async def _send(self, request: web.Request, response: web.StreamResponse, piece: bytes) -> bool:
-        """Whether the client takes it; one that takes nothing for long is hung up on."""
-        try:
-            async with asyncio.timeout(self._stalled_s):
-                await response.write(piece)
-        except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()
-            return False
-        return True
+        return await self._stalled.insist(request, response.write(piece), self._stalled_s)
 
     def _counted(self, more: int) -> None:
         self._count += more

@@ -16,11 +16,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lookup.service.door import DoorLimits, opened
 from lookup.service.meters import ServiceMeters
-from tests.lookup.asynchronous import DEADLINE_S
+from tests.lookup.asynchronous import DEADLINE_S, until
 
 P = ParamSpec("P")
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+MUCH_BYTES: Final = 32 * 1024 * 1024
+"""No kernel takes as much for a client that reads nothing."""
+
+LITTLE_BYTES: Final = 32 * 1024
 
 
 def on_uvloop(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
@@ -55,6 +59,10 @@ class Client:
             return await self._reader.read() == b""
         return True
 
+    def ask(self, request: bytes) -> None:
+        """And read nothing: beyond 128 KiB of it, what comes waits in the kernel."""
+        self._writer.write(request)
+
     def leave(self) -> None:
         self._writer.close()
 
@@ -87,7 +95,12 @@ async def listening(limits: DoorLimits) -> AsyncIterator[Port]:
         return web.Response(text="here")
 
     application = web.Application()
+
+    async def answer_bytes(request: web.Request) -> web.Response:
+        return web.Response(body=bytes(int(request.match_info["count"])))
+
     application.router.add_get("/", answer)
+    application.router.add_get("/{count}", answer_bytes)
     meters = ServiceMeters(lambda: 0.0)
     async with opened(application, "127.0.0.1", 0, meters, limits) as port:
         yield Port(port, meters)
@@ -127,3 +140,20 @@ async def test_more_clients_than_may_be_are_hung_up_on_and_told_of_once(
         ]
         first.leave()
         await port.answered_client()
+
+
+@pytest.mark.parametrize("reply_bytes", [MUCH_BYTES, LITTLE_BYTES])
+@on_uvloop
+async def test_who_takes_no_reply_is_hung_up_on_counted_and_told_of_once(
+    reply_bytes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = f"GET /{reply_bytes} HTTP/1.1\r\nHost: h\r\n\r\n".encode() * (MUCH_BYTES // reply_bytes)
+    async with listening(DoorLimits(reply_s=0.1)) as port:
+        clients = [await port.client() for _ in range(2)]
+        for client in clients:
+            client.ask(asked)
+        await until(lambda: port.metric("homecell_service_connections_stalled_total") == 2)
+        await until(lambda: port.metric("homecell_service_connections") == 0)
+        assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+            "clients that don't take a reply for 0.1 s are hung up on"
+        ]

@@ -37,7 +37,8 @@ class BusyFeed(FakeFeed):
 @asynchronous
 async def test_a_follower_that_reads_nothing_is_hung_up_on() -> None:
     feed = BusyFeed()
-    streams = Streams(feed, ServiceMeters(lambda: 0.0), stalled_s=0.1)
+    meters = ServiceMeters(lambda: 0.0)
+    streams = Streams(feed, meters, stalled_s=0.1)
     application = web.Application()
     application.router.add_get("/v1/changes", streams.follow)
     runner = web.AppRunner(application, access_log=None)
@@ -50,6 +51,7 @@ async def test_a_follower_that_reads_nothing_is_hung_up_on() -> None:
         await loop.sock_sendall(client, b"GET /v1/changes HTTP/1.1\r\nHost: h\r\n\r\n")
         await until_true(lambda: _is(feed.followers == 1), "it is told of changes")
         await until_true(lambda: _is(feed.followers == 0), "nobody follows any more")
+    assert b"homecell_service_connections_stalled_total 1.0" in meters.text()
     await streams.close()
     await runner.cleanup()
 
