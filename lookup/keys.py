@@ -30,6 +30,10 @@ class Kind(StrEnum):
     EMAIL = "email"
 
 
+_CANONICAL: Final = re.compile(f"(?:user|tenant|apikey):(?!#)[!-~]{{1,{MAX_VALUE_BYTES}}}")
+"""Most keys, as they come: nothing of them changes. In batches, 100,000 a second are looked at."""
+
+
 class InvalidKeyError(ValueError):
     """The text is no routing key. The message names what is wrong and never repeats more than the kind."""
 
@@ -41,6 +45,8 @@ def user_key(subject: str) -> str:
 
 def parse_key(text: str) -> str:
     """The canonical form of `kind:value` as an operator types it. Raises InvalidKeyError."""
+    if _CANONICAL.fullmatch(text):
+        return text
     name, colon, value = text.partition(":")
     if not colon:
         raise InvalidKeyError(f"a routing key is written kind:value, e.g. user:42; the kinds are {_kinds()}")

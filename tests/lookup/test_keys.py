@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import string
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lookup.keys import InvalidKeyError, Kind, keyed_hash, make_key, parse_key, user_key
@@ -56,6 +59,29 @@ def test_what_is_accepted_stays_the_same_when_parsed_again(kind: Kind, value: st
         return
     assert parse_key(key) == key
     assert len(key.encode()) <= 256 + len("tenant:")
+
+
+def spelled(parse: Callable[[], str]) -> str:
+    try:
+        return parse()
+    except InvalidKeyError as error:
+        return f"refused: {error}"
+
+
+@given(
+    st.sampled_from(Kind),
+    st.one_of(
+        st.text(max_size=8),
+        st.text(string.printable + "#\x7f", max_size=4),
+        st.integers(254, 258).map(lambda length: "x" * length),
+    ),
+)
+@example(Kind.USER, "#")
+@example(Kind.USER, "42\n")
+@example(Kind.USER, "\x7f")
+@example(Kind.EMAIL, "A@b")
+def test_a_text_is_parsed_as_its_kind_and_value_are(kind: Kind, value: str) -> None:
+    assert spelled(lambda: parse_key(f"{kind}:{value}")) == spelled(lambda: make_key(kind, value))
 
 
 def test_a_hashed_key_keeps_its_kind_and_hides_its_value() -> None:
