@@ -13,8 +13,8 @@ class Timing:
 
     look_every_s     how often it looks whether the workers still report; silences are counted in
                      looks, so that a supervisor that was itself suspended blames nobody
-    silent_s         a worker silent for so long is killed: its loop is stuck
-    first_word_s     the same before the first report: a new process has much to read
+    silent_s         a worker that has served, and is silent for so long, is killed: its loop is stuck
+    starting_s       the same before it has: on a busy machine a new process reads its modules for long
     lagging_s        a worker silent for so long is helped: another one accepts for its slot too
     first_delay_s    pause before the second replacement in a row (the first comes at once); doubled each time
     longest_delay_s  where the doubling ends
@@ -25,7 +25,7 @@ class Timing:
 
     look_every_s: float = 0.25
     silent_s: float = 5.0
-    first_word_s: float = 20.0
+    starting_s: float = 60.0
     lagging_s: float = 1.0
     first_delay_s: float = 0.5
     longest_delay_s: float = 30.0

@@ -71,7 +71,6 @@ class WorkerProcess:
         self.row: Final = row
         self.report = Report(WorkerState.STARTING, {}, 0)
         self.tally = NOTHING
-        self.heard = False
         self.silent_looks = 0
         self.ready_since_s = 0.0
         self.errors = b""
@@ -161,7 +160,6 @@ class WorkerProcess:
         before, self.report = self.report.state, decode_report(received.message)
         if self.report.tally is not None:
             self.tally = self.report.tally
-        self.heard = True
         self.silent_looks = 0
         if self.report.state is WorkerState.READY and not self.ready_since_s:
             self.ready_since_s = time.monotonic()

@@ -251,7 +251,7 @@ class Supervisor:
         timing = self._timing
         for worker in self._all():
             worker.silent_looks += 1
-            limit_s = timing.silent_s if worker.heard else timing.first_word_s
+            limit_s = timing.silent_s if worker.ready_since_s else timing.starting_s
             if worker.silent_looks == timing.looks(limit_s):
                 _log.warning("worker %d (pid %d) is stuck: silent for %g s", worker.slot, worker.pid, limit_s)
                 worker.kill()

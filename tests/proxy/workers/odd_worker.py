@@ -3,6 +3,7 @@
 refuses        can't start, and says why
 refuses-twice  the same, for the first two starts of each slot
 hangs          never becomes ready
+reads-long     has its loop stand still for two seconds before it is ready
 never-drains   serves nothing, and does not end when told to drain
 """
 
@@ -11,11 +12,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import time
 from pathlib import Path
+from typing import Final
 
 from proxy import worker
 from proxy.config import Settings
 from proxy.observe.heavy import NOTHING, Tally
+
+_READS_S: Final = 2.0
 
 
 class Idle:
@@ -67,6 +72,8 @@ def _start(manner: str) -> worker.Start:
             raise OSError("the key cabinet is locked")
         if manner == "hangs":
             await asyncio.sleep(3600)
+        if manner == "reads-long":
+            time.sleep(_READS_S)  # noqa: ASYNC251  # as an import does on a machine that is busy
         return Idle(3600.0 if manner == "never-drains" else 0.0)
 
     return start

@@ -41,6 +41,21 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_worker_whose_loop_stands_still_before_it_serves_is_not_taken_for_stuck(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "reads-long"), silent_s=1.0) as stage:
+
+            async def told() -> bool:
+                assert stage.process.returncode is None, "".join(stage.said)
+                return any("is ready" in line for line in stage.said)
+
+            await until(told, "a worker is ready")
+            before = "".join(stage.said).partition("is ready")[0]
+            assert "stuck" not in before
+
+    asyncio.run(scenario())
+
+
 def test_a_worker_that_is_still_starting_ends_when_told(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path, worker=(ODD, "hangs")) as stage:
