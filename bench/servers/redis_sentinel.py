@@ -54,7 +54,9 @@ class SentinelGroup:
                 place = folder / f"sentinel-{number}"
                 self.sentinels.append(_start_sentinel(place, first, sentinel_password, tls))
             if not poll(self._is_complete, _READY_S):
-                raise ServerError(f"the Sentinels did not find each other within {_READY_S:g} s")
+                raise ServerError(
+                    f"the Sentinels did not find each other, or the replica its master, in {_READY_S:g} s"
+                )
         except BaseException:
             self.stop()
             raise
@@ -69,6 +71,11 @@ class SentinelGroup:
             _, port = client.sentinel_get_master_addr_by_name(SERVICE)
         return next(server for server in self.servers if server.port == int(port))
 
+    def replica(self) -> RedisServer:
+        """The other one."""
+        master = self.master()
+        return next(server for server in self.servers if server is not master)
+
     def stop(self) -> None:
         """End everything."""
         for server in (*self.sentinels, *self.servers):
@@ -76,7 +83,7 @@ class SentinelGroup:
 
     def _is_complete(self) -> bool:
         with contextlib.suppress(redis.RedisError):
-            return all(_knows_all(sentinel) for sentinel in self.sentinels)
+            return _copies(self.servers[1]) and all(_knows_all(sentinel) for sentinel in self.sentinels)
         return False
 
 
@@ -100,6 +107,12 @@ def _start_sentinel(folder: Path, master: RedisServer, password: str, tls: Seque
     sentinel.start()
     sentinel.wait_ready()
     return sentinel
+
+
+def _copies(replica: RedisServer) -> bool:
+    """Whether it holds what its master holds, and hears of what comes; else it would be promoted empty."""
+    with replica.client() as client:
+        return bool(client.info("replication")["master_link_status"] == "up")
 
 
 def _knows_all(sentinel: RedisServer) -> bool:

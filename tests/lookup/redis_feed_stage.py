@@ -13,6 +13,7 @@ from lookup.feed_event import FeedEvent
 from lookup.ports import Change, StoreUnavailableError
 from lookup.redis_clients import RedisSettings
 from lookup.redis_feed import RedisFeed
+from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
 from lookup.relay import Relay
 from tests.lookup.fake_outbox import FakeOutbox, change
@@ -88,6 +89,12 @@ async def until_lost(changes: AsyncGenerator[Change, None], generation: str) -> 
         async for told in changes:
             if told.generation != generation:
                 break
+
+
+def has_copied(replica: RedisServer, sequence: int) -> bool:
+    """Whether the replica holds the feed up to there: else it is promoted with less than followers heard."""
+    with replica.client() as client:
+        return client.hget(FeedNames().head, "sequence") == str(sequence)
 
 
 def moves(count: int, first: int = 0) -> list[FeedEvent]:

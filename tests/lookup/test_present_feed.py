@@ -22,9 +22,9 @@ from lookup.redis_feed import RedisFeed
 from lookup.redis_publisher import RedisPublisher
 from lookup.relay import Relay
 from lookup.tasks import end_tasks
-from tests.lookup.asynchronous import asynchronous
+from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fake_outbox import FakeOutbox
-from tests.lookup.redis_feed_stage import following, moves, next_beat, next_change, settings_of
+from tests.lookup.redis_feed_stage import following, has_copied, moves, next_beat, next_change, settings_of
 from tests.support.servers import needed
 
 
@@ -86,7 +86,8 @@ async def test_a_change_told_to_the_former_master_is_told_to_the_promoted_one_as
                 async with following(followed) as changes:
                     await writer.feed.publish(moves(1))
                     before = await next_change(changes)
-                former = group.master()
+                former, replica = group.master(), group.replica()
+                await until(lambda: has_copied(replica, 1))
                 former.signal(signal.SIGSTOP)
                 async with following(followed) as changes:
                     assert (await next_beat(changes)).generation != before.generation

@@ -19,12 +19,13 @@ from lookup.redis_clients import RedisSettings, Topology
 from lookup.redis_feed import RedisFeed
 from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
-from tests.lookup.asynchronous import asynchronous, stalls
+from tests.lookup.asynchronous import asynchronous, stalls, until
 from tests.lookup.fake_outbox import change
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.redis_feed_stage import (
     drain,
     following,
+    has_copied,
     moves,
     next_beat,
     next_change,
@@ -228,6 +229,8 @@ async def test_a_promoted_replica_gets_a_new_generation(tmp_path: Path) -> None:
                 await stage.publisher.publish(moves(2))
                 before = await next_change(changes)
                 stage.outbox.published = moves(2)
+                replica = group.replica()
+                await until(lambda: has_copied(replica, 2))
                 group.master().kill()
                 await until_lost(changes, before.generation)
             async with following(stage.feed) as changes:
