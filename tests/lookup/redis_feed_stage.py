@@ -94,7 +94,7 @@ async def until_lost(changes: AsyncGenerator[Change, None], generation: str) -> 
 def has_copied(replica: RedisServer, sequence: int) -> bool:
     """Whether the replica holds the feed up to there: else it is promoted with less than followers heard."""
     with replica.client() as client:
-        return client.hget(FeedNames().head, "sequence") == str(sequence)
+        return bool(client.hget(FeedNames().head, "sequence") == str(sequence))
 
 
 def moves(count: int, first: int = 0) -> list[FeedEvent]:
