@@ -1,4 +1,6 @@
-"""Whether the tests run on what they are meant to: the sources, or the modules that mypyc compiled."""
+"""Whether the tests run on what they are meant to: the sources, or the modules that mypyc compiled; and what
+else belongs into the package.
+"""
 
 from __future__ import annotations
 
@@ -33,3 +35,8 @@ def test_a_hot_module_is_compiled_exactly_when_it_should_be(name: str) -> None:
 @pytest.mark.parametrize("name", hot_modules())
 def test_the_source_of_a_hot_module_is_beside_it(name: str) -> None:
     assert (ROOT / name.replace(".", "/")).with_suffix(".py").exists()
+
+
+def test_programs_that_use_the_client_are_checked_against_its_types() -> None:
+    """By this file in the installed package (PEP 561): without it type checkers take all for untyped."""
+    assert Path(importlib.import_module("lookup").__file__ or "").with_name("py.typed").exists()
