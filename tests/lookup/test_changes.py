@@ -12,6 +12,7 @@ from lookup.flags import Flag
 from lookup.moves import Position
 from lookup.outbox import FeedNotBegunError
 from lookup.ports import KeyMove, StoreUnavailableError
+from lookup.resolution import Hint
 from lookup.stores.sqlite import SqliteStore
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, FakeFeed, FakeStore, home
@@ -32,6 +33,17 @@ async def test_a_change_updates_memory_and_overrules_claims() -> None:
 
         await until(lambda: cell() == "cell-b")
         assert worker.follower.gaps == 0
+
+
+@asynchronous
+async def test_moves_are_known_for_as_long_as_a_claim_lives() -> None:
+    feed, old = FakeFeed(), Hint("cell-a", 1, NOW_S - 3000)  # a claim lives for 3,600 s
+    feed.moves = [KeyMove("user:1", 2, NOW_S - 3500, "cell-a")]
+    async with following(FakeStore(), feed) as worker:
+        feed.send(beat(7))
+        await until(lambda: worker.follower.is_caught_up)
+        assert worker.believes("user:9", old)
+        assert not worker.believes("user:1", old)
 
 
 @asynchronous
