@@ -17,13 +17,20 @@ from lookup.writer import place
 _log: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlacementPlan:
-    """laws   for each jurisdiction of users, those whose cells may have them, the preferred first"""
+    """laws   for each jurisdiction of users, those whose cells may have them, the preferred first
+
+    All who place in one process hold the same one, so that `become` is heard of by all.
+    """
 
     cells: Sequence[CellRoom]
     laws: Mapping[str, Sequence[str]]
     limits: ShareLimits
+
+    def become(self, other: PlacementPlan) -> None:
+        """Say what the other one says."""
+        self.cells, self.laws, self.limits = other.cells, other.laws, other.limits
 
 
 class Placer:

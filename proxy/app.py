@@ -15,6 +15,7 @@ from typing import Final
 from lookup.flags import FlagRecord
 from lookup.key_mark import KeySpellingError, insist_on_spelling
 from lookup.keys import KeySpelling
+from lookup.placer import PlacementPlan
 from lookup.ports import StoreUnavailableError
 from lookup.snapshot import Knowledge
 from proxy import wiring
@@ -79,11 +80,22 @@ async def start(
     switch = FlagSwitch(edge)
     follower, keeper = make_following(settings, tiers, lookups, worker, switch, random)
     interval_s = settings.snapshot.interval_s if settings.snapshot is not None else 0.0
-    census = _census(settings, slot, tiers, meters)
+    census = _census(settings, slot, tiers, meters, lookups.plan)
     pages = HugePages()
     await asyncio.to_thread(pages.join_for, _JOIN_PAGES_S)
     running = RunningEdge(
-        edge, tiers, switch, follower, keeper, addresses, lookups.watch, warm_start, interval_s, census, pages
+        edge,
+        tiers,
+        switch,
+        follower,
+        keeper,
+        addresses,
+        lookups.watch,
+        warm_start,
+        interval_s,
+        census,
+        pages,
+        lambda new: lookups.plan.become(wiring.placement_plan(new)),
     )
     await running.adopt(listener)
     return running
@@ -138,12 +150,14 @@ def _connection_limit(settings: Settings, slot: int) -> int:
     return min(wanted, room)
 
 
-def _census(settings: Settings, slot: int, tiers: Tiers, meters: Meters) -> Census | None:
+def _census(
+    settings: Settings, slot: int, tiers: Tiers, meters: Meters, plan: PlacementPlan
+) -> Census | None:
     """Of one worker only, and not of Cassandra, which would read all homes for it."""
     if slot != 0 or settings.store.kind == "cassandra":
         return None
     names = [cell.name for cell in settings.cells]
-    return Census(tiers.store, wiring.placement_plan(settings), names, meters)
+    return Census(tiers.store, plan, names, meters)
 
 
 async def _first_flags(

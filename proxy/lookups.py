@@ -15,6 +15,7 @@ from lookup.memory import Memory
 from lookup.misroute_watch import MisrouteWatch
 from lookup.moved import MovedSet
 from lookup.observer import LookupObserver
+from lookup.placer import PlacementPlan
 from lookup.resolver import Resolver
 from lookup.settings import LookupSettings
 from lookup.tier_reader import Read
@@ -25,12 +26,16 @@ from proxy.tiers import Tiers
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """How a worker finds homes, learns that it was wrong, and may write by what it has found."""
+    """How a worker finds homes, learns that it was wrong, and may write by what it has found.
+
+    plan  by which it gives new users a home
+    """
 
     resolver: Resolver
     confirmations: Confirmations
     watch: MisrouteWatch
     fence: Fence
+    plan: PlacementPlan
 
 
 def make_memory(settings: LookupSettings, random: Random) -> tuple[Memory, MovedSet]:
@@ -50,7 +55,8 @@ def make_lookups(
 ) -> Lookups:
     """`worker`: a name that no other worker ever has."""
     lookup_settings = wiring.lookup_settings(settings)
-    new = wiring.first_sight(settings, tiers.store)
+    plan = wiring.placement_plan(settings)
+    new = wiring.first_sight(settings, tiers.store, plan)
     resolver = Resolver(memory, moved, tiers.store, tiers.shared, lookup_settings, observer, new)
     watching = wiring.watch_settings(settings)
     watch = MisrouteWatch(
@@ -60,7 +66,7 @@ def make_lookups(
     confirm: Read = tiers.store.confirm
     if tiers.database is not None:
         confirm = announced(confirm, wiring.announcement(settings, worker, tiers.database), fence)
-    return Lookups(resolver, Confirmations(confirm, lookup_settings, observer, new), watch, fence)
+    return Lookups(resolver, Confirmations(confirm, lookup_settings, observer, new), watch, fence, plan)
 
 
 def make_following(

@@ -19,6 +19,7 @@ from lookup.tasks import end_tasks
 from lookup.warm_start import WarmStart
 from proxy.cells.addresses import Addresses
 from proxy.census import Census
+from proxy.config.models import Settings
 from proxy.flag_switch import FlagSwitch
 from proxy.forward.downstream import Downstream
 from proxy.forward.edge import Edge
@@ -84,12 +85,14 @@ class RunningEdge:
         snapshot_interval_s: float,
         census: Census | None,
         pages: HugePages,
+        place_by: Callable[[Settings], None],
     ) -> None:
         self._edge = edge
         self._tiers = tiers
         self._switch = switch
         self._follower = follower
         self._keeper = keeper
+        self._place_by = place_by
         self._servers: dict[int, tuple[asyncio.Server, socket.socket]] = {}
         self._ticks = 0
         self._heavy = HeavyHitters()
@@ -129,6 +132,10 @@ class RunningEdge:
     def reopen_logs(self) -> None:
         """Write the access log to a fresh file of the same name (rotation)."""
         self._edge.access_log.reopen()
+
+    def place_by(self, settings: Settings) -> None:
+        """Give new users their homes by these from now on."""
+        self._place_by(settings)
 
     async def adopt(self, listener: socket.socket) -> int:
         """Accept on this listener as well, as long as `release` is not called with the number returned."""

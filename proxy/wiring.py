@@ -151,11 +151,11 @@ def watch_settings(settings: Settings) -> WatchSettings:
     return WatchSettings(settings.lookup.watch_keys, settings.lookup.watch_lag_s)
 
 
-def first_sight(settings: Settings, store: Store) -> FirstSight | None:
+def first_sight(settings: Settings, store: Store, plan: PlacementPlan) -> FirstSight | None:
     """What gives new users their home, where this edge may."""
     if not settings.placement.first_sight:
         return None
-    placer = Placer(store, placement_plan(settings), time.time, _COUNT_S)
+    placer = Placer(store, plan, time.time, _COUNT_S)
     return FirstSight(placer, settings.edge.jurisdiction)
 
 

@@ -51,6 +51,8 @@ class DataPlane(Protocol):
 
     def reopen_logs(self) -> None: ...
 
+    def place_by(self, settings: Settings) -> None: ...
+
     def key_set(self) -> bytes: ...
 
     def tally(self) -> Tally: ...
@@ -205,6 +207,10 @@ class Worker:
             edge.release(self._adopted.pop(order.slot))
         elif order.do is Do.REOPEN_LOGS:
             edge.reopen_logs()
+        elif order.do is Do.PLACE_ANEW:
+            texts = handover.decode_texts(handover.content(descriptor))
+            os.close(descriptor)
+            edge.place_by(load_again(self._settings.path, texts))
 
     def _running(self) -> DataPlane:
         assert self._edge is not None, "only after the start"

@@ -8,7 +8,9 @@ from typing import Final
 from lookup.placement import FEW_USERS, CellRoom, ShareLimits
 from lookup.placer import PlacementPlan
 
-STOP_NEW_USERS: Final = "set `weight: 0` for it in the cells file and restart what places users, then begin"
+STOP_NEW_USERS: Final = (
+    "set `weight: 0` for it in the cells file and send SIGHUP to what places users, then begin"
+)
 
 
 def new_users_still_come(plan: PlacementPlan, leaving: str, closed: Collection[str]) -> Iterator[str]:

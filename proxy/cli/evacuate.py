@@ -26,7 +26,7 @@ def evacuate_cell(
 
     They go to the cells of --to, or to all serving cells under their own law: by
     weight, where there is room. First set `weight: 0` for the cell in the cells
-    file and restart what places users, so that no new ones come to it. Don't flag
+    file and send SIGHUP to what places users, so that no new ones come. Don't flag
     it down for that: users who still wait for their move would get 503. Everything
     else is as `homecell moves bulk --help` tells: the commands, going on after a
     crash, Ctrl-C. Keep a list with --moved if they are to come back one day.

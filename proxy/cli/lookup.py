@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ _log = logging.getLogger("homecell")
 
 if TYPE_CHECKING:
     from lookup.announcement import Announcement
+    from lookup.placer import PlacementPlan
     from lookup.service.door import DoorLimits
     from lookup.service.moves import Moving
     from lookup.service.tokens import Tokens
@@ -134,6 +136,28 @@ def _limits() -> DoorLimits:
     return replace(USUAL_LIMITS, connections=min(USUAL_LIMITS.connections, room_for_clients(raise_limit())))
 
 
+def _reloader(settings: Settings, plan: PlacementPlan) -> Callable[[], None]:
+    """What has the plan say what the config's files say by then."""
+    from proxy.config import ReloadRefusedError, load_changed
+    from proxy.wiring import placement_plan
+
+    running = settings
+
+    def reload() -> None:
+        nonlocal running
+        try:
+            changed = load_changed(running)
+        except ReloadRefusedError as error:
+            _log.error("the config is not taken, all stays as it is: %s", error)
+            return
+        if changed is not None:
+            running = changed.settings
+            plan.become(placement_plan(running))
+            _log.info("the config is taken: users are placed by it from now on")
+
+    return reload
+
+
 async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     from lookup.key_mark import insist_on_spelling
     from lookup.service.run import running
@@ -144,6 +168,8 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    plan = placement_plan(settings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reloader(settings, plan))
     tiers = open_tiers(settings)
     try:
         spelling = key_spelling(settings)
@@ -155,7 +181,7 @@ async def _serve(settings: Settings, listen: Endpoint, tokens: Tokens) -> None:
             lookup_settings(settings),
             listen.host,
             listen.port,
-            plan=placement_plan(settings),
+            plan=plan,
             shared=tiers.shared,
             relay=tiers.relay,
             spelling=spelling,

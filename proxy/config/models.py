@@ -174,7 +174,11 @@ class Limits(Section):
 
 class ConfigFile(Section):
     """The config file of one edge. Paths in it are relative to the file itself. An edge reads it and the
-    cells file once, at its start: all its workers run that, also those that replace others, until a restart.
+    cells file at its start: all its workers run that, also those that replace others, until a restart.
+    SIGHUP to the edge's supervisor (`homecell proxy`) or to `homecell lookup` has both files read again, and
+    takes how users are placed: `weight`, `capacity` and `tenants` of the cells, `placement.share_warning` and
+    `placement.share_cap`. Where anything else has changed, or is wrong, nothing is taken, and the log says
+    what; all else needs a restart.
     """
 
     edge: Edge

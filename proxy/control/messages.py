@@ -34,12 +34,14 @@ class Report:
 
 
 class Do(StrEnum):
-    """What a supervisor can order. ADOPT carries a listener to accept on, RELEASE ends that."""
+    """What a supervisor can order. ADOPT carries a listener to accept on, RELEASE ends that. PLACE_ANEW
+    carries the texts of a config that places users otherwise."""
 
     DRAIN = "drain"
     ADOPT = "adopt"
     RELEASE = "release"
     REOPEN_LOGS = "reopen-logs"
+    PLACE_ANEW = "place-anew"
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,10 @@ class WorkerProcess:
         """Let it write to a fresh access log."""
         self._channel.send(encode(Order(Do.REOPEN_LOGS)))
 
+    def place_anew(self, texts_fd: int) -> None:
+        """Let it place users by the config that has these texts."""
+        self._channel.send(encode(Order(Do.PLACE_ANEW)), texts_fd)
+
     def kill(self) -> None:
         """End it at once."""
         self.signal(signal.SIGKILL)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
-from proxy.config import Loaded
+from proxy.config import Loaded, ReloadRefusedError, load_changed
 from proxy.control.admin import Admin
 from proxy.control.handover import encode_texts, sealed
 from proxy.control.messages import WorkerState
@@ -53,7 +53,7 @@ class Slot:
 class Supervisor:
     """One edge's processes. `run` ends when the last worker has ended; its value is the exit status.
 
-    loaded     the config that every worker runs, for as long as this supervisor lives
+    loaded     the config that every worker runs; `reload` changes how users are placed, nothing else
     listeners  one per slot, ours from now on
     command    what starts a worker, before the options
     """
@@ -84,7 +84,7 @@ class Supervisor:
         await admin.start(self._settings.edge.admin)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self.reopen_logs)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         for slot in range(len(self._slots)):
             self._spawn(slot)
         _log.info("edge %s starts its workers: %d", self._settings.edge.name, len(self._slots))
@@ -113,10 +113,25 @@ class Supervisor:
         asyncio.get_running_loop().call_later(limit_s + self._timing.kill_after_s, self._kill_all)
         self._end_if_alone()
 
-    def reopen_logs(self) -> None:
-        """Let every worker write to a fresh access log (rotation)."""
+    def reload(self) -> None:
+        """Let every worker write to a fresh access log (rotation), and place users as the config now says."""
         for worker in self._all():
             worker.reopen_logs()
+        try:
+            changed = load_changed(self._settings)
+            if changed is not None:
+                self._place_anew(changed)
+        except (ReloadRefusedError, OSError) as error:
+            _log.error("the config is not taken, all stays as it is: %s", error)
+
+    def _place_anew(self, loaded: Loaded) -> None:
+        texts_fd = sealed(encode_texts(loaded.texts))
+        os.close(self._handover.texts_fd)
+        self._handover = self._handover._replace(texts_fd=texts_fd)
+        self._settings = loaded.settings
+        for worker in self._all():
+            worker.place_anew(texts_fd)
+        _log.info("the config is taken: users are placed by it from now on")
 
     # What the admin endpoint shows.
 

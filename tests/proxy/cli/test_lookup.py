@@ -50,9 +50,9 @@ def test_without_its_store_it_says_so(homecell: Homecell, site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_it_answers_until_it_is_told_to_stop(site: Site) -> None:
+def test_it_answers_places_as_the_config_says_by_now_and_ends_when_it_is_told_to(site: Site) -> None:
     port = free_port()
-    add_service(site, port)
+    add_service(site, port, f"write {TOKEN}\n")
 
     async def scenario() -> None:
         command = [
@@ -73,6 +73,12 @@ def test_it_answers_until_it_is_told_to_stop(site: Site) -> None:
                 found = await client.get("user:2")
                 assert found is not None
                 assert (found.cell, found.epoch) == ("us-1", 3)
+                site.spoil(("  - name: eu-1\n", "  - name: eu-1\n    weight: 0\n"))
+                process.send_signal(signal.SIGHUP)
+                line = await asyncio.wait_for(process.stderr.readline(), 60)
+                said = "INFO the config is taken: users are placed by it from now on"
+                assert re.fullmatch(rf"{WHEN} {said}\n", line.decode())
+                assert await client.place_anywhere("user:new", "eu") is None
             process.send_signal(signal.SIGTERM)
             last = (await asyncio.wait_for(process.stderr.read(), 60)).decode().splitlines()[-1]
             assert re.fullmatch(rf"{WHEN} INFO stopped", last)

@@ -38,6 +38,9 @@ class Idle:
     def reopen_logs(self) -> None:
         return
 
+    def place_by(self, settings: Settings) -> None:
+        del settings
+
     def tally(self) -> Tally:
         return NOTHING
 
