@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Final
 
 _LISTENS: Final = "0A"  # TCP_LISTEN in /proc/net/tcp
 _LONGEST_COMMAND: Final = 160
+_PROC: Final = Path("/proc")
+_STARTED: Final = 19  # of /proc/PID/stat, counted from behind the command's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,15 @@ class Holder:
         return f"pid {self.pid} (`{self.command}`)"
 
 
-def holder_of(port: int) -> Holder | None:
+def holder_of(port: int, proc: Path = _PROC) -> Holder | None:
     """The process that listens on the TCP port; of a family the oldest. None if it is not ours to see."""
-    sockets = {f"socket:[{inode}]" for inode in _listening(port)}
-    pids = sorted(int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
-    for pid in pids if sockets else ():
-        if any(target in sockets for target in _open_files(pid)):
-            return Holder(pid, _command(pid))
-    return None
+    sockets = {f"socket:[{inode}]" for inode in _listening(port, proc)}
+    folders = [folder for folder in proc.iterdir() if folder.name.isdigit()] if sockets else []
+    holding = [folder for folder in folders if any(target in sockets for target in _open_files(folder))]
+    if not holding:
+        return None
+    oldest = min(holding, key=_started)
+    return Holder(int(oldest.name), _command(oldest))
 
 
 def cannot_listen(key: str, host: str, port: int, error: OSError) -> str:
@@ -59,10 +63,10 @@ def _move(key: str, first: bool = True) -> str:
     return f"{'G' if first else 'g'}ive {key} another port"
 
 
-def _listening(port: int) -> Iterator[str]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+def _listening(port: int, proc: Path = _PROC) -> Iterator[str]:
+    for table in ("net/tcp", "net/tcp6"):
         try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+            lines = (proc / table).read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
         for line in lines:
@@ -71,17 +75,26 @@ def _listening(port: int) -> Iterator[str]:
                 yield fields[9]
 
 
-def _open_files(pid: int) -> Iterator[str]:
+def _open_files(process: Path) -> Iterator[str]:
     try:
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        for descriptor in (process / "fd").iterdir():
             yield str(descriptor.readlink())
     except OSError:
         return  # another user's, or it ended while we looked
 
 
-def _command(pid: int) -> str:
+def _started(process: Path) -> int:
+    """Ticks from the machine's start; pids begin anew when the highest was given, so they don't tell."""
     try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        behind_name = (process / "stat").read_bytes().rpartition(b")")[2]
+        return int(behind_name.split()[_STARTED])
+    except OSError:
+        return sys.maxsize  # it ended while we looked
+
+
+def _command(process: Path) -> str:
+    try:
+        arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "?"
     command = shlex.join(argument for argument in arguments if argument)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from proxy.kernel.port_holder import cannot_listen, holder_of
 
@@ -40,6 +41,19 @@ def test_also_on_ipv6() -> None:
         holder = holder_of(server.getsockname()[1])
     assert holder is not None
     assert holder.pid == os.getpid()
+
+
+def test_of_a_family_the_oldest_is_named_even_if_its_child_has_a_lower_pid(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/tcp").write_text("head\n 0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 777 1\n")
+    for pid, parent, started in ((55, 900, 4_000), (900, 1, 3_000)):
+        (tmp_path / f"{pid}/fd").mkdir(parents=True)
+        (tmp_path / f"{pid}/fd/3").symlink_to("socket:[777]")
+        (tmp_path / f"{pid}/stat").write_text(f"{pid} (a) b) S {parent} {'0 ' * 17}{started} 0 0\n")
+        (tmp_path / f"{pid}/cmdline").write_bytes(b"edge\0")
+    holder = holder_of(8080, tmp_path)
+    assert holder is not None
+    assert holder.pid == 900
 
 
 def test_who_is_only_connected_holds_nothing() -> None:
