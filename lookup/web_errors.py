@@ -17,6 +17,8 @@ def in_words(error: Exception) -> str:
         return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
     if isinstance(error, aiohttp.InvalidURL):
         return "this is no URL that can be called; correct host and port"
+    if isinstance(error, aiohttp.NonHttpUrlClientError):
+        return "the URL must begin with http:// or https://"
     return str(error) or type(error).__name__
 
 

@@ -79,7 +79,8 @@ def problem_of(failure: Exception) -> ProblemError:
             return ProblemError("invalid-request", str(failure))
         case web.HTTPException():
             slug = _SLUG_BY_STATUS.get(failure.status, "invalid-request")
-            return ProblemError(slug, failure.reason)
+            unrouted = failure.status in (404, 405)
+            return ProblemError(slug, "GET / lists what can be asked" if unrouted else failure.reason)
     _log.error("a request failed", exc_info=failure)
     return ProblemError("internal-error", "see the log of the service")
 

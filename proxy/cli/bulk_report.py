@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Literal
 
@@ -11,7 +12,7 @@ import click
 
 from lookup.move_fates import FAILURES, Ending, Fate
 from lookup.move_list import Wish, format_line
-from proxy.cli.answers import UsageMistakeError
+from proxy.cli.answers import UsageMistakeError, pasteable
 
 _SHOWN: Final = 20
 
@@ -21,14 +22,25 @@ class Tally:
 
     failures_file  gets all of them, as they come, instead of what is in it
     moved_file     gets who was moved, with the cell that it left, below what earlier runs have put there
+    hooks          the options that say what copies, as one types them
+    targets        the cells of --to, which the file of failures does not name
     """
 
-    def __init__(self, operation: str, failures_file: Path | None, moved_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        operation: str,
+        failures_file: Path | None,
+        moved_file: Path | None = None,
+        hooks: str = "--no-copy",
+        targets: Sequence[str] = (),
+    ) -> None:
         self.fates: Counter[Fate] = Counter()
         self.to: Counter[str] = Counter()
         self.first_failures: list[Ending] = []
         self._path = failures_file
         self._moved_path = moved_file
+        self._hooks = hooks
+        self._targets = targets
         head = f"moved by operation {operation}"
         self._file = _open(failures_file, "w", "--failures", f"# not {head}\n") if failures_file else None
         self._moved_file = _open(moved_file, "a", "--moved", f"# {head}\n") if moved_file else None
@@ -62,7 +74,8 @@ class Tally:
         """On the terminal."""
         show_targets("moved", self.to)
         if self._moved_path and self.to:
-            click.echo(f"to bring them back: homecell moves bulk {self._moved_path} ...")
+            back = f"homecell moves bulk {shlex.quote(str(self._moved_path))} {self._hooks}"
+            click.echo(f"to bring them back: {pasteable(back)}")
         if there := self.fates[Fate.THERE]:
             click.echo(f"{users(there)} had nothing to do: at home there already")
         if not self.failures:
@@ -74,7 +87,9 @@ class Tally:
         if more:
             click.echo(f"  and {more:,} more" + ("" if self._path else "; --failures FILE keeps them all"))
         if self._path:
-            click.echo(f"to try these again: homecell moves bulk {self._path} ...")
+            to = f" --to {','.join(self._targets)}" if self._targets else ""
+            again = f"homecell moves bulk {shlex.quote(str(self._path))}{to} {self._hooks}"
+            click.echo(f"to try these again: {pasteable(again)}")
 
     def document(self) -> dict[str, object]:
         """For --json."""

@@ -141,7 +141,9 @@ class _Run:
 
     async def _move(self, store: Database, targets: Targets, order: BulkOrder) -> Ended:
         begun_s = time.monotonic()
-        tally = Tally(order.operation, self._bulk.failures_file, self._bulk.moved_file)
+        bulk = self._bulk
+        hooks = self._choices.hooks_as_typed
+        tally = Tally(order.operation, bulk.failures_file, bulk.moved_file, hooks, bulk.targets)
         progress = progress_for(self._quiet)
         mover = self._mover(store, targets, order, tally, progress)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -29,6 +30,13 @@ class MoveChoices:
     reason: str
     waits: Waits
     force: bool
+
+    @property
+    def hooks_as_typed(self) -> str:
+        """The options that say what copies and verifies, for a command that somebody is to type."""
+        copying = ["--copy-command", self.copy_hook] if self.copy_hook else ["--no-copy"]
+        verifying = ["--verify-command", self.verify_hook] if self.verify_hook else []
+        return shlex.join(copying + verifying)
 
     def insist_on_clear_copying(self) -> None:
         """End the command if it did not say what copies the users' bytes."""

@@ -16,7 +16,8 @@ _MOST_MEDIA: Final = 32
 
 _WITHOUT_BODY: Final = (204, 304)
 _HTML: Final = (
-    "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+    "<!doctype html><html lang=en><meta charset=utf-8>"
+    '<meta name=viewport content="width=device-width"><title>{title}</title>'
     "<h1>{title}</h1><p>{detail}</p><p><small>{status} · request {request_id}</small></p></html>\n"
 )
 

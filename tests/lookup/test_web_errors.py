@@ -31,6 +31,11 @@ async def test_a_name_without_an_address_is_told_as_such() -> None:
     assert "ssl" not in text
 
 
+@asynchronous
+async def test_an_address_without_http_is_told_as_such() -> None:
+    assert in_words(await failure("127.0.0.1:8090/v1")) == "the URL must begin with http:// or https://"
+
+
 def test_an_error_without_words_is_told_by_its_name() -> None:
     assert in_words(TimeoutError()) == "TimeoutError"
     assert in_words(ValueError("not this")) == "not this"

@@ -177,6 +177,8 @@ def test_what_cannot_be_answered_is_told_as_a_problem(
         async with served(tmp_path) as (_, service):
             found, told = await service.ask(method, path, form)
             assert (found, slug(told)) == (status, problem)
+            if problem in ("not-found", "method-not-allowed"):
+                assert told["detail"] == "GET / lists what can be asked"
 
     scenario()
 

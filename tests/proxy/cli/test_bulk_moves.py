@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -107,6 +108,8 @@ def test_those_not_moved_are_in_a_file_that_can_be_fed_again(homecell: Homecell,
     assert result.exit_code == 1
     assert "2 users not moved:" in result.stdout
     assert "user:e7  `sh -c " in result.stdout
+    mend = result.stdout.splitlines()[-2].partition("to try these again: homecell ")[2]
+    assert shlex.split(mend) == ["moves", "bulk", "failed.txt", *some]
     written = (site.folder / "failed.txt").read_text().splitlines()
     assert written[0].startswith("# not moved by operation list-")
     assert sorted(line.split(" # ")[0] for line in written[1:]) == ["user:9", "user:e7"]

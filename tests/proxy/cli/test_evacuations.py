@@ -40,7 +40,7 @@ def test_who_was_moved_out_is_listed_with_the_cell_that_it_left_and_brought_back
     homecell("moves", "bulk", "--from", "eu-1", "--limit", "5", "--no-copy", "--moved", "moved.txt")
     homes_before = homes(site)
     result = homecell("cells", "evacuate", "eu-1", "--no-copy", "--moved", "moved.txt")
-    assert "to bring them back: homecell moves bulk moved.txt ..." in result.stdout
+    assert "to bring them back: homecell moves bulk moved.txt --no-copy\n" in result.stdout
     assert homes(site) != homes_before
     listed = (site.folder / "moved.txt").read_text().splitlines()
     assert [line for line in listed if line.startswith("#")] == [

@@ -98,7 +98,7 @@ class _Elements(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
-        assert all(name in ("lang", "charset") for name, _ in attrs)
+        assert all(name in ("lang", "charset", "name", "content") for name, _ in attrs)
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
@@ -110,8 +110,13 @@ def test_no_words_add_elements_to_the_page(detail: str) -> None:
     page = _Elements()
     page.feed(message.body.decode())
     page.close()
-    assert page.elements == ["html", "meta", "title", "h1", "p", "p", "small"]
+    assert page.elements == ["html", "meta", "meta", "title", "h1", "p", "p", "small"]
     assert html.escape(said(detail)) in message.body.decode()
+
+
+def test_the_page_is_as_wide_as_a_phone() -> None:
+    body = understood(problem_reply(MOVING, "", own(BROWSER))).body
+    assert b'<meta name=viewport content="width=device-width">' in body
 
 
 def test_the_page_names_problem_status_and_request() -> None:
