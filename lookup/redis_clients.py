@@ -193,8 +193,13 @@ def port_errors() -> Iterator[None]:
     except (RedisError, RedisClusterException, OSError, asyncio.IncompleteReadError) as error:
         # Of a pipelined command redis-py repeats the whole, keys included: they must not get into a log.
         said = str(error).rpartition(" of pipeline caused error: ")[2]
+        if isinstance(error, AuthenticationError):
+            raise StoreUnavailableError(f"Redis: {LOGIN_REFUSED}") from error
         raise StoreUnavailableError(f"Redis: {type(error).__name__}: {said}") from error
 
+
+LOGIN_REFUSED: Final = "it refuses the login: see redis.username and redis.password_file"
+"""Redis's own words go on about HELLO."""
 
 _NO_MAINTENANCE: Final = MaintNotificationsConfig(enabled=False)
 

@@ -13,7 +13,7 @@ from random import random
 from typing import Final, TypeAlias
 
 from lookup.ports import StoreUnavailableError
-from lookup.redis_clients import RedisSettings, RedisTls
+from lookup.redis_clients import LOGIN_REFUSED, RedisSettings, RedisTls
 from lookup.redis_pacing import DialPacer
 from lookup.redis_pipe import RedisPipe
 from lookup.tasks import end_tasks, take_note
@@ -114,12 +114,17 @@ async def _connected(settings: RedisSettings, address: tuple[str, int]) -> Redis
 
 async def _greet(pipe: RedisPipe, settings: RedisSettings) -> None:
     """Who only accepts connections (frozen, or asking for a password that we don't have) is told by this."""
+    greeting: tuple[str, ...] = ("PING",)
     if settings.username is not None:
-        await pipe.ask(("AUTH", settings.username, settings.password or ""))
+        greeting = ("AUTH", settings.username, settings.password or "")
     elif settings.password is not None:
-        await pipe.ask(("AUTH", settings.password))
-    else:
-        await pipe.ask(("PING",))
+        greeting = ("AUTH", settings.password)
+    try:
+        await pipe.ask(greeting)
+    except StoreUnavailableError as error:
+        if any(code in str(error) for code in ("NOAUTH", "WRONGPASS")):
+            raise StoreUnavailableError(f"Redis: {LOGIN_REFUSED}") from error
+        raise
 
 
 def _tls_context(tls: RedisTls | None) -> ssl.SSLContext | None:

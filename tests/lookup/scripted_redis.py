@@ -13,10 +13,11 @@ Answer = Callable[[Sequence[bytes]], bytes | None]
 
 
 class ScriptedRedis:
-    """`asked` are the commands, `connections` how often it was dialled. `answer` may be replaced any time."""
+    """`asked` are the commands, `connections` how often it was dialled. `answer` and `pong` may be replaced."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
+        self.pong = b"+PONG\r\n"
         self.asked: list[Sequence[bytes]] = []
         self.connections = 0
 
@@ -26,7 +27,7 @@ class ScriptedRedis:
             while True:
                 words = await _command(reader)
                 self.asked.append(words)
-                said = b"+PONG\r\n" if words == [b"PING"] else self.answer(words)
+                said = self.pong if words == [b"PING"] else self.answer(words)
                 if said is None:
                     break
                 writer.write(said)

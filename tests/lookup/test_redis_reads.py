@@ -11,6 +11,7 @@ import pytest
 
 from lookup import redis_value
 from lookup.ports import StoreUnavailableError
+from lookup.redis_clients import open_client, port_errors
 from tests.lookup.asynchronous import asynchronous, stalls, until
 from tests.lookup.fakes import home
 from tests.lookup.redis_tier_stage import PREFIX, tier_on
@@ -144,14 +145,31 @@ async def test_a_server_that_greets_nobody_delays_for_the_connects_time_and_is_d
 
 
 @asynchronous
-async def test_a_refused_password_is_told_and_nothing_is_read() -> None:
+async def test_a_refused_password_is_told_with_the_mend_and_nothing_is_read() -> None:
     refusing = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
     async with scripted_redis(lambda _: refusing) as (scripted, settings):
         async with tier_on(replace(settings, username="edge", password="open-sesame")) as tier:
-            with pytest.raises(StoreUnavailableError, match="WRONGPASS") as refusal:
+            with pytest.raises(StoreUnavailableError, match="password_file") as refusal:
                 await tier.read(["user:1"])
         assert "open-sesame" not in str(refusal.value)
         assert scripted.asked == [[b"AUTH", b"edge", b"open-sesame"]]
+
+
+@asynchronous
+async def test_a_server_that_asks_for_a_password_is_told_with_the_mend() -> None:
+    async with scripted_redis(truly) as (scripted, settings), tier_on(settings) as tier:
+        scripted.pong = b"-NOAUTH Authentication required.\r\n"
+        with pytest.raises(StoreUnavailableError, match="password_file"):
+            await tier.read(["user:1"])
+
+
+@asynchronous
+async def test_another_client_of_it_is_told_the_same() -> None:
+    async with scripted_redis(lambda _: b"-NOAUTH HELLO must be called\r\n") as (_, settings):
+        client = open_client(settings)
+        with pytest.raises(StoreUnavailableError, match="password_file"), port_errors():
+            await client.execute_command("PING")
+        await client.aclose()
 
 
 @asynchronous
