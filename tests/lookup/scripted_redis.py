@@ -13,7 +13,7 @@ Answer = Callable[[Sequence[bytes]], bytes | None]
 
 
 class ScriptedRedis:
-    """`asked` are the commands, `connections` how often it was dialled. `answer` and `pong` may be replaced."""
+    """`asked` are the commands, `connections` how often it was dialled. What it answers may be replaced."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
