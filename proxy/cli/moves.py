@@ -61,7 +61,8 @@ def list_moves(config_file: Path | None, show_all: bool, as_json: bool) -> None:
     """Show the moves that are not over: how far each is, and who carries it out.
 
     A move without a driver stands still: its driver was stopped. One that was
-    killed is shown for some seconds more, then as silent: resume its move then.
+    killed or is frozen is shown for some seconds more, then as silent, and since
+    when: resume its move then. A frozen one that goes on afterwards stops by itself.
 
     \b
     Examples:

@@ -198,7 +198,10 @@ def document(move: Move) -> dict[str, object]:
 
 def row(move: Move, now_s: float) -> tuple[str, ...]:
     """The move as a line of a table under MOVE_HEADS, at that time (Unix seconds)."""
-    silent = "" if move.is_over or is_driven(move, now_s) else " (silent: dead?)"
+    from lookup.move_hold import HOLD_S
+
+    is_silent = not move.is_over and not is_driven(move, now_s)
+    silent = f" (silent since {moment(move.held_until_s - HOLD_S)}: dead or frozen?)" if is_silent else ""
     return (
         move.order.operation,
         move.order.key,
