@@ -232,7 +232,7 @@ def _port_error(path: Path, error: sqlite3.Error) -> StoreUnavailableError:
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreUnavailableError(f"{path}: another process has been writing for {BUSY_TIMEOUT_S:g} s")
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):  # the latter by who opens it, to read
         return StoreUnavailableError(f"{path}: the disk is full; make room")
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
         return StoreUnusableError(

@@ -151,6 +151,8 @@ def _way_to_get(path: KeyPath, file: Path) -> str:
             return "put the JWK Set there of who signs your tokens"
         case "routing_cookie", _:
             return f"make it: (umask 077; openssl rand -hex 32 > {file})"
+        case "lookup_service", _:
+            return f'make it: (umask 077; echo "write $(openssl rand -hex 32) NAME" > {file})'
     return "make it"
 
 

@@ -14,6 +14,7 @@ from lookup.flags import Flag
 from lookup.ports import StoreUnavailableError, StoreUnusableError
 from lookup.stores.sqlite import SqliteStore
 from lookup.stores.sqlite_feed import FeedBounds
+from lookup.stores.sqlite_file import port_errors
 from tests.lookup.asynchronous import asynchronous
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.stores.contract import next_change
@@ -101,6 +102,14 @@ async def test_damage_found_while_reading_is_an_error_of_the_port(tmp_path: Path
     with pytest.raises(StoreUnusableError, match=r"home\.sqlite: the store is damaged"):
         await store.read([f"user:{number}" for number in range(1000)])
     await store.close()
+
+
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"])
+def test_a_full_disk_is_told_as_such_also_to_who_only_opens_the_file(name: str) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = name
+    with pytest.raises(StoreUnavailableError, match="the disk is full; make room"), port_errors(Path("h")):
+        raise error
 
 
 @asynchronous

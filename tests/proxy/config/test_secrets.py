@@ -227,6 +227,7 @@ def test_tokens_of_the_lookup_service_that_are_missing_or_open_to_all_are_warned
     site.spoil(("routes:\n", f"{service}routes:\n"))
     (missing,) = site.warnings()
     assert "lookup_service.tokens_file is lookup.tokens, which does not exist" in missing
+    assert 'echo "write $(openssl rand -hex 32) NAME" > lookup.tokens' in missing
     tokens = site.folder / "lookup.tokens"
     tokens.touch(mode=0o644)
     (readable,) = site.warnings()
