@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,9 @@ from lookup.stores.cassandra_settings import CassandraSettings
 from tests.lookup.asynchronous import DEADLINE_S, asynchronous, until
 
 FOR_EVER_S: Final = 2 * DEADLINE_S
+_ESTABLISHED: Final = "01"
 _SYN_SENT: Final = "02"
+"""As the kernel spells them."""
 
 
 def dialling(listener: socket.socket) -> CassandraSession:
@@ -26,34 +27,26 @@ def dialling(listener: socket.socket) -> CassandraSession:
     )
 
 
-async def is_silent(listener: socket.socket) -> None:
-    """Return when somebody is connected, who then hears nothing."""
-    await asyncio.to_thread(listener.accept)
-
-
-async def lets_nobody_in(listener: socket.socket) -> None:
-    """Return when somebody wants to connect: the queue is full."""
+async def is_dialled(listener: socket.socket, state: str) -> None:
+    """Return when somebody's connection is in that state: nobody accepts it, so it hears nothing."""
     port = f":{listener.getsockname()[1]:04X}"
 
-    def is_asked() -> bool:
+    def is_so() -> bool:
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-        return any(row[2].endswith(port) and row[3] == _SYN_SENT for row in rows)
+        return any(row[2].endswith(port) and row[3] == state for row in rows)
 
-    await until(is_asked)
+    await until(is_so)
 
 
-@pytest.mark.parametrize(("queue", "waits"), [(8, is_silent), (0, lets_nobody_in)])
+@pytest.mark.parametrize(("queue", "state"), [(8, _ESTABLISHED), (0, _SYN_SENT)])
 @asynchronous
-async def test_who_closes_a_session_that_connects_need_not_wait_for_the_node(
-    queue: int, waits: Callable[[socket.socket], Awaitable[None]]
-) -> None:
+async def test_who_closes_a_session_that_connects_need_not_wait_for_the_node(queue: int, state: str) -> None:
     with socket.create_server(("", 0), backlog=queue) as listener, socket.socket() as first:
-        listener.settimeout(DEADLINE_S)
-        if not queue:
+        if queue == 0:  # one waits already: others are not let in
             first.connect(("127.0.0.1", listener.getsockname()[1]))
         session = dialling(listener)
         asking = asyncio.create_task(session.connected())
-        await waits(listener)
+        await is_dialled(listener, state)
         await session.close()
         with pytest.raises(StoreUnavailableError):
             await asking
