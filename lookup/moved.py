@@ -34,14 +34,30 @@ def latest_s(now_s: float) -> float:
 
 
 class Move:
-    """A key's last known change: to which epoch, when (Unix seconds), and from which cell."""
+    """A key's last known change: to which epoch, when (Unix seconds), and from which cell.
 
-    __slots__ = ("epoch", "left_cell", "moved_at_s")
+    earlier   other cells that the key left before, and when it last did: for when the change is spilled
+    """
+
+    __slots__ = ("earlier", "epoch", "left_cell", "moved_at_s")
 
     def __init__(self, epoch: int, moved_at_s: float, left_cell: str) -> None:
         self.epoch = epoch
         self.moved_at_s = moved_at_s
         self.left_cell = left_cell
+        self.earlier: tuple[tuple[str, float], ...] = ()
+
+    def follows(self, earlier: tuple[tuple[str, float], ...], cell: str, left_at_s: float) -> None:
+        """The key has left these cells before, and that one then."""
+        others: list[tuple[str, float]] = []
+        for other, at_s in earlier:
+            if other == cell:
+                left_at_s = max(left_at_s, at_s)
+            elif other != self.left_cell:
+                others.append((other, at_s))
+        if cell != self.left_cell:
+            others.append((cell, left_at_s))
+        self.earlier = tuple(others)
 
 
 class MovedSet:
@@ -159,17 +175,16 @@ class MovedSet:
         if left_cell in _MARKS and not key.startswith(_AS_ALIAS):
             key = _AS_ALIAS + key
         former = self._moves.get(key)
+        if former is not None and former.epoch >= epoch:
+            former.follows(former.earlier, left_cell, moved_at_s)
+            return
+        move = Move(epoch, moved_at_s, left_cell)
         if former is not None:
-            if former.epoch >= epoch:
-                if former.left_cell != left_cell:
-                    self.note_left(left_cell, moved_at_s)
-                return
-            if former.left_cell != left_cell:
-                self.note_left(former.left_cell, former.moved_at_s)
+            move.follows(former.earlier, former.left_cell, former.moved_at_s)
             del self._moves[key]
         elif len(self._moves) >= self._capacity:
             self._spill()
-        self._moves[key] = Move(epoch, moved_at_s, left_cell)
+        self._moves[key] = move
 
     def note_left(self, cell: str, at_s: float) -> None:
         """Somebody, not told who, left the cell then ("" = it can't be told which)."""
@@ -227,3 +242,5 @@ class MovedSet:
         for key in oldest:
             move = self._moves.pop(key)
             self.note_left(move.left_cell, move.moved_at_s)
+            for cell, at_s in move.earlier:
+                self.note_left(cell, at_s)

@@ -166,8 +166,17 @@ def restore_aliases(memory: Memory, moved: MovedSet, aliases: Iterable[KnownAlia
             memory.restore_alias(Alias(key, home, epoch), min(read_at_s, now_s))
 
 
+def told_moves(known: Mapping[str, Move]) -> list[KeyMove]:
+    """Those by which another moved-set comes to know the same."""
+    moves: list[KeyMove] = []
+    for key, move in known.items():
+        moves += [KeyMove(key, move.epoch - 1, at_s, cell) for cell, at_s in move.earlier]
+        moves.append(KeyMove(key, move.epoch, move.moved_at_s, move.left_cell))
+    return moves
+
+
 def _encode_moves(known: Mapping[str, Move]) -> bytes:
-    return encode_moves([KeyMove(key, m.epoch, m.moved_at_s, m.left_cell) for key, m in known.items()])
+    return encode_moves(told_moves(known))
 
 
 def _encode_hot(entries: list[Entry], most: int, encode: Callable[[Iterable[Entry]], bytes]) -> bytes:

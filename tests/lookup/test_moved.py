@@ -98,6 +98,20 @@ def test_a_key_that_moved_twice_is_safe_from_both_its_old_claims_when_spilled() 
     assert not moved.holds("user:0", claim("cell-b", 2, NOW_S - 45), NOW_S)
 
 
+@pytest.mark.parametrize("epochs", [(2, 3, 4), (4, 3, 2), (3, 4, 2)])
+def test_a_key_that_moved_more_than_once_casts_no_doubt_on_others_while_there_is_room(
+    epochs: tuple[int, ...],
+) -> None:
+    moved = caught_up()
+    moved.forget_before(NOW_S - 400)
+    for epoch in epochs:
+        moved.note("user:0", epoch, NOW_S - 100 + 10 * epoch, f"cell-{epoch % 2}")
+    for cell in ("cell-0", "cell-1"):
+        assert not moved.holds("user:0", claim(cell, 3, NOW_S - 65), NOW_S)
+        assert moved.holds("user:9", claim(cell, 1, NOW_S - 200), NOW_S)
+        assert not moved.may_be_moving("user:9", claim(cell, 1, NOW_S - 200))
+
+
 def test_a_spilled_move_from_an_unsaid_cell_makes_all_older_claims_doubtful() -> None:
     moved = caught_up(capacity=1)
     moved.note("user:0", 2, NOW_S - 50, "")

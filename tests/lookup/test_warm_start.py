@@ -127,6 +127,20 @@ async def test_moves_that_were_spilled_still_overrule_claims(tmp_path: Path) -> 
 
 
 @asynchronous
+async def test_who_moved_twice_is_overruled_by_both_moves_and_takes_nobody_along(tmp_path: Path) -> None:
+    former = Life(tmp_path)
+    moves = [KeyMove("user:0", 2, NOW_S - 90, "cell-a"), KeyMove("user:0", 3, NOW_S - 80, "cell-b")]
+    former.resolver.learn_history(History(0.0, moves), NOW_S)
+    await former.warm.write(NOW_S, [])
+    later = Life(tmp_path)
+    await later.restored()
+    assert not later.moved.left_at_s
+    for number in range(1, 20):
+        later.moved.note(f"user:{number}", 2, NOW_S - 70, "cell-c")
+    assert set(later.moved.left_at_s) >= {"cell-a", "cell-b"}, "when it is spilled both cells count"
+
+
+@asynchronous
 async def test_a_home_that_is_older_than_a_known_move_is_forgotten(tmp_path: Path) -> None:
     other, own = Life(tmp_path, slot=1), Life(tmp_path)
     other.learn("user:1", "cell-a", 1)

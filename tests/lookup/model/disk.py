@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lookup.ports import KeyMove
 from lookup.snapshot import (
     Knowledge,
     KnownHome,
@@ -13,7 +12,7 @@ from lookup.snapshot import (
     seal,
     unseal,
 )
-from lookup.warm_start import restore_homes, restore_moves
+from lookup.warm_start import restore_homes, restore_moves, told_moves
 from tests.lookup.model.worker import Worker
 
 _ORIGIN = "the model"
@@ -22,11 +21,11 @@ _ORIGIN = "the model"
 def content_of(worker: Worker) -> bytes:
     """What a later worker may begin with."""
     moved, known = worker.moved, worker.memory.known
-    moves = [KeyMove(key, m.epoch, m.moved_at_s, m.left_cell) for key, m in moved.known().items()]
     entries = [entry for number in range(known.parts) for entry in known.part(number)]
     homes = [KnownHome(e.key, e.cell, e.jurisdiction, e.epoch, e.state, e.read_at_s) for e in entries]
     feed = encode_feed(_ORIGIN, worker.follower.fresh_as_of_s, moved.covers_since_s, moved.left_at_s)
-    return seal(b"".join((feed, encode_flags(()), encode_moves(moves), encode_homes(homes))))
+    moves = encode_moves(told_moves(moved.known()))
+    return seal(b"".join((feed, encode_flags(()), moves, encode_homes(homes))))
 
 
 def restore(worker: Worker, content: bytes) -> None:
