@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from random import Random
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from lookup.ports import EpochConflictError, StoreUnavailableError
 from lookup.redis_clients import RedisSettings
 from lookup.redis_publisher import RedisPublisher
 from lookup.relay import SETTLE_S, Relay
+from lookup.stores.cassandra import CassandraStore
 from lookup.stores.cassandra_homes import HomeRow, Homes
 from lookup.stores.cassandra_settings import CassandraSettings
 from tests.lookup.asynchronous import asynchronous
@@ -49,6 +51,27 @@ async def test_a_write_whose_writer_died_reaches_the_feed_once(
             assert (told.left_cell, told.sequence) == ("cell-a", 3)
             assert told.assignment == home("user:1", "cell-b", 2)
         await nothing_pending(store)
+
+
+@asynchronous
+async def test_the_feed_is_told_of_a_write_when_the_truth_has_it(
+    settings: CassandraSettings, redis: RedisSettings
+) -> None:
+    async with silent(settings) as truth:
+
+        class Witness(RedisPublisher):
+            async def publish(self, events: Sequence[FeedEvent]) -> str:
+                told = [event.assignment for event in events if event.assignment is not None]
+                assert list((await truth.confirm([record.key for record in told])).values()) == told
+                raise StoreUnavailableError("it was only looked at")
+
+        publisher = Witness(redis)
+        store = await CassandraStore.open(settings, publisher)
+        await store.compare_and_set(home("user:1", "cell-a", 1), NO_EPOCH)
+        await store.compare_and_set(home("user:1", "cell-b", 2), 1)
+        assert len(await truth.pending(time.time())) == 2, "both were to be told"
+        await store.close()
+        await publisher.close()
 
 
 @asynchronous
