@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from lookup.assignment import NO_EPOCH
 from lookup.moves import Position
 
 LEASE_S: Final = 3.0
@@ -81,8 +82,11 @@ def latest_expiry_s(now_s: float, skew_s: float) -> float:
 class LeaseBook(Protocol):
     """Every worker's lease. Every method raises StoreUnavailableError."""
 
-    async def position(self, key: str = "") -> Position:
-        """Where the feed stands: the last change of this key, of every other one what the feed was told."""
+    async def position(self, key: str = "", epoch: int = NO_EPOCH) -> Position:
+        """Where the feed stands: the last change of this key, of every other one what the feed was told.
+
+        epoch   if given, the change that made this epoch is enough: the caller has just written it
+        """
 
     async def renew_lease(self, lease: Lease) -> bool:
         """Grant it, unless a move has gone on without this worker: then it must catch up first.

@@ -252,11 +252,12 @@ class BulkMover:
             if self._left == 0:
                 return None
             self._left -= 1
-        await self._pace.turn(self._rest)
+        if await self._pace.turn(self._rest):
+            record = (await self._store.read([record.key])).get(record.key, record)
         await self._look_at_flags()
         if self._stop is Stop.NOT and target not in self._targets.closed:
             try:
-                return await self._mover.begin(self._member(operation, record.key, target))
+                return await self._mover.begin_at_once(self._member(operation, record.key, target), record)
             except (MoveRefusedError, MoveInProgressError) as refusal:
                 reason = str(refusal).removeprefix(f"{record.key} ")
                 self._tell(Ending(wish, Fate.REFUSED, target, reason))
@@ -290,7 +291,7 @@ class BulkMover:
             self._later.append((wish, held or move))
 
     async def _drive(self, wish: Wish, move: Move) -> None:
-        ended = await self._mover.drive(move.order.operation)
+        ended = await self._mover.drive(move.order.operation, move)
         moved = ended.step is Step.DONE
         self._ended += 1
         self._failed += not moved

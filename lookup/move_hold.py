@@ -7,12 +7,14 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from lookup.assignment import Assignment
 from lookup.move_log import MoveLog, MoveTakenError
-from lookup.moves import Move
+from lookup.moves import Move, MoveOrder
 from lookup.tasks import end_tasks
 
 T = TypeVar("T")
 
+STOPPED: Final = "its driver was stopped"
 HOLD_S: Final = 15.0
 """A driver that is not heard of for so long has crashed; another one may take over."""
 
@@ -38,9 +40,18 @@ class MoveHold:
         now_s = self._clock()
         return await self._log.hold_move(operation, self._holder, now_s, now_s + HOLD_S, steal)
 
+    async def note(self, order: MoveOrder, record: Assignment) -> Move:
+        """MoveLog.note_move, and hold the move from now on if it is new."""
+        now_s = self._clock()
+        try:
+            return await self._log.note_move(order, record, now_s, self._holder, now_s + HOLD_S)
+        except asyncio.CancelledError:
+            await self.let_go(order.operation, STOPPED)
+            raise
+
     async def renewed(self, move: Move) -> Move:
-        """The move; held anew if that is due."""
-        if move.held_until_s < self._clock() + HOLD_S - _AGAIN_EVERY_S:
+        """The move; held anew if that is due. Raises MoveTakenError, StoreUnavailableError."""
+        if move.holder != self._holder or move.held_until_s < self._clock() + HOLD_S - _AGAIN_EVERY_S:
             return await self.take(move.order.operation, steal=False)
         return move
 

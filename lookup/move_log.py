@@ -30,9 +30,17 @@ class MoveTakenError(Exception):
 class MoveLog(Protocol):
     """Every move there ever was. Every method raises StoreUnavailableError."""
 
-    async def note_move(self, order: MoveOrder, record: Assignment, now_s: float) -> Move:
+    async def note_move(
+        self,
+        order: MoveOrder,
+        record: Assignment,
+        now_s: float,
+        holder: str = "",
+        held_until_s: float = 0.0,
+    ) -> Move:
         """The move of this operation id: noted now (INTENDED, from this record), or found as it is.
 
+        holder  who carries it out at once, and holds it until then; as by `hold_move`
         Raises MoveInProgressError when another operation's move of the key is open.
         """
 
@@ -54,7 +62,8 @@ class MoveLog(Protocol):
     async def hold_move(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
         """Carry the move out until then; extends one's own hold. Raises MoveTakenError if another holds it.
 
-        `steal` takes it from whoever holds it: their next `advance_move` fails.
+        `steal` takes it from whoever holds it: their next `advance_move` fails. One that is over is held by
+        nobody, and told as it is.
         """
 
     async def begin_attempt(self, move: Move, holder: str) -> Move:

@@ -21,13 +21,15 @@ class Pace:
         self._clock = clock
         self._next_s = -inf
 
-    async def turn(self, pause: Callable[[float], Awaitable[None]]) -> None:
-        """Return when one more may begin; `pause` waits for some seconds."""
+    async def turn(self, pause: Callable[[float], Awaitable[None]]) -> bool:
+        """Return when one more may begin, and whether that had to be waited for; `pause` waits for some
+        seconds."""
         now_s = self._clock()
         due_s = max(now_s, self._next_s)
         self._next_s = due_s + self._every_s
         if due_s > now_s:
             await pause(due_s - now_s)
+        return due_s > now_s
 
 
 def too_many_failed(failed: int, ended: int, share: float) -> bool:

@@ -15,13 +15,12 @@ from lookup.hooks import HookFailedError, Hooks
 from lookup.lease_rounds import LeaseRounds
 from lookup.leases import LEASE_S, Lease, LeaseBook, stands_in_way
 from lookup.move_commit import commit
-from lookup.move_hold import MoveHold
+from lookup.move_hold import STOPPED, MoveHold
 from lookup.move_log import MoveLog
-from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up
+from lookup.moves import Event, Move, MoveOrder, Position, Step, may_give_up, past_missing_hooks
 from lookup.ports import EpochConflictError, Store
 from lookup.settings import CLAIM_LIFETIME_S
 
-_STOPPED: Final = "its driver was stopped"
 _TELL_EVERY_S: Final = 1.0
 _NOTICED_S: Final = 7.5
 """By then a driver whose move was taken has noticed, and ended its hook."""
@@ -113,30 +112,30 @@ class Mover:
             _insist_on_movable(order, record)
             assert record is not None
             known = await self._log.note_move(order, record, self._clock())
-        if (known.order.key, known.order.target) != (order.key, order.target):
-            raise MoveRefusedError(
-                f"operation {order.operation} is the move of {known.order.key} to {known.order.target}"
-            )
-        return known
+        return _insist_on_same(order, known)
 
-    async def drive(self, operation: str) -> Move:
+    async def begin_at_once(self, order: MoveOrder, record: Assignment) -> Move:
+        """`begin` by who has just read the record of the order's key, knows no move of that operation id, and
+        drives it now: a new move is held already."""
+        _insist_on_movable(order, record)
+        return _insist_on_same(order, await self._hold.note(order, record))
+
+    async def drive(self, operation: str, known: Move | None = None) -> Move:
         """Carry the move on until it is over.
 
+        known  the move as it was read or noted just now
         Raises MoveTakenError, or StoreUnavailableError: then it stays open at the step that the log says.
         """
-        detail = _STOPPED
         try:
-            move = await self._hold.take(operation, steal=False)
+            take = self._hold.take(operation, steal=False) if known is None else self._hold.renewed(known)
+            move = await take
             while not move.is_over:
                 self._listener.stepped(move)
                 move = await self._carry_on(await self._hold.renewed(move))
             self._listener.stepped(move)
-            detail = move.detail
-        except Exception as failure:
-            detail = str(failure)
+        except BaseException as failure:
+            await self._hold.let_go(operation, str(failure) if isinstance(failure, Exception) else STOPPED)
             raise
-        finally:
-            await self._hold.let_go(operation, detail)
         return move
 
     async def give_up(self, operation: str, reason: str) -> Move:
@@ -153,7 +152,7 @@ class Mover:
             if former is not None and former.holder not in ("", self._holder):
                 await self._pause(max(0.0, min(_NOTICED_S, former.held_until_s - self._clock())))
         except asyncio.CancelledError:
-            await self._hold.let_go(operation, _STOPPED)
+            await self._hold.let_go(operation, STOPPED)
             raise
         return await self.drive(operation)
 
@@ -181,20 +180,22 @@ class Mover:
         return await self._return(move)
 
     async def _advance(self, move: Move, outcome: _Outcome) -> Move:
+        event = past_missing_hooks(move.order, outcome.event)
         return await self._log.advance_move(
-            move, outcome.event, self._holder, self._clock(), outcome.detail, outcome.fence
+            move, event, self._holder, self._clock(), outcome.detail, outcome.fence
         )
 
     # The steps.
 
     async def _fence(self, move: Move) -> _Outcome:
         """The record becomes MOVING: no worker that knows it lets a write through."""
+        moving = move.moving(self._clock())
         try:
-            await self._store.compare_and_set(move.moving(self._clock()), move.epoch)
+            await self._store.compare_and_set(moving, move.epoch)
         except EpochConflictError as conflict:
             if not move.owns(conflict.current):
                 return _Outcome(Event.OVERTAKEN, str(conflict))
-        return _Outcome(Event.FENCED, fence=await self._leases.position(move.order.key))
+        return _Outcome(Event.FENCED, fence=await self._leases.position(moving.key, moving.epoch))
 
     async def _await_workers(self, move: Move) -> _Outcome:
         """Until every worker knows, and has no write of this user under way."""
@@ -278,6 +279,15 @@ def _hook(move: Move) -> str:
     """What the move's step runs, "" for nothing."""
     hooks = {Step.COPYING: move.order.copy_hook, Step.VERIFYING: move.order.verify_hook}
     return hooks.get(move.step, "")
+
+
+def _insist_on_same(order: MoveOrder, known: Move) -> Move:
+    """The known one. Raises MoveRefusedError when another move was asked for."""
+    if (known.order.key, known.order.target) != (order.key, order.target):
+        raise MoveRefusedError(
+            f"operation {order.operation} is the move of {known.order.key} to {known.order.target}"
+        )
+    return known
 
 
 def _insist_on_movable(order: MoveOrder, record: Assignment | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -34,7 +34,7 @@ class Step(StrEnum):
 
 
 class Event(StrEnum):
-    """What ends a step.
+    """What ends a step. See `past_missing_hooks`: a step without a hook is left out.
 
     OVERTAKEN   somebody else changed the record, so that there is nothing left to do
     EXPIRED     it was left alone on its last step until workers may have forgotten that the user moves
@@ -55,7 +55,10 @@ TRANSITIONS: Final[Mapping[tuple[Step, Event], Step]] = {
     (Step.INTENDED, Event.FENCED): Step.FENCING,
     (Step.INTENDED, Event.OVERTAKEN): Step.ABORTED,
     (Step.FENCING, Event.ACKNOWLEDGED): Step.COPYING,
+    (Step.FENCING, Event.COPIED): Step.VERIFYING,
+    (Step.FENCING, Event.VERIFIED): Step.COMMITTING,
     (Step.COPYING, Event.COPIED): Step.VERIFYING,
+    (Step.COPYING, Event.VERIFIED): Step.COMMITTING,
     (Step.VERIFYING, Event.VERIFIED): Step.COMMITTING,
     (Step.COMMITTING, Event.COMMITTED): Step.DONE,
     (Step.COMMITTING, Event.OVERTAKEN): Step.ABORTED,
@@ -106,6 +109,15 @@ class MoveOrder:
     verify_hook: str = ""
     author: str = ""
     reason: str = ""
+
+
+def past_missing_hooks(order: MoveOrder, event: Event) -> Event:
+    """What the event comes to for this order: where a hook is missing, the one that would end its step."""
+    if event is Event.ACKNOWLEDGED and not order.copy_hook:
+        event = Event.COPIED
+    if event is Event.COPIED and not order.verify_hook:
+        event = Event.VERIFIED
+    return event
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +185,30 @@ class Move:
         if record.epoch != self.epoch and not self.owns(record):
             return None
         return Assignment(record.key, self.source, self.jurisdiction, record.epoch + 1, updated_at_s=now_s)
+
+
+def intended(order: MoveOrder, record: Assignment, now_s: float, holder: str, held_until_s: float) -> Move:
+    """The move of that record as it is noted first; `holder` as in `Move`."""
+    return Move(
+        order,
+        record.cell,
+        record.jurisdiction,
+        record.epoch,
+        Step.INTENDED,
+        now_s,
+        now_s,
+        holder=holder,
+        held_until_s=held_until_s,
+    )
+
+
+def advanced(move: Move, event: Event, now_s: float, detail: str, fence: Position | None) -> Move:
+    """The move after the event; one that is over nobody holds any more. Raises ValueError as `next_step`."""
+    after = replace(
+        move,
+        step=next_step(move.step, event),
+        changed_at_s=now_s,
+        detail=detail,
+        fence=fence or move.fence,
+    )
+    return replace(after, holder="", held_until_s=0.0) if after.is_over else after

@@ -14,7 +14,7 @@ from typing import Final, Self
 from uuid import UUID, uuid4
 
 from lookup.aliases import check_alias, may_be_alias
-from lookup.assignment import NO_EPOCH, Alias, Assignment, check_epoch
+from lookup.assignment import NO_EPOCH, Alias, Assignment, State, check_epoch
 from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
 from lookup.flags import Flag, FlagRecord
@@ -31,6 +31,7 @@ from lookup.stores.cassandra_past import Past
 from lookup.stores.cassandra_schema import read_status
 from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.tasks import gather_all
 
 _log: Final = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class CassandraStore:
         self._session = session
         self._publisher = publisher
         self._told_of_beginning = False
+        self._told: dict[str, tuple[int, str]] = {}
         self._hashed_keys = settings.hashed_keys
         self._clock_skew_s = settings.clock_skew_s
         self._homes = Homes(session, settings)
@@ -115,18 +117,17 @@ class CassandraStore:
             if named is not None:
                 raise EpochConflictError(new.key, expected_epoch, named)
         await self._await_handover(former)
-        if former is not None:
-            await self._past.note(former.record)
         operation = uuid4()
-        left_cell = "" if former is None else former.record.cell
-        intent = await self._outbox.note(FeedEvent(operation.hex, assignment=new, left_cell=left_cell))
+        intent = await self._intend(new, former, operation)
         if not await self._decide(new, former, operation):
             await self._outbox.finish(intent, None)
             present = await self._homes.confirm(new.key, _record(former))
             if _epoch(present) == expected_epoch:
                 raise StoreUnavailableError(f"the relay has ended the write of epoch {new.epoch}; try again")
             raise EpochConflictError(new.key, expected_epoch, _record(present))
-        await self._announce(intent)
+        told_in = await self._announce(intent)
+        if new.state is State.MOVING:
+            self._told[new.key] = (new.epoch, told_in)
 
     async def load(self, assignments: Iterable[Assignment]) -> int:
         """ports.Store.load; repeating it after an interruption completes it. Needs the feed when there are
@@ -259,6 +260,16 @@ class CassandraStore:
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
+    async def _intend(self, new: Assignment, former: HomeRow | None, operation: UUID) -> Intent:
+        """Before the write: that it is about to happen, and what it replaces."""
+        left_cell = "" if former is None else former.record.cell
+        noting = self._outbox.note(FeedEvent(operation.hex, assignment=new, left_cell=left_cell))
+        if former is None:
+            return await noting
+        intent, _ = await gather_all((noting, self._past.note(former.record)))
+        assert intent is not None
+        return intent
+
     async def _decide(self, new: Assignment, former: HomeRow | None, operation: UUID) -> bool:
         """Whether this operation is in the truth. Raises StoreUnavailableError when that can't be told: then
         it may yet be decided, so its intent stays, and the relay settles it."""
@@ -289,12 +300,16 @@ class CassandraStore:
                 return False
         raise StoreUnavailableError(f"Cassandra did not decide the flag of {record.cell}; try again")
 
-    async def _announce(self, intent: Intent) -> None:
-        """What is committed is committed: when the feed can't be reached now, a relay tells it later."""
+    async def _announce(self, intent: Intent) -> str:
+        """What is committed is committed: when the feed can't be reached now, a relay tells it later.
+
+        Returns the generation of the feed that was told, "" when none was.
+        """
+        told_in = ""
         if self._publisher is None:
-            return
+            return told_in
         try:
-            await self._publisher.publish([intent.event])
+            told_in = await self._publisher.publish([intent.event])
             await self._outbox.finish(intent, intent.event)
         except FeedNotBegunError as failure:
             if not self._told_of_beginning:
@@ -302,6 +317,7 @@ class CassandraStore:
             self._told_of_beginning = True
         except StoreUnavailableError as failure:
             _log.warning("the change is stored, an edge or lookup service tells it later: %s", failure)
+        return told_in
 
     def _check_keys(self, keys: Sequence[str]) -> None:
         if self._hashed_keys:

@@ -22,6 +22,7 @@ from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import SHARED_NOTE, SHARED_READ, confirming, deciding_again
 from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
+from lookup.together import Together
 
 _FLEET: Final = "all"
 _KEPT_S: Final = 86_400
@@ -45,6 +46,8 @@ class Leases:
         owner = None if settings.owners is None else settings.owners.placing
         self._deciding, self._confirming = deciding_again(owner), confirming(owner)
         self._ordinals: dict[str, int] = {}
+        self._reading: Together[None, list[Lease]] = Together(self._read_for_all)
+        self._raising: Together[Position, bool] = Together(self._raise_for_all)
         lease, floor, order = (
             f"{settings.keyspace}.{table}" for table in ("lease", "lease_floor", "feed_generation")
         )
@@ -95,9 +98,12 @@ class Leases:
         await self._session.ask(self._end, (_FLEET, worker), SHARED_NOTE)
 
     async def all(self) -> list[Lease]:
-        """LeaseBook.leases."""
+        """LeaseBook.leases; those who ask while a reading is under way share the next one."""
+        return await self._reading.ask(None)
+
+    async def _read_for_all(self, asked: Sequence[None]) -> list[list[Lease]]:
         rows = await self._session.ask(self._all, (_FLEET,), SHARED_READ)
-        return [
+        leases = [
             Lease(
                 worker,
                 number,
@@ -110,22 +116,31 @@ class Leases:
             for worker, number, generation, sequence, held, expires_at_s, linger_s, left_s in rows
             if number is not None
         ]
+        return [leases] * len(asked)
 
     async def in_the_way(self, key: str, fence: Position, now_s: float, skew_s: float) -> Sequence[Lease]:
-        """LeaseBook.in_the_way."""
-
-        async def look() -> list[Lease]:
-            return [lease for lease in await self.all() if stands_in_way(lease, key, fence, now_s, skew_s)]
-
-        found = await look()
+        """LeaseBook.in_the_way. Of moves that go on at once the furthest raises the floor for all: no worker
+        stands in its way, so all have taken what the others wait for."""
+        found = await self._waited_for(key, fence, now_s, skew_s)
         if found:
             return found
-        ordinal = await self._ordinal(fence.generation)
-        if ordinal is None:
+        if not await self._raising.ask(fence):
             raise StoreUnavailableError("the feed was begun anew meanwhile; try again")
-        timestamp = (ordinal << _SEQUENCE_BITS) + fence.sequence
-        await self._session.ask(self._raise, (_FLEET, ordinal, fence.sequence, timestamp), SHARED_NOTE)
-        return await look()
+        return await self._waited_for(key, fence, now_s, skew_s)
+
+    async def _waited_for(self, key: str, fence: Position, now_s: float, skew_s: float) -> list[Lease]:
+        return [lease for lease in await self.all() if stands_in_way(lease, key, fence, now_s, skew_s)]
+
+    async def _raise_for_all(self, fences: Sequence[Position]) -> list[bool]:
+        """Whether each is of a generation that can be compared."""
+        ordinals = [await self._ordinal(fence.generation) for fence in fences]
+        both = zip(ordinals, fences, strict=True)
+        places = [(ordinal, fence.sequence) for ordinal, fence in both if ordinal is not None]
+        if places:
+            ordinal, sequence = max(places)
+            timestamp = (ordinal << _SEQUENCE_BITS) + sequence
+            await self._session.ask(self._raise, (_FLEET, ordinal, sequence, timestamp), SHARED_NOTE)
+        return [ordinal is not None for ordinal in ordinals]
 
     async def _read_floor(self) -> tuple[int, int]:
         """The least that a worker must have taken of the feed: ordinal of its generation, and sequence."""

@@ -12,6 +12,7 @@ from typing import Final
 from lookup.moves import Move
 from lookup.stores.cassandra_cluster import SHARED_NOTE, SHARED_READ
 from lookup.stores.cassandra_move_form import read
+from lookup.stores.cassandra_notes import Notes
 from lookup.stores.cassandra_requests import TooManyTombstonesError
 from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
@@ -29,24 +30,27 @@ class MoveLists:
         self._session = session
         keyspace = settings.keyspace
         self._noted, self._open = f"{keyspace}.move_noted", f"{keyspace}.move_open"
+        columns = "(day, noted_at_s, operation, key) VALUES (?, ?, ?, ?)"
+        where = "WHERE day = ? AND noted_at_s = ? AND operation = ?"
+        tables = (self._noted, self._open)
+        self._adding = [Notes(session, f"INSERT INTO {table} {columns}", SHARED_NOTE) for table in tables]
+        self._removing = {
+            table: Notes(session, f"DELETE FROM {table} {where}", SHARED_NOTE) for table in tables
+        }
         self._spans_s: dict[int, float] = {}
         self._one = f"SELECT log FROM {keyspace}.move WHERE key = ? AND operation = ?"
 
     async def add(self, move: Move) -> None:
         """A move that is about to be noted."""
-        columns = "(day, noted_at_s, operation, key) VALUES (?, ?, ?, ?)"
-        for table in (self._noted, self._open):
-            values = (*_place(move), move.order.key)
-            await self._session.ask(f"INSERT INTO {table} {columns}", values, SHARED_NOTE)
+        await gather_all(notes.write(*_place(move), move.order.key) for notes in self._adding)
 
     async def drop(self, move: Move) -> None:
         """A move that came to nothing."""
-        for table in (self._noted, self._open):
-            await self._remove(table, move)
+        await gather_all(notes.write(*_place(move)) for notes in self._removing.values())
 
     async def close(self, move: Move) -> None:
         """A move that is over."""
-        await self._remove(self._open, move)
+        await self._removing[self._open].write(*_place(move))
 
     async def listed(self, open_only: bool, limit: int, after: Move | None) -> list[Move]:
         """MoveLog.moves."""
@@ -114,10 +118,6 @@ class MoveLists:
         rows = await self._session.ask(self._one, (key, operation), SHARED_READ)
         move = read(rows[0][0]) if rows else None
         return move if move is not None and move.begun_at_s == noted_at_s else None
-
-    async def _remove(self, table: str, move: Move) -> None:
-        where = "WHERE day = ? AND noted_at_s = ? AND operation = ?"
-        await self._session.ask(f"DELETE FROM {table} {where}", _place(move), SHARED_NOTE)
 
 
 def _place(move: Move) -> tuple[int, float, str]:

@@ -3,6 +3,9 @@
 All edges decide in one place, the datacentre that decides first placements (or all together), so that no two
 drivers can hold one move wherever they run. Times are the drivers' own: one whose clock is ahead may take a
 move over that much too early, and the one before then finds its next change refused.
+
+What this program wrote of a move that it holds it does not read again before the next change: when others
+have changed it meanwhile, the compare-and-set says so, and only then it is looked up.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from uuid import UUID, uuid4
 
 from lookup.assignment import Assignment
 from lookup.move_log import MoveInProgressError, MoveTakenError
-from lookup.moves import Event, Move, MoveOrder, Position, Step, next_step
+from lookup.moves import Event, Move, MoveOrder, Position, advanced, intended
 from lookup.ports import StoreUnavailableError
 from lookup.stores.cassandra_cluster import confirming, deciding_again
 from lookup.stores.cassandra_move_form import read, spell
@@ -49,17 +52,21 @@ class Moves:
         self._key_of = f"SELECT key FROM {keys} WHERE operation = ?"
         self._one = f"SELECT log, change FROM {table} WHERE key = ? AND operation = ?"
         self._of_key = f"SELECT log, change FROM {table} WHERE key = ?"
+        self._held: dict[str, _Noted] = {}
         self._begin = (
             f"BEGIN BATCH UPDATE {table} SET open_operation = ? WHERE key = ? IF open_operation = null; "
-            f"INSERT INTO {table} (key, operation, log, change) VALUES (?, ?, ?, ?); APPLY BATCH"
+            f"INSERT INTO {table} (key, operation, log, change) VALUES (?, ?, ?, ?) IF NOT EXISTS; "
+            "APPLY BATCH"
         )
         change = f"UPDATE {table} SET log = ?, change = ? WHERE key = ? AND operation = ? IF change = ?"
         self._change = change
         self._end = f"BEGIN BATCH {change}; DELETE open_operation FROM {table} WHERE key = ?; APPLY BATCH"
 
-    async def note(self, order: MoveOrder, record: Assignment, now_s: float) -> Move:
+    async def note(
+        self, order: MoveOrder, record: Assignment, now_s: float, holder: str, held_until_s: float
+    ) -> Move:
         """MoveLog.note_move."""
-        owner_key = await self._claim_operation(order)
+        owner_key, is_new = await self._claim_operation(order)
         if owner_key != order.key:
             elsewhere = await self._find_of(owner_key, order.operation)
             if elsewhere is None:
@@ -67,16 +74,17 @@ class Moves:
                     f"operation {order.operation} was begun for another key; use another operation id"
                 )
             return elsewhere.move
-        move = Move(order, record.cell, record.jurisdiction, record.epoch, Step.INTENDED, now_s, now_s)
+        move = intended(order, record, now_s, holder, held_until_s)
         for attempt in range(_ATTEMPTS):
-            noted = {known.order.operation: known for known in await self._moves_of(order.key)}
-            if order.operation in noted:
-                return noted[order.operation]
-            for known in noted.values():
-                if not known.is_over:
-                    if attempt:
-                        await self._lists.drop(move)
-                    raise MoveInProgressError(known)
+            if attempt or not is_new:
+                noted = {known.order.operation: known for known in await self._moves_of(order.key)}
+                if order.operation in noted:
+                    return noted[order.operation]
+                for known in noted.values():
+                    if not known.is_over:
+                        if attempt:
+                            await self._lists.drop(move)
+                        raise MoveInProgressError(known)
             await self._lists.add(move)
             if await self._write(move, None):
                 return move
@@ -105,10 +113,12 @@ class Moves:
     async def hold(self, operation: str, holder: str, now_s: float, until_s: float, steal: bool) -> Move:
         """MoveLog.hold_move."""
         for _ in range(_ATTEMPTS):
-            noted = await self._find(operation)
+            noted = self._held_by(holder, operation) or await self._find(operation)
             if noted is None:
                 raise MoveTakenError(operation, "")
             move = noted.move
+            if move.is_over:
+                return move
             if not (steal or move.holder in ("", holder) or move.held_until_s <= now_s):
                 raise MoveTakenError(operation, move.holder)
             held = replace(move, holder=holder, held_until_s=until_s)
@@ -128,7 +138,7 @@ class Moves:
     async def release(self, operation: str, holder: str, detail: str) -> None:
         """MoveLog.release_move."""
         for _ in range(_ATTEMPTS):
-            noted = await self._find(operation)
+            noted = self._held_by(holder, operation) or await self._find(operation)
             if noted is None or noted.move.holder != holder:
                 return
             if await self._write(replace(noted.move, holder="", held_until_s=0.0, detail=detail), noted):
@@ -139,31 +149,29 @@ class Moves:
         self, move: Move, event: Event, holder: str, now_s: float, detail: str, fence: Position | None
     ) -> Move:
         """MoveLog.advance_move."""
-        step = next_step(move.step, event)
         for _ in range(_ATTEMPTS):
             noted = await self._find_as(move, holder)
-            advanced = replace(
-                noted.move, step=step, changed_at_s=now_s, detail=detail, fence=fence or move.fence
-            )
-            if await self._write(advanced, noted):
-                if advanced.is_over:
-                    await self._lists.close(advanced)
-                return advanced
+            after = advanced(noted.move, event, now_s, detail, fence)
+            if await self._write(after, noted):
+                if after.is_over:
+                    await self._lists.close(after)
+                return after
         raise _contended(move.order.operation)
 
-    async def _claim_operation(self, order: MoveOrder) -> str:
-        """The key that this operation is of, for ever: this one's, unless it is another's already."""
+    async def _claim_operation(self, order: MoveOrder) -> tuple[str, bool]:
+        """The key that this operation is of, for ever: this one's, unless it is another's already. And
+        whether that was decided now, so that nobody has noted its move before."""
         for _ in range(_WRITE_ATTEMPTS):
             try:
                 values = (order.operation, order.key)
                 claimed = await self._session.ask(self._claim, values, self._deciding)
                 if claimed[0][0]:
-                    return order.key
+                    return order.key, True
             except StoreUnavailableError as failure:
                 _log.warning("a claim of an operation did not say how it ended, looking it up: %s", failure)
             key = await self._key(order.operation)
             if key is not None:
-                return key
+                return key, False
         raise _contended(order.operation)
 
     async def _key(self, operation: str) -> str | None:
@@ -176,10 +184,18 @@ class Moves:
 
     async def _find_as(self, move: Move, holder: str) -> _Noted:
         """Raises MoveTakenError when its step or holder is another."""
-        noted = await self._find(move.order.operation)
+        key, operation = move.order.key, move.order.operation
+        noted = self._held_by(holder, operation)
+        if noted is None or noted.move.step != move.step:
+            noted = await self._find_of(key, operation)
         if noted is None or (noted.move.step, noted.move.holder) != (move.step, holder):
-            raise MoveTakenError(move.order.operation, noted.move.holder if noted else "")
+            raise MoveTakenError(operation, noted.move.holder if noted else "")
         return noted
+
+    def _held_by(self, holder: str, operation: str) -> _Noted | None:
+        """What this program wrote last of a move that was then held under that name."""
+        noted = self._held.get(operation)
+        return noted if noted is not None and noted.move.holder == holder else None
 
     async def _find_of(self, key: str, operation: str) -> _Noted | None:
         rows = await self._session.ask(self._one, (key, operation), self._confirming)
@@ -190,9 +206,17 @@ class Moves:
         return [noted.move for row in rows if (noted := _noted(row)) is not None]
 
     async def _write(self, move: Move, former: _Noted | None) -> bool:
-        """Put the move in place of `former`; False: that is not what is there. What Cassandra did not say is
-        looked up. Raises StoreUnavailableError when that can't be told: the change may yet be made."""
+        """Put the move in place of `former`; False: that is not what is there. Raises StoreUnavailableError
+        when that can't be told: the change may yet be made."""
         token = uuid4()
+        self._held.pop(move.order.operation, None)
+        is_written = await self._decide(move, former, token)
+        if is_written and move.holder:
+            self._held[move.order.operation] = _Noted(move, token)
+        return is_written
+
+    async def _decide(self, move: Move, former: _Noted | None, token: UUID) -> bool:
+        """Whether the change of that name is made. What Cassandra did not say is looked up."""
         for _ in range(_WRITE_ATTEMPTS):
             try:
                 if await self._try_write(move, former, token):

@@ -12,6 +12,7 @@ from lookup.chunks import chunks
 from lookup.feed_event import FeedEvent
 from lookup.outbox import Intent
 from lookup.stores.cassandra_cluster import NOTE, READ
+from lookup.stores.cassandra_notes import Notes
 from lookup.stores.cassandra_session import CassandraSession
 from lookup.stores.cassandra_settings import CassandraSettings
 from lookup.stores.cassandra_sweep import OutboxSweep
@@ -43,12 +44,13 @@ class OutboxTables:
         self._known: set[int] = set()
         self._sweep = OutboxSweep(session, settings.keyspace, settings.outbox_parts)
         keyspace = settings.keyspace
-        self._note = (
-            f"INSERT INTO {keyspace}.outbox (bucket, operation, noted_at_s, change) VALUES (?, ?, ?, ?)"
-        )
+        into_outbox = f"{keyspace}.outbox (bucket, operation, noted_at_s, change) VALUES (?, ?, ?, ?)"
+        self._note = Notes(session, f"INSERT INTO {into_outbox}", NOTE)
         self._look = f"SELECT operation, noted_at_s, change FROM {keyspace}.outbox WHERE bucket IN ?"
-        self._drop = f"DELETE FROM {keyspace}.outbox WHERE bucket = ? AND operation = ?"
-        self._publish = f"INSERT INTO {keyspace}.published (bucket, operation, change) VALUES (?, ?, ?)"
+        where = "WHERE bucket = ? AND operation = ?"
+        self._drop = Notes(session, f"DELETE FROM {keyspace}.outbox {where}", NOTE)
+        into_published = f"{keyspace}.published (bucket, operation, change) VALUES (?, ?, ?)"
+        self._publish = Notes(session, f"INSERT INTO {into_published}", NOTE)
         self._hours = f"SELECT DISTINCT bucket FROM {keyspace}.published"
         self._published = f"SELECT operation, change FROM {keyspace}.published WHERE bucket = ?"
         self._mark = f"INSERT INTO {keyspace}.mark (name, time_s) VALUES (?, ?) USING TIMESTAMP ?"
@@ -56,18 +58,14 @@ class OutboxTables:
 
     def statements(self) -> list[str]:
         """All that are used often."""
-        return [self._note, self._look, self._drop, self._publish, self._mark]
+        noted = [self._note.statement, self._drop.statement, self._publish.statement]
+        return [*noted, self._look, self._mark]
 
     async def note(self, event: FeedEvent) -> Intent:
         """Before the write: that it is about to happen."""
         intent = Intent(event, time.time())
-        values = (
-            _bucket(intent.noted_at_s),
-            UUID(event.operation),
-            intent.noted_at_s,
-            feed_event.encode(event),
-        )
-        await self._session.ask(self._note, values, NOTE)
+        at_s = intent.noted_at_s
+        await self._note.write(_bucket(at_s), UUID(event.operation), at_s, feed_event.encode(event))
         return intent
 
     async def pending(self, now_s: float) -> list[Intent]:
@@ -98,8 +96,8 @@ class OutboxTables:
         operation = UUID(intent.event.operation)
         if published is not None and published.moved_at_s is not None:
             bucket = int(published.moved_at_s) // _PUBLISHED_BUCKET_S
-            await self._session.ask(self._publish, (bucket, operation, feed_event.encode(published)), NOTE)
-        await self._session.ask(self._drop, (_bucket(intent.noted_at_s), operation), NOTE)
+            await self._publish.write(bucket, operation, feed_event.encode(published))
+        await self._drop.write(_bucket(intent.noted_at_s), operation)
 
     async def moves_since(self, since_s: float) -> AsyncIterator[FeedEvent]:
         """The published moves, hour by hour; the table forgets them after days, so that hours are few."""

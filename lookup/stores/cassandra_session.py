@@ -119,30 +119,29 @@ class CassandraSession:
         self, statement: str, values: Sequence[object], profile: str, routing_key: bytes | None = None
     ) -> list[Row]:
         """The rows of one request. `routing_key` where the values don't say which replicas to ask."""
+
+        async def once(timeout_s: float | None) -> list[Row]:
+            prepared = await self._prepare(statement)
+            return await self._execute(bind(prepared, values, profile, routing_key), profile, timeout_s)
+
+        return await self._repeated(statement, profile, once)
+
+    async def _repeated(
+        self, statement: str, profile: str, once: Callable[[float | None], Awaitable[list[Row]]]
+    ) -> list[Row]:
         ends_s = self._loop.time() + self._settings.request_timeout_s
         timeout_s: float | None = None
         with port_errors():
             for _ in range(_REPEATS):
                 try:
-                    return await self._ask_once(statement, values, profile, routing_key, timeout_s)
+                    return await once(timeout_s)
                 except FAILURES as error:
                     timeout_s = ends_s - self._loop.time()
                     if timeout_s <= 0 or not may_repeat(profile, error):
                         raise
                     if was_not_known(error):
                         self._prepared.pop(statement, None)
-            return await self._ask_once(statement, values, profile, routing_key, timeout_s)
-
-    async def _ask_once(
-        self,
-        statement: str,
-        values: Sequence[object],
-        profile: str,
-        routing_key: bytes | None,
-        timeout_s: float | None,
-    ) -> list[Row]:
-        prepared = await self._prepare(statement)
-        return await self._execute(bind(prepared, values, profile, routing_key), profile, timeout_s)
+            return await once(timeout_s)
 
     async def prepare(self, statements: Sequence[str]) -> None:
         """Beforehand, so that no lookup waits for it."""
@@ -154,15 +153,21 @@ class CassandraSession:
         with port_errors():
             return await self._execute(statement, SCHEMA)
 
-    async def write_together(self, statement: str, values: Sequence[Sequence[object]]) -> None:
-        """Unconditional writes of one replica set, in one request; each happens or not by itself."""
-        prepared = await self._prepare(statement)
-        batch = BatchStatement(BatchType.UNLOGGED)
-        batch.is_idempotent = True
-        for each in values:
-            batch.add(prepared, each)
-        with port_errors():
-            await self._execute(batch, LOAD)
+    async def write_together(
+        self, statement: str, values: Sequence[Sequence[object]], profile: str = LOAD
+    ) -> None:
+        """Unconditional writes of one replica set, in one request; each happens or not by itself, but those
+        of one partition together."""
+
+        async def once(timeout_s: float | None) -> list[Row]:
+            prepared = await self._prepare(statement)
+            batch = BatchStatement(BatchType.UNLOGGED)
+            batch.is_idempotent = True
+            for each in values:
+                batch.add(prepared, each)
+            return await self._execute(batch, profile, timeout_s)
+
+        await self._repeated(statement, profile, once)
 
     async def scan(self, statement: str, values: Sequence[object]) -> AsyncIterator[list[Row]]:
         """The pages of a long answer."""

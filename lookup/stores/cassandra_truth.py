@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookup.assignment import Assignment
+from lookup.assignment import NO_EPOCH, Assignment
 from lookup.feed_event import FeedEvent
 from lookup.leases import Lease
 from lookup.moves import Event, Move, MoveOrder, Position
@@ -44,9 +44,16 @@ class CassandraTruth(CassandraStore):
 
     # MoveLog
 
-    async def note_move(self, order: MoveOrder, record: Assignment, now_s: float) -> Move:
+    async def note_move(
+        self,
+        order: MoveOrder,
+        record: Assignment,
+        now_s: float,
+        holder: str = "",
+        held_until_s: float = 0.0,
+    ) -> Move:
         """MoveLog.note_move."""
-        return await self._moves.note(order, record, now_s)
+        return await self._moves.note(order, record, now_s, holder, held_until_s)
 
     async def move(self, operation: str) -> Move | None:
         """MoveLog.move."""
@@ -98,11 +105,17 @@ class CassandraTruth(CassandraStore):
 
     # LeaseBook
 
-    async def position(self, key: str = "") -> Position:
+    async def position(self, key: str = "", epoch: int = NO_EPOCH) -> Position:
         """LeaseBook.position. The key's record is brought to the feed by its own operation id, as its writer
-        does: who may have died before, in a datacentre whose outbox is not known here yet."""
+        does: who may have died before, in a datacentre whose outbox is not known here yet. What this program
+        has told the feed just now needs neither."""
         if self._publisher is None:
             raise StoreUnusableError("this store was opened without its feed, which moves and leases need")
+        told_epoch, told_in = self._told.pop(key, (NO_EPOCH, ""))
+        if told_in and told_epoch == epoch:
+            position = await self._publisher.position()
+            if position.generation == told_in:
+                return position
         if key:
             row = await self._homes.read_surely(key)
             if row is not None and row.operation is not None:

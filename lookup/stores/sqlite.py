@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from lookup.aliases import check_alias
-from lookup.assignment import Alias, Assignment, check_epoch
+from lookup.assignment import NO_EPOCH, Alias, Assignment, check_epoch
 from lookup.chunks import chunks
 from lookup.flags import Flag, FlagRecord
 from lookup.leases import Lease, latest_expiry_s
@@ -169,9 +169,18 @@ class SqliteStore:
 
     # MoveLog
 
-    async def note_move(self, order: MoveOrder, record: Assignment, now_s: float) -> Move:
+    async def note_move(
+        self,
+        order: MoveOrder,
+        record: Assignment,
+        now_s: float,
+        holder: str = "",
+        held_until_s: float = 0.0,
+    ) -> Move:
         """MoveLog.note_move."""
-        return await self._write(lambda connection: sqlite_moves.note(connection, order, record, now_s))
+        return await self._write(
+            lambda connection: sqlite_moves.note(connection, order, record, now_s, holder, held_until_s)
+        )
 
     async def move(self, operation: str) -> Move | None:
         """MoveLog.move."""
@@ -223,8 +232,8 @@ class SqliteStore:
 
     # LeaseBook
 
-    async def position(self, key: str = "") -> Position:  # noqa: ARG002 -- each change is in the feed at once
-        """LeaseBook.position."""
+    async def position(self, key: str = "", epoch: int = NO_EPOCH) -> Position:  # noqa: ARG002
+        """LeaseBook.position; each change is in the feed at once."""
         return await self._read(sqlite_leases.position)
 
     async def renew_lease(self, lease: Lease) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from lookup.assignment import Assignment, State
 from lookup.move_log import MoveInProgressError, MoveTakenError
-from lookup.moves import Event, Move, MoveOrder, Position, Step, next_step
+from lookup.moves import Event, Move, MoveOrder, Position, Step, advanced, intended
 from lookup.stores.sqlite_file import writing
 
 _COLUMNS: Final = (
@@ -19,7 +19,14 @@ _IS_OPEN: Final = "step NOT IN ('done', 'aborted')"
 """As the index of the schema says it."""
 
 
-def note(connection: sqlite3.Connection, order: MoveOrder, record: Assignment, now_s: float) -> Move:
+def note(
+    connection: sqlite3.Connection,
+    order: MoveOrder,
+    record: Assignment,
+    now_s: float,
+    holder: str,
+    held_until_s: float,
+) -> Move:
     """MoveLog.note_move."""
     with writing(connection):
         known = find(connection, order.operation)
@@ -28,7 +35,7 @@ def note(connection: sqlite3.Connection, order: MoveOrder, record: Assignment, n
         rows = _select(connection, f"key = ? AND {_IS_OPEN}", (order.key,))
         if rows:
             raise MoveInProgressError(rows[0])
-        move = Move(order, record.cell, record.jurisdiction, record.epoch, Step.INTENDED, now_s, now_s)
+        move = intended(order, record, now_s, holder, held_until_s)
         connection.execute(
             f"INSERT INTO move ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             _row(move),
@@ -71,11 +78,11 @@ def hold(
     with writing(connection):
         connection.execute(
             "UPDATE move SET holder = ?, held_until_s = ? "
-            "WHERE operation = ? AND (? OR holder IN ('', ?) OR held_until_s <= ?)",
+            f"WHERE operation = ? AND {_IS_OPEN} AND (? OR holder IN ('', ?) OR held_until_s <= ?)",
             (holder, until_s, operation, steal, holder, now_s),
         )
         move = find(connection, operation)
-        if move is None or move.holder != holder:
+        if move is None or not (move.is_over or move.holder == holder):
             raise MoveTakenError(operation, move.holder if move else "")
     return move
 
@@ -109,18 +116,23 @@ def advance(
     fence: Position | None,
 ) -> Move:
     """MoveLog.advance_move."""
-    step = next_step(move.step, event)
-    fence = fence or move.fence
+    after = advanced(move, event, now_s, detail, fence)
+    fence = after.fence
     with writing(connection):
         connection.execute(
             "UPDATE move SET step = ?, changed_at_s = ?, detail = ?, "
-            "fence_generation = ?, fence_sequence = ? WHERE operation = ? AND step = ? AND holder = ?",
+            "fence_generation = ?, fence_sequence = ?, "
+            "holder = CASE WHEN ? THEN '' ELSE holder END, "
+            "held_until_s = CASE WHEN ? THEN 0 ELSE held_until_s END "
+            "WHERE operation = ? AND step = ? AND holder = ?",
             (
-                step.value,
+                after.step.value,
                 now_s,
                 detail,
                 fence.generation if fence else None,
                 fence.sequence if fence else None,
+                after.is_over,
+                after.is_over,
                 move.order.operation,
                 move.step.value,
                 holder,

@@ -73,7 +73,13 @@ def _says(move: Move) -> str:
     if move.step is Step.VERIFYING:
         return f"{'copied; ' if copy else ''}{'verifying' if verify else 'no verify command was given'}"
     if move.step is Step.COMMITTING:
-        return f"{'verified; ' if verify else ''}giving the user its new home"
+        if verify:
+            before = "verified"
+        elif copy:
+            before = "copied; no verify command was given"
+        else:
+            before = "acknowledged by every worker; there is nothing to copy"
+        return f"{before}; giving the user its new home"
     return _SAYS[move.step]
 
 

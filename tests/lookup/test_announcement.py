@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from lookup.announcement import ANNOUNCED_S, Announcement, announced
-from lookup.assignment import Assignment
+from lookup.assignment import NO_EPOCH, Assignment
 from lookup.fence import Fence
 from lookup.leases import CONFIRMING, Lease
 from lookup.moves import Position
@@ -28,7 +28,7 @@ class Book:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def position(self, key: str = "") -> Position:
+    async def position(self, key: str = "", epoch: int = NO_EPOCH) -> Position:
         raise NotImplementedError
 
     async def renew_lease(self, lease: Lease) -> bool:

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from lookup.assignment import Assignment, State
+from lookup.assignment import NO_EPOCH, Assignment, State
 from lookup.fence import Fence
 from lookup.lease_keeper import LeaseKeeper
 from lookup.leases import LEASE_S, Lease
@@ -27,7 +27,7 @@ class Book:
         self.available = True
         self.on_renewal: Callable[[], None] = lambda: None
 
-    async def position(self, key: str = "") -> Position:
+    async def position(self, key: str = "", epoch: int = NO_EPOCH) -> Position:
         raise NotImplementedError
 
     async def renew_lease(self, lease: Lease) -> bool:

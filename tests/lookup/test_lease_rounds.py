@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from lookup.assignment import NO_EPOCH
 from lookup.lease_rounds import LeaseRounds
 from lookup.leases import Lease
 from lookup.moves import Position
@@ -23,8 +24,8 @@ class Book:
         self.readings = 0
         self.failure: StoreUnavailableError | None = None
 
-    async def position(self, key: str = "") -> Position:
-        assert key == ""
+    async def position(self, key: str = "", epoch: int = NO_EPOCH) -> Position:
+        assert (key, epoch) == ("", NO_EPOCH)
         return Position("g", 7)
 
     async def leases(self) -> Sequence[Lease]:

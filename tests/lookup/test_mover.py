@@ -45,6 +45,57 @@ async def test_a_move_passes_every_step_and_leaves_the_user_in_the_target(tmp_pa
         assert (kept.step, kept.holder) == (Step.DONE, "")
 
 
+@pytest.mark.parametrize(
+    ("copy", "verify", "steps"),
+    [
+        ("", "", ()),
+        ("copy", "", (Step.COPYING,)),
+        ("", "verify", (Step.VERIFYING,)),
+    ],
+)
+def test_a_step_without_a_hook_is_left_out(
+    copy: str, verify: str, steps: tuple[Step, ...], tmp_path: Path
+) -> None:
+    @asynchronous
+    async def check() -> None:
+        async with bench(tmp_path) as b:
+            await b.mover().begin(replace(ORDER, copy_hook=copy, verify_hook=verify))
+            await b.mover().drive("op-1")
+            assert b.steps == [Step.INTENDED, Step.FENCING, *steps, Step.COMMITTING, Step.DONE]
+            assert [step for _, step in b.hooks] == list(steps)
+            assert (await b.store.read(["user:1"]))["user:1"] == home("user:1", "cell-b", 3)
+
+    check()
+
+
+@asynchronous
+async def test_who_begins_a_move_at_once_holds_it(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        record = (await b.store.read(["user:1"]))["user:1"]
+        move = await b.mover("ann").begin_at_once(ORDER, record)
+        with pytest.raises(MoveTakenError, match="by ann"):
+            await b.mover("bob").drive("op-1", move)
+        b.now_s += HOLD_S
+        assert (await b.mover("bob").drive("op-1", move)).step is Step.DONE
+        with pytest.raises(MoveRefusedError, match="is at home in cell-b already"):
+            await b.mover().begin_at_once(
+                replace(ORDER, operation="op-2"), (await b.store.read(["user:1"]))["user:1"]
+            )
+
+
+@asynchronous
+async def test_a_move_that_others_took_and_ended_is_not_driven_by_what_was_known_before(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as b:
+        record = (await b.store.read(["user:1"]))["user:1"]
+        known = await b.mover("ann").begin_at_once(ORDER, record)
+        b.now_s += HOLD_S
+        over = await b.mover("bob").drive("op-1")
+        assert await b.mover("ann").drive("op-1", known) == over
+        assert (await b.store.read(["user:1"]))["user:1"].epoch == 3
+
+
 @pytest.mark.parametrize("hook", ["copy", "verify"])
 def test_a_hook_that_fails_brings_the_user_back_and_its_words_are_kept(hook: str, tmp_path: Path) -> None:
     @asynchronous

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from lookup.assignment import NO_EPOCH
 from lookup.leases import Lease, stands_in_way
 from lookup.moves import Position
 from lookup.ports import StoreUnavailableError
@@ -22,7 +23,7 @@ class MemoryLeases:
         self._generations: list[str] = []
         self._floor = (-1, 0)
 
-    async def position(self, key: str = "") -> Position:
+    async def position(self, key: str = "", epoch: int = NO_EPOCH) -> Position:  # noqa: ARG002
         return await self._where(key)
 
     async def renew_lease(self, lease: Lease) -> bool:

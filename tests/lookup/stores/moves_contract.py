@@ -178,6 +178,52 @@ class MoveLogContract:
             await truth.release_move("op-unknown", "ann", "")
 
     @asynchronous
+    async def test_who_notes_a_move_may_hold_it_at_once(self, open_truth: OpenTruth) -> None:
+        async with open_truth() as truth:
+            until_s = NOW_S + HOLD_S
+            move = await truth.note_move(order("op-1"), home("user:1", epoch=4), NOW_S, "ann", until_s)
+            assert (move.step, move.holder, move.held_until_s) == (Step.INTENDED, "ann", until_s)
+            with pytest.raises(MoveTakenError, match="ann"):
+                await held(truth, "op-1", "bob")
+            again = await truth.note_move(order("op-1"), home("user:1", epoch=4), NOW_S, "bob", until_s)
+            assert again == move
+            stepped = await truth.advance_move(move, Event.FENCED, "ann", NOW_S)
+            assert (await held(truth, "op-1", "bob", until_s)) == replace(
+                stepped, holder="bob", held_until_s=until_s + HOLD_S
+            )
+
+    @asynchronous
+    async def test_what_another_program_changed_meanwhile_nobody_overwrites_by_what_it_remembers(
+        self, open_truth: OpenTruth
+    ) -> None:
+        async with open_truth() as one, open_truth() as two:
+            await noted(one, "op-1")
+            move = await held(one, "op-1", "ann")
+            await two.hold_move("op-1", "bob", NOW_S, NOW_S + HOLD_S, True)
+            stepped = await two.advance_move(move, Event.FENCED, "bob", NOW_S)
+            with pytest.raises(MoveTakenError, match="bob"):
+                await one.advance_move(move, Event.FENCED, "ann", NOW_S)
+            with pytest.raises(MoveTakenError, match="bob"):
+                await held(one, "op-1", "ann")
+            await one.release_move("op-1", "ann", "not any more")
+            assert await one.move("op-1") == stepped
+            await two.release_move("op-1", "bob", "tired")
+            assert (await held(one, "op-1", "ann")).step is Step.FENCING
+            await two.hold_move("op-1", "ann", NOW_S, NOW_S + HOLD_S, True)
+            again = await one.begin_attempt(stepped, "ann")
+            assert (again.attempt, (await two.begin_attempt(stepped, "ann")).attempt) == (1, 2)
+
+    @asynchronous
+    async def test_a_move_that_is_over_is_held_by_nobody(self, open_truth: OpenTruth) -> None:
+        async with open_truth() as truth:
+            await noted(truth, "op-1")
+            over = await ended(truth, "op-1")
+            assert (over.step, over.holder, over.held_until_s) == (Step.DONE, "", 0.0)
+            for steal in (False, True):
+                assert await truth.hold_move("op-1", "bob", NOW_S, NOW_S + HOLD_S, steal) == over
+            assert await truth.move("op-1") == over
+
+    @asynchronous
     async def test_lists_moves_the_last_noted_first(self, open_truth: OpenTruth) -> None:
         async with open_truth() as truth:
             day_s = 86_400.0

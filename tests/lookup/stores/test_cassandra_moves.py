@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from uuid import UUID, uuid4
@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from bench.servers.redis import RedisServer
-from lookup.assignment import NO_EPOCH
+from lookup.assignment import NO_EPOCH, State
+from lookup.feed_event import FeedEvent
 from lookup.fence import Fence
 from lookup.lease_keeper import LeaseKeeper
 from lookup.leases import Lease
@@ -84,6 +85,38 @@ async def test_a_change_of_a_move_that_timed_out_is_looked_up(
         assert (await truth.advance_move(fenced, Event.ACKNOWLEDGED, "ann", NOW_S)).step is Step.COPYING
 
 
+class IsSlow(Moves):
+    """Others do something first, before it notes its first move."""
+
+    others: Callable[[], Awaitable[object]] | None = None
+
+    async def _try_write(self, move: Move, former: _Noted | None, token: UUID) -> bool:
+        others, self.others = self.others, None
+        if others is not None:
+            await others()
+        return await super()._try_write(move, former, token)
+
+
+@asynchronous
+async def test_who_is_slow_to_note_a_move_does_not_begin_it_again_after_others_have_ended_it(
+    settings: CassandraSettings, redis: RedisSettings
+) -> None:
+    two = await CassandraTruth.open(settings, None)
+    async with without_relay(settings, redis) as one:
+
+        async def note_and_end() -> None:
+            await two.note_move(order("op-1"), home("user:1"), NOW_S)
+            held = await two.hold_move("op-1", "bob", NOW_S, NOW_S + 15, False)
+            await two.advance_move(held, Event.OVERTAKEN, "bob", NOW_S)
+
+        one._moves = slow = IsSlow(one._session, settings)
+        slow.others = note_and_end
+        found = await one.note_move(order("op-1"), home("user:1"), NOW_S + 1, "ann", NOW_S + 16)
+        assert found.step is Step.ABORTED
+        assert await two.move("op-1") == found
+    await two.close()
+
+
 @asynchronous
 async def test_who_died_before_it_noted_its_move_stands_in_nobodys_way(
     settings: CassandraSettings, redis: RedisSettings
@@ -122,6 +155,36 @@ async def test_a_position_covers_what_a_dead_writer_did_not_tell_the_feed(
         with pytest.raises(StoreUnusableError, match="without its feed"):
             await silent.position()
     await silent.close()
+
+
+class LosesEvents(RedisPublisher):
+    """The feed is away while it is told the first change."""
+
+    lost = 0
+
+    async def publish(self, events: Sequence[FeedEvent]) -> str:
+        if not self.lost:
+            self.lost += len(events)
+            raise StoreUnavailableError("away")
+        return await super().publish(events)
+
+
+@asynchronous
+async def test_a_position_covers_what_its_caller_has_just_written_and_the_feed_was_not_told(
+    settings: CassandraSettings, redis: RedisSettings
+) -> None:
+    moving = replace(home("user:1", "cell-a", 2), state=State.MOVING, moved_to="cell-b")
+    async with without_relay(settings, redis) as truth:
+        await truth.load([home("user:1"), home("user:2")])
+        truth._publisher = LosesEvents(redis)
+        await truth.compare_and_set(moving, 1)
+        begun = await truth.position()
+        assert begun.sequence == 0
+        assert (await truth.position("user:1", 2)).sequence == 1
+        await truth.compare_and_set(replace(moving, key="user:2"), 1)
+        assert (await truth.position("user:2", 2)).sequence == 2
+        assert (await truth.position("user:2", 2)).sequence == 2, "also if nobody remembers"
+        await truth._publisher.close()
 
 
 @asynchronous

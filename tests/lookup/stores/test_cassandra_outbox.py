@@ -28,7 +28,7 @@ async def note_at(store: CassandraStore, at_s: float) -> Intent:
     """As a writer notes whose clock shows that time, and that then dies."""
     intent = Intent(FeedEvent(uuid4().hex, assignment=home("user:1", "cell-b", 2)), at_s)
     values = (int(at_s) // 10, UUID(intent.event.operation), at_s, feed_event.encode(intent.event))
-    await store._session.ask(store._outbox._note, values, NOTE)
+    await store._session.ask(store._outbox._note.statement, values, NOTE)
     return intent
 
 

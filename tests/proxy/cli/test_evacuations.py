@@ -65,7 +65,7 @@ def crash_while_emptying(site: Site, operation: str, *keys: str) -> None:
         for key in keys:
             name = member_operation(operation, key)
             await mover.begin(MoveOrder(name, key, "eu-2"))
-            while (await mover.step(name)).step is not Step.VERIFYING:
+            while (await mover.step(name)).step is not Step.COMMITTING:
                 pass
             await store.release_move(name, "dead", "")
         await store.close()

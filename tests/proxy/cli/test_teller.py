@@ -23,11 +23,12 @@ def test_it_says_once_until_when_confirmed_writes_may_run(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
-    ("copy", "verify", "said"),
+    ("copy", "verify", "steps", "said"),
     [
         (
             "./copy.sh",
             "./look.sh",
+            (Step.COPYING, Step.VERIFYING, Step.COMMITTING),
             [
                 "acknowledged by every worker; copying",
                 "copied; verifying",
@@ -35,21 +36,33 @@ def test_it_says_once_until_when_confirmed_writes_may_run(capsys: pytest.Capture
             ],
         ),
         (
+            "./copy.sh",
             "",
-            "",
+            (Step.COPYING, Step.COMMITTING),
             [
-                "acknowledged by every worker; there is nothing to copy",
-                "no verify command was given",
-                "giving the user its new home",
+                "acknowledged by every worker; copying",
+                "copied; no verify command was given; giving the user its new home",
             ],
+        ),
+        (
+            "",
+            "",
+            (Step.COMMITTING,),
+            ["acknowledged by every worker; there is nothing to copy; giving the user its new home"],
+        ),
+        (  # noted by a program that left no step out
+            "",
+            "",
+            (Step.COPYING, Step.VERIFYING),
+            ["acknowledged by every worker; there is nothing to copy", "no verify command was given"],
         ),
     ],
 )
 def test_it_says_of_hooks_only_what_is_done(
-    capsys: pytest.CaptureFixture[str], copy: str, verify: str, said: list[str]
+    capsys: pytest.CaptureFixture[str], copy: str, verify: str, steps: tuple[Step, ...], said: list[str]
 ) -> None:
     teller = Teller(quiet=False)
-    for step in (Step.COPYING, Step.VERIFYING, Step.COMMITTING):
+    for step in steps:
         order = MoveOrder("op-1", "user:1", "eu-2", copy, verify, "ann", "")
         teller.stepped(Move(order, "eu-1", "eu", 1, step, 0.0, 0.0))
     lines = capsys.readouterr().out.splitlines()[1:]

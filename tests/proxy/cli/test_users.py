@@ -42,8 +42,7 @@ def test_a_move_tells_its_steps_and_is_in_the_history(homecell: Homecell) -> Non
         "noted",
         "writes of this user wait; asking every worker to acknowledge",
         "acknowledged by every worker; copying",
-        "copied; no verify command was given",
-        "giving the user its new home",
+        "copied; no verify command was given; giving the user its new home",
         "done",
     ]
     assert lines[-1] == "user:1 is at home in eu-2 (epoch 3)"
