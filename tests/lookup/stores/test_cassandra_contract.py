@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
+from lookup.assignment import NO_EPOCH
 from lookup.redis_clients import RedisSettings
-from lookup.stores.cassandra_cluster import SHARED_NOTE
+from lookup.stores.cassandra import CassandraStore
+from lookup.stores.cassandra_cluster import SHARED_NOTE, confirming
 from lookup.stores.cassandra_fed import FedCassandra
+from lookup.stores.cassandra_session import CassandraSession, Row
 from lookup.stores.cassandra_settings import CassandraSettings
 from tests.lookup.asynchronous import asynchronous
-from tests.lookup.fakes import NOW_S
+from tests.lookup.fakes import NOW_S, home
 from tests.lookup.stores.alias_contract import AliasContract
 from tests.lookup.stores.cassandra_stage import opened
 from tests.lookup.stores.contract import OpenStore, StoreContract
@@ -88,3 +92,28 @@ class TestCassandraPages(PagesContract):
 
 class TestCassandraAliases(AliasContract):
     """Its aliases."""
+
+
+class NotingSession(CassandraSession):
+    """`profiles` are those of what was asked."""
+
+    def __init__(self, settings: CassandraSettings) -> None:
+        super().__init__(settings)
+        self.profiles: list[str] = []
+
+    async def ask(
+        self, statement: str, values: Sequence[object], profile: str, routing_key: bytes | None = None
+    ) -> list[Row]:
+        self.profiles.append(profile)
+        return await super().ask(statement, values, profile, routing_key)
+
+
+@asynchronous
+async def test_a_home_is_confirmed_by_those_who_decide_its_writes(settings: CassandraSettings) -> None:
+    session = NotingSession(settings)
+    store = CassandraStore(session, settings, None)
+    await store.compare_and_set(home("user:1"), NO_EPOCH)
+    session.profiles.clear()
+    assert await store.confirm(["user:1"]) == {"user:1": home("user:1")}
+    assert session.profiles == [confirming(None)]
+    await store.close()
