@@ -23,13 +23,21 @@ from typing import Final, Protocol
 import uvloop
 
 from lookup.collector import short_passes
-from lookup.ports import StoreUnavailableError
+from lookup.ports import StoreUnavailableError, StoreUnusableError
 from proxy import app
 from proxy.config import ConfigError, Settings, load_again
 from proxy.config.location import with_config
 from proxy.control import handover, words
 from proxy.control.channel import Channel
-from proxy.control.messages import Do, Order, Report, WorkerState, decode_order, encode
+from proxy.control.messages import (
+    STORE_IS_AWAY,
+    Do,
+    Order,
+    Report,
+    WorkerState,
+    decode_order,
+    encode,
+)
 from proxy.observe.heavy import Tally
 from proxy.observe.log_target import LogTargetError
 from proxy.observe.rows import Row
@@ -232,7 +240,8 @@ def main(arguments: Sequence[str], start: Start = app.start) -> int:
             runner.run(_run(Worker(settings, options.slot, channel, key_set), start, listener, row.counters))
     except (ConfigError, LogTargetError, StoreUnavailableError, OSError) as error:
         _log.error("%s", with_config(str(error), options.config))
-        return 1
+        is_away = isinstance(error, StoreUnavailableError) and not isinstance(error, StoreUnusableError)
+        return STORE_IS_AWAY if is_away else 1
     except Exception:
         _log.exception("cannot go on")
         return 1

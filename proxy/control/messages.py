@@ -1,4 +1,4 @@
-"""What supervisor and workers tell each other: two kinds of message, as JSON."""
+"""What supervisor and workers tell each other: two kinds of message, as JSON; and how a worker ends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 from proxy.observe.heavy import Tally
+
+STORE_IS_AWAY: Final = 3
+"""Exit status of a worker that can't start because the store does not answer; the commands have the same."""
 
 
 class WorkerState(StrEnum):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from proxy.control.messages import STORE_IS_AWAY
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -20,6 +22,7 @@ class Timing:
     longest_delay_s  where the doubling ends
     stable_s         a worker that served for so long had no part in what went wrong before
     first_tries      failed starts of a slot after which the supervisor gives up, if no worker ever served
+    waits_for_store  it does not while all that fails is that the store does not answer
     kill_after_s     what a worker gets beyond limits.drain_timeout_s before it is killed
     """
 
@@ -31,6 +34,7 @@ class Timing:
     longest_delay_s: float = 30.0
     stable_s: float = 60.0
     first_tries: int = 3
+    waits_for_store: bool = False
     kill_after_s: float = 2.0
 
     def looks(self, seconds: float) -> int:
@@ -53,6 +57,11 @@ class Backoff:
         if self.failures == 1:
             return 0.0
         return float(min(self._timing.longest_delay_s, self._timing.first_delay_s * 2 ** (self.failures - 2)))
+
+    def is_hopeless(self, exit_status: int | None) -> bool:
+        """Whether a slot that has never served will hardly do, after the end of another worker."""
+        waits = self._timing.waits_for_store and exit_status == STORE_IS_AWAY
+        return self.failures >= self._timing.first_tries and not waits
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ class Supervisor:
         served_s = time.monotonic() - worker.ready_since_s if worker.ready_since_s else 0.0
         delay_s = backoff.delay_s(served_s)
         self._show_once(worker.errors)
-        if self._phase is Phase.STARTING and backoff.failures >= self._timing.first_tries:
+        if self._phase is Phase.STARTING and backoff.is_hopeless(worker.exit_status):
             _log.error("worker %d cannot start (%s)%s", worker.slot, worker.ending, worker.last_words)
             self._failure = 1
             self.stop()

@@ -2,6 +2,7 @@
 
 refuses        can't start, and says why
 refuses-twice  the same, for the first two starts of each slot
+lacks-store    as refuses, for four starts: the store does not answer
 hangs          never becomes ready
 reads-long     has its loop stand still for two seconds before it is ready
 never-drains   serves nothing, and does not end when told to drain
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from lookup.ports import StoreUnavailableError
 from proxy import worker
 from proxy.config import Settings
 from proxy.observe.heavy import NOTHING, Tally
@@ -73,6 +75,8 @@ def _start(manner: str) -> worker.Start:
         starts = _starts(settings, slot)
         if manner == "refuses" or (manner == "refuses-twice" and starts <= 2):
             raise OSError("the key cabinet is locked")
+        if manner == "lacks-store" and starts <= 4:
+            raise StoreUnavailableError("the store is out")
         if manner == "hangs":
             await asyncio.sleep(3600)
         if manner == "reads-long":

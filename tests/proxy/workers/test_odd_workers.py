@@ -41,6 +41,35 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_an_edge_that_never_served_does_not_wait_for_the_store(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "lacks-store"), first_delay_s=0.1) as stage:
+            assert await stage.ended() == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_edge_that_left_but_a_torn_snapshot_waits_for_the_store(tmp_path: Path) -> None:
+    _leave_torn_snapshot(tmp_path)
+
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "lacks-store"), first_delay_s=0.1) as stage:
+            await until(lambda: _serving(stage), "both workers are ready")
+            assert (tmp_path / "starts-0").read_text() == "5"
+
+    asyncio.run(scenario())
+
+
+def test_an_edge_that_served_before_gives_up_on_what_time_does_not_mend(tmp_path: Path) -> None:
+    _leave_torn_snapshot(tmp_path)
+
+    async def scenario() -> None:
+        async with running(tmp_path, worker=(ODD, "refuses"), first_delay_s=0.1) as stage:
+            assert await stage.ended() == 1
+
+    asyncio.run(scenario())
+
+
 def test_a_worker_whose_loop_stands_still_before_it_serves_is_not_taken_for_stuck(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path, worker=(ODD, "reads-long"), silent_s=1.0) as stage:
@@ -92,6 +121,12 @@ def test_a_worker_whose_end_overruns_says_what_it_waited_for_what_it_cut_and_wha
             assert "requests broken off: 7; if this is usual, raise limits.drain_timeout_s" in line
 
     asyncio.run(scenario())
+
+
+def _leave_torn_snapshot(folder: Path) -> None:
+    """Where the demo's edge keeps its snapshots."""
+    (folder / "snapshots").mkdir()
+    (folder / "snapshots" / "edge-eu-1.1.snapshot").write_bytes(b"torn")
 
 
 async def _serving(stage: Stage) -> bool:
