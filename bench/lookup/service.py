@@ -25,18 +25,19 @@ from lookup.stores.sqlite import SqliteStore
 
 BATCHES: Final = 600
 AT_ONCE: Final = 4
+_ALL_FOUND: Final = b'"unknown":[],"unavailable":[]}\n'
 
 
-async def measure(store: Path, users: int) -> list[Figure]:
-    """Ask a service process over that store for each user once, then BATCHES batches of users at random."""
+async def measure(store: Path, users: int, batches: int = BATCHES) -> list[Figure]:
+    """Ask a service process over that store for each user once, then so many batches of users at random."""
     with tempfile.TemporaryDirectory() as folder:
         token = secrets.token_hex(32)
         tokens = Path(folder) / "tokens"
         tokens.write_text(f"read {token}\n")
-        return await _measure(store, tokens, token, users)
+        return await _measure(store, tokens, token, users, batches)
 
 
-async def _measure(store: Path, tokens: Path, token: str, users: int) -> list[Figure]:
+async def _measure(store: Path, tokens: Path, token: str, users: int, batches: int) -> list[Figure]:
     command = [sys.executable, "-m", "bench.lookup.service", str(store), str(tokens), str(users)]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
@@ -48,14 +49,14 @@ async def _measure(store: Path, tokens: Path, token: str, users: int) -> list[Fi
             starts = range(0, users, MAX_BATCH_KEYS)
             await _ask_all(session, url, [_body(names[start : start + MAX_BATCH_KEYS]) for start in starts])
             random = Random(4)
-            bodies = [_body(random.sample(names, MAX_BATCH_KEYS)) for _ in range(BATCHES)]
+            bodies = [_body(random.sample(names, MAX_BATCH_KEYS)) for _ in range(batches)]
             begun_s, begun_cpu_s = perf_counter(), _cpu_s(process.pid)
             samples_ms = await _ask_all(session, url, bodies)
             took_s, cpu_s = perf_counter() - begun_s, _cpu_s(process.pid) - begun_cpu_s
     finally:
         process.terminate()
         await process.wait()
-    keys = BATCHES * MAX_BATCH_KEYS
+    keys = batches * MAX_BATCH_KEYS
     return [
         Figure("lookup service, batches from memory", keys / cpu_s, "keys/s", 100_000, "per CPU second"),
         Figure("the same by the clock, client beside it", keys / took_s, "keys/s"),
@@ -78,7 +79,7 @@ async def _ask_all(session: aiohttp.ClientSession, url: str, bodies: list[bytes]
                 answer = await response.read()
             samples_ms.append((perf_counter() - begun_s) * 1e3)
             assert response.status == 200, answer
-            assert answer.endswith(b'"unknown":[],"unavailable":[]}'), "every key must be found"
+            assert answer.endswith(_ALL_FOUND), "every key must be found"
 
     await asyncio.gather(*(ask() for _ in range(AT_ONCE)))
     return samples_ms

@@ -15,6 +15,7 @@ from lookup.ports import Change, ChangeFeed, Store
 from lookup.resolution import Hint, Tier
 from lookup.resolver import Resolver, build_resolver
 from lookup.settings import LookupSettings
+from lookup.tasks import end_tasks
 from tests.lookup.fakes import NOW_S
 
 
@@ -75,8 +76,7 @@ async def following(store: Store, feed: ChangeFeed) -> AsyncIterator[Worker]:
     try:
         yield worker
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks([task])
         await worker.resolver.close()
 
 

@@ -16,6 +16,7 @@ from lookup.redis_feed import RedisFeed
 from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
 from lookup.relay import Relay
+from lookup.tasks import end_tasks
 from tests.lookup.fake_outbox import FakeOutbox, change
 from tests.lookup.fakes import NOW_S, home
 
@@ -29,7 +30,11 @@ class Stage:
         self.feed = RedisFeed(settings)
         self.relays_publisher = RedisPublisher(settings)
         self.relay = Relay(self.outbox, self.relays_publisher, time.time, Random(1), keep_s=1e10)
-        self.running = asyncio.create_task(self.relay.run())
+        self._running = asyncio.create_task(self.relay.run())
+
+    async def end_relay(self) -> None:
+        """From now on nobody keeps the feed alive."""
+        await end_tasks([self._running])
 
 
 @asynccontextmanager
@@ -38,8 +43,7 @@ async def staged(settings: RedisSettings, keeping: FeedKeeping | None = None) ->
     try:
         yield stage
     finally:
-        stage.running.cancel()
-        await asyncio.gather(stage.running, return_exceptions=True)
+        await stage.end_relay()
         await stage.feed.close()
         await stage.publisher.close()
         await stage.relays_publisher.close()

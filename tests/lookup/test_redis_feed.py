@@ -19,6 +19,7 @@ from lookup.redis_clients import RedisSettings, Topology
 from lookup.redis_feed import RedisFeed
 from lookup.redis_feed_scripts import FeedNames
 from lookup.redis_publisher import FeedKeeping, RedisPublisher
+from lookup.tasks import end_tasks
 from tests.lookup.asynchronous import asynchronous, stalls, until
 from tests.lookup.fake_outbox import change
 from tests.lookup.fakes import NOW_S, home
@@ -92,7 +93,7 @@ async def test_an_idle_feed_beats_at_least_every_second(redis_server: RedisServe
 @asynchronous
 async def test_without_a_relay_there_is_no_heartbeat_and_following_ends(redis_server: RedisServer) -> None:
     async with staged(settings_of(redis_server)) as stage, following(stage.feed) as changes:
-        stage.running.cancel()
+        await stage.end_relay()
         with pytest.raises(StoreUnavailableError, match="nobody has kept the feed alive"):
             await next_change(changes)
         with pytest.raises(StoreUnavailableError, match="nobody has kept the feed alive"):
@@ -102,7 +103,7 @@ async def test_without_a_relay_there_is_no_heartbeat_and_following_ends(redis_se
 @asynchronous
 async def test_events_alone_do_not_stand_for_a_relay(redis_server: RedisServer) -> None:
     async with staged(settings_of(redis_server)) as stage, following(stage.feed) as changes:
-        stage.running.cancel()
+        await stage.end_relay()
 
         async def publish() -> None:
             for event in moves(1000):
@@ -112,7 +113,7 @@ async def test_events_alone_do_not_stand_for_a_relay(redis_server: RedisServer) 
         publishing = asyncio.create_task(publish())
         with pytest.raises(StoreUnavailableError, match="nobody has kept the feed alive"):
             await drain(changes)
-        publishing.cancel()
+        await end_tasks([publishing])
 
 
 @asynchronous

@@ -24,6 +24,7 @@ from lookup.ports import Store, StoreUnavailableError
 from lookup.resolution import Hint, Outcome, Resolution, Tier
 from lookup.resolver import Resolver
 from lookup.settings import LookupSettings
+from lookup.tasks import end_tasks
 from tests.lookup.model.cells import Cells, Request
 from tests.lookup.model.fates import Crash
 from tests.lookup.model.records import Records
@@ -117,9 +118,7 @@ class Worker:
     async def die(self) -> None:
         """Nothing is said to anybody; what was sent goes on."""
         tasks = [*self.deciding, self._following, *([self._renewing] if self._renewing else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         await self.resolver.close()
         await self.confirmations.close()
         for request in self.requests:

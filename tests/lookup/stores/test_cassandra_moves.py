@@ -27,6 +27,7 @@ from lookup.stores.cassandra_moves import Moves, _Noted
 from lookup.stores.cassandra_requests import TooManyTombstonesError
 from lookup.stores.cassandra_settings import CassandraSettings
 from lookup.stores.cassandra_truth import CassandraTruth
+from lookup.tasks import end_tasks
 from tests.lookup.asynchronous import asynchronous, until
 from tests.lookup.fakes import NOW_S, home
 from tests.lookup.stores.cassandra_stage import opened
@@ -294,9 +295,7 @@ async def test_a_move_on_cassandra_waits_for_the_worker_that_has_a_write_under_w
         assert hooks.ran == ["copy", "verify"]
         assert (await truth.confirm(["user:1"]))["user:1"].cell == "cell-b"
         assert [old.epoch for old in await truth.past("user:1")] == [1, 2, 3]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         await worker.keeper.end()
         assert list(await truth.leases()) == []
 
